@@ -1,0 +1,108 @@
+"""GPT-2-format checkpoints: a folder, or a loaded transformers model, poured into our GPT; and back.
+
+The format is transformers': config.json and model.safetensors, whose four projection weights
+per block are stored transposed (its Conv1D computes x W, a Linear x W^T).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.gpt import GPT, GPTConfig
+
+TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+MASKS = (".attn.bias", ".attn.masked_bias")  # old checkpoints carry the causal mask as a buffer
+# What our GPT computes; a checkpoint that asks for anything else is refused, not approximated.
+FIXED = {
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "n_inner": None,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "tie_word_embeddings": True,
+}
+
+
+def from_hugging_face(hf_model: Any) -> GPT:
+    """Our GPT with the weights of a transformers GPT-2, with or without its head.
+
+    Raises ValueError where its configuration or its weights are not those of a GPT-2.
+    """
+    return _pour(hf_model.config.to_dict(), hf_model.state_dict())
+
+
+def load(folder: Path) -> GPT:
+    """Our GPT with the weights of a GPT-2-format folder, in float32.
+
+    Raises FileNotFoundError where config.json or model.safetensors is missing, and ValueError
+    where one of them cannot be read or is not that of a GPT-2.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        state = load_file(folder / "model.safetensors")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # json and safetensors each have their own
+        raise ValueError(f"{folder.name} cannot be read: {error}") from error
+    return _pour(config, state)
+
+
+def save(gpt: GPT, folder: Path) -> None:
+    """Write config.json and model.safetensors (float16) so that transformers opens the folder too."""
+    config = {
+        **FIXED,
+        "architectures": ["GPT2LMHeadModel"],
+        "vocab_size": gpt.config.vocab_size,
+        "n_positions": gpt.config.block_size,
+        "n_layer": gpt.config.n_layer,
+        "n_head": gpt.config.n_head,
+        "n_embd": gpt.config.n_embd,
+        "layer_norm_epsilon": gpt.config.layer_norm_epsilon,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    state = {f"transformer.{name}": weight.detach() for name, weight in gpt.state_dict().items()}
+    state = {name: weight.t() if name.endswith(TRANSPOSED) else weight for name, weight in state.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    save_file(
+        {name: weight.half().contiguous() for name, weight in state.items()},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+
+
+def _pour(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> GPT:
+    n_embd = config.get("n_embd")
+    for key, value in FIXED.items():
+        found = config.get(key, value)
+        if found != value and not (key == "n_inner" and found == 4 * n_embd):
+            raise ValueError(f"{key} is {found!r} in this checkpoint; a GPT-2 has {value!r}")
+    try:
+        gpt = GPT(
+            GPTConfig(
+                vocab_size=config["vocab_size"],
+                block_size=config["n_positions"],
+                n_layer=config["n_layer"],
+                n_head=config["n_head"],
+                n_embd=config["n_embd"],
+                layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
+            )
+        )
+    except KeyError as error:
+        raise ValueError(f"{error} is missing from this checkpoint's configuration") from error
+    weights = {name.removeprefix("transformer."): weight for name, weight in state.items() if not name.endswith(MASKS)}
+    weights = {name: weight.t() if name.endswith(TRANSPOSED) else weight for name, weight in weights.items()}
+    head = weights.pop("lm_head.weight", None)
+    if head is not None and not torch.equal(head, weights["wte.weight"]):
+        raise ValueError("lm_head.weight is not wte.weight in this checkpoint; a GPT-2 ties them")
+    try:
+        gpt.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"the weights do not fit this configuration: {error}") from error
+    return gpt.eval().requires_grad_(False)

@@ -1,0 +1,90 @@
+"""The controls that follow the user through all lessons. They are the state, and the link holds it."""
+
+import re
+
+import streamlit as st
+
+from pages.shared import models
+from pages.shared.examples import EXAMPLES
+
+
+def prompt() -> str:
+    """The prompt box, with example prompts under it and a sentence on what to look for in the one chosen."""
+    text = st.text_input(
+        "Prompt",
+        EXAMPLES[0].prompt,
+        key="prompt",
+        bind="query-params",
+        live=True,
+        placeholder="Type a few words",
+        icon=":material/edit:",
+        label_visibility="collapsed",
+    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for example in EXAMPLES:
+            st.button(
+                example.name,
+                key=f"example {example.name}",
+                on_click=st.session_state.update,
+                kwargs={"prompt": example.prompt},
+                type="primary" if example.prompt == text else "secondary",
+            )
+        for example in EXAMPLES:
+            if example.prompt == text:
+                st.markdown(f":material/lightbulb: {example.look_for}", width="stretch")
+    return text
+
+
+def model() -> str:
+    """The name of the model in hand."""
+    asked = st.query_params.get("model", models.NAMES[0])
+    if asked not in models.NAMES:
+        st.warning(f"The link asks for a model that is not here; you see {models.NAMES[0]}.")
+    return st.selectbox(
+        "Model",
+        models.NAMES,
+        key="model",
+        bind="query-params",
+        format_func=str.capitalize,
+        label_visibility="collapsed",
+    )
+
+
+def reading() -> models.Reading:
+    """Prompt and model side by side, and what the one reads of the other; the page ends here if that is nothing."""
+    left, right = st.columns([5, 1])
+    with right:
+        name = model()
+    with left:
+        text = prompt()
+    if not text:
+        st.info("The prompt is empty: type at least one word, or take an example.")
+        st.stop()
+    found = models.read(name, text)
+    if found.cut_tokens or found.cut_characters:
+        st.warning(
+            f"This prompt is longer than the model can read at once ({len(found.tokens)} tokens). You see its end; "
+            f"the {found.cut_tokens:,} tokens before it were left out"
+            + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
+        )
+    return found
+
+
+def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | None:
+    """The layer and head picked in the picture of attention; None where it shows a mean.
+
+    The picture tells the page where it was asked to; until then its link knows. A head that does
+    not exist counts as `start`, as it does in the picture.
+    """
+
+    def number(name: str, count: int, otherwise: int) -> int:
+        text = st.query_params.get(name, str(otherwise))
+        if text == "mean":
+            return count
+        return int(text) if re.fullmatch("[0-9]{1,3}", text) else -1
+
+    in_link = number("layer", layers, start[0]), number("head", heads, start[1])
+    layer, head = st.session_state.get("attention", {}).get("picked") or in_link
+    if layer == layers or head == heads:
+        return None
+    return (layer, head) if 0 <= layer < layers and 0 <= head < heads else start

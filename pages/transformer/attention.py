@@ -1,0 +1,47 @@
+"""Attention: which tokens each token looks at, in every head of every layer."""
+
+import inspect
+
+import streamlit as st
+import torch
+
+from model.gpt import CausalSelfAttention
+from pages.shared import controls, prose, views
+from viz import matrices
+
+PAGE = "transformer/attention"
+
+st.subheader("Attention: which earlier words does each word look at?")
+reading = controls.reading()
+blocks = reading.trace.blocks
+
+picture = st.container()
+steps = st.expander("Open this head: scores → scaled and masked → softmax", key="steps", bind="query-params")
+with picture:
+    patterns = torch.stack([block.attn.pattern[0] for block in blocks]).numpy()
+    views.attention(reading.tokens, patterns, start=reading.model.start, report=steps.open)
+
+with steps:
+    picked = controls.head(len(blocks), patterns.shape[1], start=reading.model.start)
+    if picked and steps.open:
+        layer, head = picked
+        attn = blocks[layer].attn
+        scores = attn.scores[0, head].numpy()
+        width = attn.q.shape[-1]
+        st.markdown(
+            f"**L{layer} H{head}** · rows are :blue[queries], columns :red[keys] · √D = √{width} = {width**0.5:.2f}"
+        )
+        figure = matrices.steps(reading.tokens, scores * width**0.5, scores, attn.pattern[0, head].numpy())
+        st.plotly_chart(figure, key="matrices", config={"displaylogo": False})
+        prose.section(PAGE, "What the three matrices show")
+    elif steps.open:
+        st.info("A mean of heads has no scores of its own: pick one head in the picture.")
+
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "What to notice")
+    prose.section(PAGE, "Why divide by the square root?")
+with right:
+    prose.section(PAGE, "What attention is not")
+    prose.section(PAGE, "The code that computed this")
+    st.code(inspect.getsource(CausalSelfAttention), language="python")

@@ -1,0 +1,129 @@
+"""One server and one browser for all browser tests. Without Chromium they say so and skip."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# No sandbox, since root (as in a container) has none; no calls home.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def start_server(folder: Path) -> tuple[subprocess.Popen, str]:
+    """The app as the README starts it, on a free port of this machine; its process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=127.0.0.1"]
+    with (folder / f"{port}.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command, f"--server.port={port}"], cwd=ROOT, stdout=log, stderr=log
+        )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health")
+            return server, address
+        except OSError:
+            assert server.poll() is None, (folder / f"{port}.log").read_text()
+            time.sleep(0.25)
+    server.kill()
+    raise TimeoutError("the server did not start within a minute")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM:
+        assert os.environ.get("VITRINE_BROWSER_TESTS") != "required", "Chromium is missing"
+        pytest.skip("Chromium is not installed: the browser tests are left out")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    process, address = start_server(tmp_path_factory.mktemp("server"))
+    yield address
+    process.terminate()
+    process.wait(20)
+
+
+class Visitor:
+    """A fresh browser with one page; counts what it sends, and collects what the console complains of."""
+
+    def __init__(self, browser: Browser, **settings: object) -> None:
+        self.context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | settings))
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.sent = 0
+        self.received = 0
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("websocket", self._websocket)
+
+    def _console(self, message) -> None:
+        # At a deep link Streamlit first asks for its own address below that page, and is told 404.
+        if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
+            self.complaints.append(f"{message.text} {message.location}")
+
+    def _websocket(self, socket) -> None:
+        def sent(_) -> None:
+            self.sent += 1
+
+        def received(frame) -> None:
+            self.received += len(frame)
+
+        socket.on("framesent", sent)
+        socket.on("framereceived", received)
+
+    def open(self, address: str) -> "Visitor":
+        self.page.goto(address)
+        self.drawn()
+        return self
+
+    def drawn(self) -> str:
+        """Wait until the picture is drawn and the script at rest; the picture of the large head, or of the arcs."""
+        self.page.wait_for_selector(".vitrine[data-drawn]", timeout=30_000)
+        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=30_000)
+        self.page.wait_for_timeout(400)
+        return self.page.evaluate("""() => {
+            for (const host of document.querySelectorAll('[data-testid=stBidiComponentIsolated]')) {
+                const picture = host.shadowRoot.querySelector('.vitrine');
+                if (!picture) continue;
+                const drawn = [...picture.querySelectorAll('canvas')].filter((c) => c.width && c.height);
+                return drawn.map((canvas) => canvas.toDataURL()).join('|');
+            }
+        }""")
+
+    def type(self, prompt: str) -> None:
+        self.page.get_by_label("Prompt").fill(prompt)
+        self.page.get_by_label("Prompt").press("Enter")
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[type]:
+    """Makes visitors; at the end of the test none of them may have had a complaint."""
+    made: list[Visitor] = []
+
+    def make(**settings: object) -> Visitor:
+        made.append(Visitor(chromium, **settings))
+        return made[-1]
+
+    yield make
+    complaints = [complaint for one in made for complaint in one.complaints]
+    for one in made:
+        one.context.close()
+    assert not complaints

@@ -1,0 +1,175 @@
+"""The app in a real browser, as a student uses it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.browser.conftest import Visitor, start_server
+
+Visitors = Callable[..., Visitor]
+PAGES = ["", "attention"]
+MARKUP = "</script><img src=x onerror=alert(1)><b id=evil>"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_and_fits(
+    visitor: Visitors, server: str, page: str, width: int, scheme: str, tmp_path: Path
+) -> None:
+    one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme).open(f"{server}/{page}")
+    assert one.page.screenshot(path=tmp_path / "page.png")
+    assert one.page.get_by_text("not found", exact=False).count() == 0
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    arcs = one.page.locator(".arcs").bounding_box()
+    assert width < 500 or arcs["y"] + arcs["height"] < 800  # above the fold
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_typing_changes_the_picture(visitor: Visitors, server: str, page: str) -> None:
+    one = visitor().open(f"{server}/{page}")
+    before = one.drawn()
+    one.type("The capital of France is")
+    one.page.wait_for_selector(".tokens button:has-text('France')")
+    assert one.drawn() != before
+    assert one.page.locator(".tokens button").all_inner_texts()[0].strip() == "The"
+
+
+def test_a_pause_is_enough(visitor: Visitors, server: str) -> None:
+    one = visitor().open(server)
+    one.page.get_by_label("Prompt").fill("One cat, two")
+    one.page.wait_for_selector(".tokens button:has-text('two')", timeout=5000)
+
+
+def test_a_next_word_that_is_clicked_is_added(visitor: Visitors, server: str) -> None:
+    one = visitor().open(server)
+    one.type("The capital of France is")
+    one.page.locator(".words button", has_text="Paris").click()
+    one.page.wait_for_selector(".tokens button:has-text('Paris')")
+    assert one.page.get_by_label("Prompt").input_value() == "The capital of France is Paris"
+
+
+def test_picking_hovering_and_the_switches_send_nothing(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/attention")
+    seen, sent = [one.drawn()], one.sent
+    all_heads = one.page.locator(".all canvas").bounding_box()
+    token = one.page.locator(".tokens button").nth(3)
+
+    def changed(act: Callable[[], object]) -> None:
+        act()
+        seen.append(one.drawn())
+        assert seen[-1] != seen[-2]
+
+    changed(lambda: one.page.mouse.click(all_heads["x"] + 70, all_heads["y"] + 60))
+    changed(lambda: one.page.mouse.move(all_heads["x"] + 220, all_heads["y"] + 200))
+    changed(lambda: token.hover())
+    changed(lambda: one.page.keyboard.press("ArrowRight"))
+    changed(lambda: one.page.keyboard.press("ArrowDown"))
+    changed(lambda: one.page.locator(".sink").check())
+    changed(lambda: one.page.locator(".top-range").fill("30"))
+    changed(lambda: one.page.locator(".shade").select_option("linear"))
+    assert one.sent == sent
+
+
+def test_hovering_a_token_shows_both_directions(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/attention")
+    buttons = one.page.locator(".tokens button")
+    buttons.nth(4).hover()
+    one.page.wait_for_selector(".tokens .chosen")
+    classes = [name.split()[0] for name in buttons.evaluate_all("all => all.map((button) => button.className)")]
+    assert classes == ["key"] * 5 + ["query"] * (len(classes) - 5)
+    weights = [float(text) for text in buttons.locator("small").all_inner_texts()]
+    assert sum(weights[:5]) == pytest.approx(100, abs=0.5)  # a row sums to 1
+    assert "looks at" in one.page.locator(".reading").inner_text()
+
+
+def test_the_numbers_are_those_of_the_model(visitor: Visitors, server: str) -> None:
+    import torch
+
+    from pages.shared import models
+
+    gpt, tokenizer, _ = models.load.__wrapped__(models.NAMES[0])
+    prompt = "The keys near the box"
+    trace = gpt.trace(torch.tensor([tokenizer.encode(prompt).ids]))
+    one = visitor().open(f"{server}/attention?prompt=The+keys+near+the+box&layer=1&head=2")
+    one.page.locator(".tokens button").last.click()
+    one.page.mouse.move(5, 5)
+    one.drawn()
+    shown = [float(text) for text in one.page.locator(".tokens small").all_inner_texts()]
+    assert shown == pytest.approx((100 * trace.blocks[1].attn.pattern[0, 2, -1]).tolist(), abs=0.07)
+    one.page.goto(f"{server}/?prompt=The+keys+near+the+box")
+    one.page.wait_for_selector(".words button")
+    shown = float(one.page.locator(".words button span").first.inner_text().split()[0])
+    assert shown == pytest.approx(100 * trace.logits[0, -1].softmax(-1).max().item(), abs=0.051)
+
+
+def test_a_click_locks_a_token_and_escape_frees_it(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/attention")
+    one.page.locator(".tokens button").nth(2).click()
+    one.page.locator(".tokens button").nth(5).hover()
+    assert one.page.locator(".tokens .locked").inner_text().startswith("·and")
+    one.page.keyboard.press("Escape")
+    one.page.mouse.move(5, 5)
+    one.page.wait_for_selector(".tokens .locked", state="detached")
+
+
+def test_the_mean_of_all_heads_is_named(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/attention")
+    one.page.keyboard.press("m")
+    one.page.wait_for_selector(".picked:has-text('mean of all')")
+    assert "mean of all 24 heads" in one.page.locator(".reading").inner_text()
+
+
+def test_a_copied_link_shows_the_same_on_a_fresh_server(visitor: Visitors, server: str, tmp_path: Path) -> None:
+    one = visitor().open(f"{server}/attention")
+    one.type("The keys near the box")
+    one.page.wait_for_selector(".tokens button:has-text('box')")
+    one.page.evaluate("document.activeElement.blur()")
+    one.page.keyboard.press("ArrowRight")
+    one.page.keyboard.press("ArrowDown")
+    one.page.locator(".sink").check()
+    one.page.locator(".top-range").fill("55")
+    one.page.mouse.move(5, 5)
+    picture, link = one.drawn(), one.page.url
+    for name in ("prompt", "layer", "head", "sink", "top"):
+        assert f"{name}=" in link
+    process, address = start_server(tmp_path)
+    try:
+        other = visitor().open(link.replace(server, address))
+        assert other.drawn() == picture
+        assert other.page.get_by_text("not found", exact=False).count() == 0
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize("layer", ["99", "-1", "x", "<b>"])
+def test_a_link_to_a_head_that_is_not_there_gets_a_sentence(visitor: Visitors, server: str, layer: str) -> None:
+    one = visitor().open(f"{server}/attention?layer={layer}")
+    assert "layers 0 to 3 and heads 0 to 5" in one.page.locator(".notice").inner_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_markup_in_a_prompt_stays_text(visitor: Visitors, server: str, page: str) -> None:
+    one = visitor().open(f"{server}/{page}")
+    one.type(MARKUP)
+    one.page.wait_for_selector(".tokens button:has-text('<')")
+    one.drawn()
+    assert one.page.locator("#evil, img[src=x]").count() == 0
+    assert "".join(
+        text.split("\n")[0] for text in one.page.locator(".tokens button").all_inner_texts()
+    ) == MARKUP.replace(" ", "·")
+
+
+def test_the_steps_follow_the_picked_head(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/attention?layer=0&head=0")
+    one.page.keyboard.press("ArrowRight")
+    one.page.get_by_text("Open this head").click()
+    one.page.wait_for_selector("strong:has-text('L0 H1')")
+    one.page.wait_for_selector(".js-plotly-plot .heatmaplayer")
+    one.page.evaluate("document.activeElement.blur()")
+    one.page.keyboard.press("ArrowDown")
+    one.page.wait_for_selector("strong:has-text('L1 H1')")
+    other = visitor().open(one.page.url)
+    other.page.wait_for_selector("strong:has-text('L1 H1')")

@@ -1,0 +1,165 @@
+"""Our GPT against identities: what must hold whatever the weights are."""
+
+import dataclasses
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.gpt import GPT, GPTConfig, Trace
+
+
+def annotated(record: object) -> list[tuple[str, Tensor, str]]:
+    """Each tensor of a record and of the records in it, with its name and its shape in letters."""
+    found = []
+    for name, hint in get_type_hints(type(record), include_extras=True).items():
+        value = getattr(record, name)
+        if isinstance(value, Tensor):
+            found.append((name, value, get_args(hint)[1]))
+        else:
+            for part in value if isinstance(value, tuple) else [value]:
+                found += annotated(part)
+    return found
+
+
+def test_every_shape_is_as_annotated(gpt: GPT, idx: Tensor) -> None:
+    config = gpt.config
+    sizes = {"B": 2, "T": 17, "C": 35, "4C": 140, "H": 5, "D": 7, "V": 97}
+    assert len(set(sizes.values())) == len(sizes)
+    found = annotated(gpt.trace(idx))
+    assert len(found) == 5 + config.n_layer * (8 + 7)
+    for name, value, letters in found:
+        assert tuple(value.shape) == tuple(sizes[letter] for letter in letters.split()), name
+
+
+def test_the_record_cannot_be_changed(gpt: GPT, idx: Tensor) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        gpt.trace(idx).logits = None
+
+
+def test_trace_is_forward_to_the_bit(gpt: GPT, idx: Tensor) -> None:
+    assert torch.equal(gpt.trace(idx).logits, gpt(idx))
+
+
+def test_patterns_are_causal_and_sum_to_one(gpt: GPT, idx: Tensor) -> None:
+    for block in gpt.trace(idx).blocks:
+        pattern = block.attn.pattern
+        assert not pattern.triu(1).any()
+        torch.testing.assert_close(pattern.sum(-1), torch.ones(pattern.shape[:-1]))
+
+
+def test_the_residual_stream_adds_up(gpt: GPT, idx: Tensor) -> None:
+    trace = gpt.trace(idx)
+    stream = trace.embed + trace.pos_embed
+    for block in trace.blocks:
+        assert torch.equal(block.resid_pre, stream)
+        assert torch.equal(block.resid_mid, block.resid_pre + block.attn.out)
+        assert torch.equal(block.resid_post, block.resid_mid + block.mlp_out)
+        stream = block.resid_post
+    assert torch.equal(trace.ln_f, gpt.ln_f(stream))
+    assert torch.equal(trace.logits, trace.ln_f @ gpt.wte.weight.T)
+
+
+def test_attention_equals_torch(gpt: GPT, idx: Tensor) -> None:
+    for block in gpt.trace(idx).blocks:
+        attn = block.attn
+        torch.testing.assert_close(attn.z, F.scaled_dot_product_attention(attn.q, attn.k, attn.v, is_causal=True))
+        torch.testing.assert_close(attn.scores, attn.q @ attn.k.mT / math.sqrt(7))
+
+
+def test_a_later_token_changes_no_earlier_logits(gpt: GPT, idx: Tensor) -> None:
+    edited = idx.clone()
+    edited[:, 11] = (edited[:, 11] + 1) % 97
+    before, after = gpt(idx), gpt(edited)
+    assert torch.equal(before[:, :11], after[:, :11])
+    assert not torch.allclose(before[:, 11:], after[:, 11:])
+
+
+@pytest.mark.parametrize("parts", [[17], [1] * 17, [5, 1, 11]])
+def test_with_and_without_the_cache(gpt: GPT, idx: Tensor, parts: list[int]) -> None:
+    cache, found = None, []
+    for part in idx.split(parts, dim=1):
+        logits, cache = gpt.step(part, cache)
+        found.append(logits)
+    torch.testing.assert_close(torch.cat(found, dim=1), gpt(idx), rtol=0, atol=1e-5)
+    assert cache[0][0].shape == (2, 5, 17, 7)
+
+
+def test_greedy_generation_is_argmax_of_forward_past_the_context_too(gpt: GPT, idx: Tensor) -> None:
+    expected = idx
+    for _ in range(20):
+        expected = torch.cat([expected, gpt(expected[:, -31:])[:, -1:].argmax(-1)], dim=1)
+    assert expected.size(1) > gpt.config.block_size
+    assert torch.equal(gpt.generate(idx, 20, temperature=0), expected)
+
+
+def test_drawn_tokens_follow_the_probabilities(gpt: GPT, idx: Tensor) -> None:
+    draws = gpt.generate(idx[:1].expand(4000, -1), 1, generator=torch.Generator().manual_seed(2))[:, -1]
+    probabilities = gpt(idx[:1])[0, -1].softmax(-1)
+    shares = torch.bincount(draws, minlength=97) / 4000
+    assert (shares - probabilities).abs().max() < 5 * (0.25 / 4000) ** 0.5
+    assert set(gpt.generate(idx[:1].expand(500, -1), 1, top_k=3)[:, -1].tolist()) <= set(
+        probabilities.topk(3).indices.tolist()
+    )
+
+
+def test_a_generator_makes_the_same_draws_again(gpt: GPT, idx: Tensor) -> None:
+    once, again = (gpt.generate(idx, 9, generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(once, again)
+
+
+@pytest.mark.parametrize("temperature", [1e-40, 1e-3])
+def test_the_coldest_draw_is_the_greedy_one(gpt: GPT, idx: Tensor, temperature: float) -> None:
+    assert torch.equal(gpt.generate(idx, 5, temperature), gpt.generate(idx, 5, temperature=0))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": -1}, {"temperature": math.nan}, {"temperature": math.inf}, {"top_k": 0}]
+)
+def test_generate_refuses_what_it_cannot_do(gpt: GPT, idx: Tensor, wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        gpt.generate(idx, 1, **wrong)
+
+
+@pytest.mark.parametrize("tokens", [0, 32])
+def test_too_few_and_too_many_tokens_are_refused(gpt: GPT, tokens: int) -> None:
+    for call in (gpt, gpt.trace, gpt.step):
+        with pytest.raises(ValueError, match="1 to 31"):
+            call(torch.zeros(1, tokens, dtype=torch.long))
+
+
+@pytest.mark.parametrize("wrong", [{"n_head": 6}, {"n_layer": 0}, {"vocab_size": -1}])
+def test_sizes_that_make_no_gpt_are_refused(gpt: GPT, wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        dataclasses.replace(gpt.config, **wrong)
+
+
+def test_the_first_loss_is_that_of_a_guess() -> None:
+    torch.manual_seed(4)
+    fresh = GPT(GPTConfig(vocab_size=3072, block_size=128, n_layer=4, n_head=6, n_embd=192))
+    idx = torch.randint(3072, (4, 129))
+    loss = F.cross_entropy(fresh(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())
+    assert abs(loss.item() - math.log(3072)) < 0.1
+
+
+def test_the_parameters_are_those_of_gpt_2_small() -> None:
+    with torch.device("meta"):
+        small = GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768))
+    assert sum(parameter.numel() for parameter in small.parameters()) == 124_439_808
+
+
+def test_three_threads_on_one_model_get_their_own_answers(gpt: GPT) -> None:
+    prompts = [torch.randint(97, (1, 5 + n % 20), generator=torch.Generator().manual_seed(n)) for n in range(30)]
+    alone = [gpt.trace(prompt) for prompt in prompts]
+
+    def right(n: int) -> bool:
+        found: Trace = gpt.trace(prompts[n % 30])
+        expected = annotated(alone[n % 30])
+        return all(torch.equal(value, known) for (_, value, _), (_, known, _) in zip(annotated(found), expected))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(right, range(900))) == 900

@@ -1,0 +1,120 @@
+"""Our GPT against transformers', on the same weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
+
+from model import gpt2
+from model.gpt import GPT
+
+SHIPPED = Path(gpt2.__file__).parent / "checkpoints" / "vitrine"
+
+
+def random_hugging_face(kind: type = GPT2LMHeadModel, **sizes: Any) -> Any:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 89, "n_positions": 29, "n_layer": 2, "n_head": 3, "n_embd": 21, **sizes}
+    model = kind(GPT2Config(bos_token_id=None, eos_token_id=None, **sizes)).eval()
+    model.set_attn_implementation("eager")  # the default returns no attentions, without an error
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def assert_equal(gpt: GPT, hugging_face: Any, idx: Tensor) -> None:
+    """Logits, all patterns, and the residual stream before each block and at its end."""
+    with torch.inference_mode():
+        theirs = hugging_face(idx, output_attentions=True, output_hidden_states=True)
+    ours = gpt.trace(idx)
+
+    def close(found: Tensor, expected: Tensor) -> None:
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+    close(ours.logits, theirs.logits)
+    for block, pattern, resid_pre in zip(ours.blocks, theirs.attentions, theirs.hidden_states[:-1], strict=True):
+        close(block.attn.pattern, pattern)
+        close(block.resid_pre, resid_pre)
+    close(ours.ln_f, theirs.hidden_states[-1])  # transformers' last one is already after ln_f
+
+
+@pytest.mark.parametrize("sizes", [{}, {"n_layer": 5, "n_head": 1}, {"n_head": 7, "layer_norm_epsilon": 1e-3}])
+def test_tiny_random_models_of_odd_sizes(sizes: dict[str, Any]) -> None:
+    theirs = random_hugging_face(**sizes)
+    assert_equal(gpt2.from_hugging_face(theirs), theirs, torch.randint(89, (3, 23)))
+
+
+def test_a_model_without_its_head() -> None:
+    theirs = random_hugging_face(GPT2Model)
+    idx = torch.randint(89, (1, 7))
+    with torch.inference_mode():
+        expected = theirs(idx).last_hidden_state
+    torch.testing.assert_close(gpt2.from_hugging_face(theirs).trace(idx).ln_f, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_shipped_checkpoint() -> None:
+    # In float64: trained logits are large, and in float32 the order of a sum alone moves them by 2e-5.
+    theirs = AutoModelForCausalLM.from_pretrained(SHIPPED, attn_implementation="eager", dtype=torch.float64).eval()
+    idx = torch.randint(3072, (2, 64), generator=torch.Generator().manual_seed(5))
+    assert_equal(gpt2.load(SHIPPED).double(), theirs, idx)
+
+
+def test_transformers_opens_what_save_wrote(gpt: GPT, idx: Tensor, tmp_path: Path) -> None:
+    gpt2.save(gpt, tmp_path)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager", dtype=torch.float32).eval()
+    again = gpt2.load(tmp_path)
+    assert_equal(again, theirs, idx)
+    for name, weight in gpt.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight.half().float()), name
+
+
+def test_a_folder_that_transformers_wrote(tmp_path: Path) -> None:
+    theirs = random_hugging_face()
+    theirs.save_pretrained(tmp_path)
+    assert_equal(gpt2.load(tmp_path), theirs, torch.randint(89, (2, 11)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"model_type": "llama"}, "model_type is 'llama'"),
+        ({"activation_function": "relu"}, "activation_function"),
+        ({"n_inner": 5}, "n_inner"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn"),
+        ({"n_layer": 3}, "do not fit"),
+        ({"n_head": 2}, "n_embd 21"),
+        ({"n_embd": None}, "n_embd"),
+    ],
+)
+def test_a_configuration_that_is_not_this_models(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
+    random_hugging_face().save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text()) | changed
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None or key == "n_inner"}))
+    with pytest.raises(ValueError, match=said):
+        gpt2.load(tmp_path)
+
+
+def test_weights_that_are_missing_truncated_or_untied(tmp_path: Path) -> None:
+    random_hugging_face().save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match="cannot be read"):
+        gpt2.load(tmp_path)
+    path.write_bytes(whole)
+    state = load_file(path)
+    save_file(state | {"lm_head.weight": torch.zeros(89, 21)}, path)
+    with pytest.raises(ValueError, match="ties"):
+        gpt2.load(tmp_path)
+    del state["transformer.ln_f.bias"]
+    save_file(state, path)
+    with pytest.raises(ValueError, match="ln_f.bias"):
+        gpt2.load(tmp_path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        gpt2.load(tmp_path)

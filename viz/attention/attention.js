@@ -1,0 +1,599 @@
+// The picture of attention. The server sends every pattern once; the rest happens here, in the
+// browser: picking a head, hovering, locking a word and the switches send nothing back. What was
+// chosen is kept in the link (layer, head, top, sink, shade), so that a copied link shows it again.
+
+const STEPS = 4095; // a weight arrives as 12 bits: viz/attention/__init__.py
+const MEAN = "mean"; // in the link, in place of a layer's or a head's number
+const ARCS = 96; // height of the arcs, in px
+const GAP = 6; // between the small maps, in px
+
+// ---- what was sent ---------------------------------------------------------------------------
+
+function unpack(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  const packed = bytes.subarray(4 + length);
+  const count = header.tokens.length;
+  const size = (count * (count + 1)) / 2; // a pattern's rows up to the diagonal, one after the other
+  const weights = new Float32Array(header.layers * header.heads * size + 1);
+  for (let n = 0, at = 0; at < packed.length; n += 2, at += 3) {
+    weights[n] = ((packed[at] << 4) | (packed[at + 1] >> 4)) / STEPS;
+    weights[n + 1] = (((packed[at + 1] & 15) << 8) | packed[at + 2]) / STEPS;
+  }
+  return { ...header, count, size, weights };
+}
+
+const at = (row, column) => (row * (row + 1)) / 2 + column;
+
+// The pattern of a head; of the mean of a layer's heads where head is one past the last; of the
+// mean of all heads where the layer is, too.
+function pattern(data, layer, head) {
+  const one = (l, h) => data.weights.subarray((l * data.heads + h) * data.size, (l * data.heads + h + 1) * data.size);
+  if (head < data.heads) return one(layer, head);
+  const layers = layer < data.layers ? [layer] : [...Array(data.layers).keys()];
+  const mean = new Float32Array(data.size);
+  for (const l of layers)
+    for (let h = 0; h < data.heads; h++) one(l, h).forEach((weight, n) => (mean[n] += weight));
+  return mean.map((weight) => weight / (layers.length * data.heads));
+}
+
+// The pattern without its first column, each row scaled to sum to 1 again; the first row is left empty.
+function withoutFirst(weights, count) {
+  const rest = weights.slice();
+  for (let row = 0; row < count; row++) {
+    const others = 1 - weights[at(row, 0)];
+    for (let column = 0; column <= row; column++)
+      rest[at(row, column)] = column && others > 1 / STEPS ? Math.min(1, weights[at(row, column)] / others) : 0;
+  }
+  return rest;
+}
+
+// Of each row the largest weights that together make up the share; the others become 0.
+function largest(weights, count, share) {
+  if (share >= 1) return weights;
+  const kept = new Float32Array(weights.length);
+  for (let row = 0; row < count; row++) {
+    const cells = [...Array(row + 1).keys()].map((column) => at(row, column)).sort((a, b) => weights[b] - weights[a]);
+    let left = share * cells.reduce((sum, cell) => sum + weights[cell], 0);
+    for (const cell of cells) {
+      if (left <= 1e-6) break;
+      kept[cell] = weights[cell];
+      left -= weights[cell];
+    }
+  }
+  return kept;
+}
+
+// What a head does on this prompt, as shares of the attention of every token but the first, and the
+// number of tokens it looks at (the exponential of a row's entropy).
+function habits(weights, count) {
+  const sums = { before: 0, first: 0, itself: 0, breadth: 0 };
+  for (let row = 1; row < count; row++) {
+    sums.before += weights[at(row, row - 1)];
+    sums.first += weights[at(row, 0)];
+    sums.itself += weights[at(row, row)];
+    let entropy = 0;
+    for (let column = 0; column <= row; column++) {
+      const weight = weights[at(row, column)];
+      if (weight > 0) entropy -= weight * Math.log(weight);
+    }
+    sums.breadth += Math.exp(entropy);
+  }
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / Math.max(1, count - 1)]));
+}
+
+const percent = (weight) => `${(100 * weight).toFixed(1)} %`;
+
+// ---- the picture -----------------------------------------------------------------------------
+
+class Picture {
+  constructor(root) {
+    this.root = root.querySelector(".vitrine");
+    this.find = (selector) => this.root.querySelector(selector);
+    this.listen();
+    this.again = () => this.draw();
+    this.observer = new ResizeObserver(this.again);
+    this.observer.observe(this.root);
+    document.fonts.addEventListener("loadingdone", this.again); // a canvas does not notice by itself
+  }
+
+  close() {
+    this.observer.disconnect();
+    document.fonts.removeEventListener("loadingdone", this.again);
+    document.removeEventListener("keydown", this.onKey);
+  }
+
+  show(data, tell) {
+    const same = this.data && this.data.tokens.join("\0") === data.tokens.join("\0");
+    this.data = data;
+    this.tell = tell;
+    this.cache = new Map();
+    this.preview = null;
+    if (!same) Object.assign(this, { token: null, pair: null, locked: false });
+    this.root.classList.toggle("small", Boolean(data.small));
+    this.readLink();
+    if (!same) this.layTokens();
+    this.report();
+    this.draw();
+  }
+
+  // ---- state, and the link that holds it
+
+  readLink() {
+    const link = new URLSearchParams(window.location.search);
+    const { layers, heads, start } = this.data;
+    const number = (name, count, otherwise) => {
+      const text = link.get(name);
+      if (text === null) return otherwise;
+      if (text === MEAN) return count;
+      return /^\d+$/.test(text) && Number(text) < count ? Number(text) : NaN;
+    };
+    let [layer, head] = [number("layer", layers, start[0]), number("head", heads, start[1])];
+    if (layer === layers) head = heads;
+    const wrong = Number.isNaN(layer) || Number.isNaN(head);
+    if (wrong) [layer, head] = start;
+    this.find(".notice").textContent = wrong
+      ? `The link asks for a layer or a head that is not there: this model has layers 0 to ${layers - 1} and heads 0 to ${heads - 1}. You see L${layer} H${head}.`
+      : "";
+    const top = Number(link.get("top"));
+    this.picked = [layer, head];
+    this.top = top >= 10 && top <= 100 ? top : 80;
+    this.sink = link.get("sink") === "1";
+    const shades = [...this.find(".shade").options].map((option) => option.value);
+    this.shade = shades.includes(link.get("shade")) ? link.get("shade") : shades[0];
+    this.find(".top-range").value = this.top;
+    this.find(".sink").checked = this.sink;
+    this.find(".shade").value = this.shade;
+  }
+
+  writeLink(values) {
+    const url = new URL(window.location.href);
+    for (const [name, value] of Object.entries(values)) {
+      if (value === null) url.searchParams.delete(name);
+      else url.searchParams.set(name, value);
+    }
+    window.history.replaceState(window.history.state, "", url);
+  }
+
+  pick(layer, head) {
+    const { layers, heads } = this.data;
+    this.picked = [layer, head];
+    this.preview = null;
+    this.find(".notice").textContent = "";
+    this.writeLink({ layer: layer < layers ? layer : MEAN, head: head < heads ? head : MEAN });
+    this.report();
+    this.draw();
+  }
+
+  // A page that shows more of the picked head asks to be told which one it is, once for each.
+  report() {
+    const picked = String(this.picked);
+    if (!this.data.report || this.told === picked) return;
+    this.told = picked;
+    this.tell("picked", this.picked);
+  }
+
+  set(name, value, inLink) {
+    this[name] = value;
+    this.cache = new Map();
+    this.writeLink({ [name]: inLink });
+    this.draw();
+  }
+
+  get shown() {
+    return this.preview ?? this.picked;
+  }
+
+  name([layer, head]) {
+    const { layers, heads } = this.data;
+    if (layer === layers) return "mean of all";
+    return `L${layer} ${head === heads ? "mean" : `H${head}`}`;
+  }
+
+  // The weights of a head as the switches ask for them: whole (for the numbers) and kept (drawn).
+  weights([layer, head]) {
+    const key = `${layer} ${head}`;
+    if (!this.cache.has(key)) {
+      let whole = pattern(this.data, layer, head);
+      if (this.sink) whole = withoutFirst(whole, this.data.count);
+      this.cache.set(key, { whole, kept: largest(whole, this.data.count, this.top / 100) });
+    }
+    return this.cache.get(key);
+  }
+
+  // How strongly a weight is drawn, from 0 to 1.
+  shader(weights) {
+    if (this.shade === "linear") return (cell) => weights[cell];
+    if (this.shade === "root") return (cell) => Math.sqrt(weights[cell]);
+    const largestOf = [];
+    for (let row = 0; row < this.data.count; row++)
+      largestOf.push(Math.max(1 / STEPS, ...weights.subarray(at(row, 0), at(row, row) + 1)));
+    return (cell, row) => weights[cell] / largestOf[row];
+  }
+
+  // ---- pointer and keys
+
+  listen() {
+    this.find(".top-range").oninput = (event) => {
+      const top = Number(event.target.value);
+      this.set("top", top, top === 80 ? null : top);
+    };
+    this.find(".sink").onchange = (event) => this.set("sink", event.target.checked, event.target.checked ? 1 : null);
+    this.find(".shade").onchange = (event) =>
+      this.set("shade", event.target.value, event.target.selectedIndex ? event.target.value : null);
+
+    const all = this.find(".all canvas");
+    all.onpointermove = (event) => this.look({ preview: this.headAt(event) });
+    all.onpointerleave = () => this.look({ preview: null });
+    all.onclick = (event) => {
+      const found = this.headAt(event);
+      if (found) this.pick(...found);
+    };
+    const one = this.find(".one canvas");
+    one.onpointermove = (event) => this.look({ pair: this.cellAt(event) });
+    one.onpointerleave = () => this.look({ pair: null });
+    one.onclick = (event) => {
+      const found = this.cellAt(event);
+      if (found) this.lock(found[0]);
+    };
+
+    this.onKey = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const target = event.composedPath()[0];
+      if (target.closest?.("input, textarea, select, [contenteditable], [role=slider], [role=listbox], [role=tab]")) return;
+      const [layer, head] = this.picked;
+      const { layers, heads, count } = this.data;
+      const turn = (value, by, total) => (value + by + total) % total;
+      const walk = (by) => this.lock(this.token === null ? (by > 0 ? 0 : count - 1) : turn(this.token, by, count), true);
+      const keys = {
+        ArrowLeft: () => this.pick(Math.min(layer, layers - 1), turn(head, -1, heads + 1)),
+        ArrowRight: () => this.pick(Math.min(layer, layers - 1), turn(head, 1, heads + 1)),
+        ArrowUp: () => this.pick(turn(Math.min(layer, layers - 1), -1, layers), head),
+        ArrowDown: () => this.pick(turn(Math.min(layer, layers - 1), 1, layers), head),
+        ",": () => walk(-1),
+        ".": () => walk(1),
+        m: () => this.pick(layers, heads),
+        Escape: () => this.lock(null),
+      };
+      if (!keys[event.key]) return;
+      event.preventDefault();
+      keys[event.key]();
+    };
+    document.addEventListener("keydown", this.onKey);
+  }
+
+  look(change) {
+    Object.assign(this, change);
+    this.draw();
+  }
+
+  lock(token, always = false) {
+    const again = this.locked && this.token === token && !always;
+    this.locked = token !== null && !again;
+    this.token = again ? null : token;
+    this.draw();
+  }
+
+  headAt(event) {
+    const { left, cell } = this.grid;
+    const column = Math.floor((event.offsetX - left) / (cell + GAP));
+    const row = Math.floor((event.offsetY - this.grid.above) / (cell + GAP));
+    const { layers, heads } = this.data;
+    if (column < 0 || row < 0 || column > heads || row > layers || (row === layers && column < heads)) return null;
+    return [row, column];
+  }
+
+  cellAt(event) {
+    const { left, above, cell } = this.large;
+    const column = Math.floor((event.offsetX - left) / cell);
+    const row = Math.floor((event.offsetY - above) / cell);
+    return row >= 0 && row < this.data.count && column >= 0 && column <= row ? [row, column] : null;
+  }
+
+  // ---- drawing
+
+  draw() {
+    if (this.waiting || !this.data) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      if (!this.root.isConnected) return;
+      this.readColours();
+      this.drawWords();
+      this.drawArcs();
+      this.drawAll();
+      if (!this.data.small) this.drawOne();
+      this.root.dataset.drawn = Number(this.root.dataset.drawn ?? 0) + 1; // for whoever waits for the picture
+    });
+  }
+
+  readColours() {
+    const style = getComputedStyle(this.root);
+    const colour = (name) => style.getPropertyValue(`--st-${name}`).trim();
+    this.colours = {
+      attention: colour("violet-color"), query: colour("blue-text-color"), key: colour("red-text-color"),
+      text: colour("text-color"), page: colour("background-color"), empty: colour("secondary-background-color"),
+    };
+    this.font = style.fontFamily;
+    this.mono = colour("code-font");
+  }
+
+  canvas(selector, width, height) {
+    const canvas = this.find(selector);
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    return context;
+  }
+
+  layTokens() {
+    const line = this.find(".tokens");
+    line.replaceChildren(
+      ...this.data.tokens.map((token, n) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.append(token, document.createElement("small"));
+        button.onpointerenter = () => this.locked || this.look({ token: n });
+        button.onpointerleave = () => this.locked || this.look({ token: null });
+        button.onclick = () => this.lock(n);
+        return button;
+      }),
+    );
+  }
+
+  // The tokens, shaded by what the chosen one gives (keys, to its left) and gets (queries, to its right).
+  drawWords() {
+    const { tokens, count, layers, heads } = this.data;
+    const { whole } = this.weights(this.shown);
+    this.find(".picked").textContent = this.name(this.shown);
+    this.find(".top").textContent = `${this.top} %`;
+    const token = this.pair ? this.pair[0] : this.token;
+    [...this.find(".tokens").children].forEach((button, n) => {
+      const weight = token === null ? 0 : n <= token ? whole[at(token, n)] : whole[at(n, token)];
+      button.className = token === null ? "" : n <= token ? "key" : "query";
+      button.classList.toggle("chosen", n === token);
+      button.classList.toggle("locked", this.locked && n === token);
+      button.style.setProperty("--weight", `${Math.round(75 * Math.sqrt(weight))}%`);
+      button.lastChild.textContent = token === null ? "" : (100 * weight).toFixed(1);
+    });
+
+    const reading = this.find(".reading");
+    const word = (n, role) => Object.assign(document.createElement("b"), { className: role, textContent: tokens[n] });
+    const list = (cells, role) =>
+      cells
+        .sort((a, b) => b.weight - a.weight)
+        .filter(({ weight }) => weight >= 0.0005)
+        .slice(0, 3)
+        .flatMap(({ n, weight }, i) => [i ? ", " : "", word(n, role), ` ${percent(weight)}`]);
+    const others = [...Array(count).keys()];
+    if (this.pair) {
+      const [row, column] = this.pair;
+      reading.replaceChildren(word(row, "q"), " (query) gives ", word(column, "k"), ` (key) ${percent(whole[at(row, column)])} of its attention`);
+    } else if (token !== null) {
+      const given = list(others.slice(0, token + 1).map((n) => ({ n, weight: whole[at(token, n)] })), "k");
+      const got = list(others.slice(token + 1).map((n) => ({ n, weight: whole[at(n, token)] })), "q");
+      reading.replaceChildren(
+        word(token, ""), " looks at ", ...(given.length ? given : ["nothing that is shown"]),
+        got.length ? " · it is looked at by " : " · no later token looks at it", ...got,
+      );
+    } else {
+      const { before, first, itself, breadth } = habits(whole, count);
+      const [layer, head] = this.shown;
+      const of = head < heads ? "" : layer < layers ? ` (mean of its ${heads} heads)` : ` (mean of all ${layers * heads} heads)`;
+      reading.textContent =
+        count < 2
+          ? "One token has only itself to look at: type another word."
+          : `${this.name(this.shown)}${of} gives ${percent(before)} to the token before, ${percent(itself)} to itself, ` +
+            `${percent(first)} to the first; a token looks at ${breadth.toFixed(1)} tokens.`;
+    }
+  }
+
+  drawArcs() {
+    const line = this.find(".line");
+    this.canvas(".arcs", 0, 0); // so that the line is as wide as its tokens, which shrink, then scroll
+    for (const size of ["", "tight", "tighter"]) {
+      this.find(".tokens").className = `tokens ${size}`;
+      if (line.offsetWidth <= line.parentNode.clientWidth) break;
+    }
+    const context = this.canvas(".arcs", line.clientWidth, ARCS);
+    const middles = [...this.find(".tokens").children].map((button) => button.offsetLeft - line.offsetLeft + button.offsetWidth / 2);
+    const { kept } = this.weights(this.shown);
+    const [token, key] = this.pair ?? [this.token, null];
+    const widest = middles.at(-1) - middles[0];
+    context.strokeStyle = this.colours.attention;
+    for (let row = 0; row < this.data.count; row++)
+      for (let column = 0; column <= row; column++) {
+        const weight = kept[at(row, column)];
+        const touches = key === null ? token === null || row === token || column === token : row === token && column === key;
+        if (weight < 0.005 || !touches) continue;
+        context.globalAlpha = 0.15 + 0.85 * weight;
+        context.lineWidth = 1 + 5 * weight;
+        context.beginPath();
+        if (row === column) context.arc(middles[row], ARCS - 8, 5, 0, 2 * Math.PI);
+        else {
+          const span = middles[row] - middles[column];
+          const height = (ARCS - 10) * Math.sqrt(span / widest);
+          context.ellipse((middles[row] + middles[column]) / 2, ARCS - 1, span / 2, height, 0, Math.PI, 2 * Math.PI);
+        }
+        context.stroke();
+      }
+  }
+
+  // Every layer and head, small; behind each row the mean of its heads, below them the mean of all.
+  drawAll() {
+    const { layers, heads, count } = this.data;
+    const room = this.root.clientWidth;
+    const wide = room > 820 && !this.data.small ? room * 0.44 : room;
+    const [left, above] = [34, 22];
+    const cell = Math.max(16, Math.min(72, Math.floor((wide - left) / (heads + 1)) - GAP));
+    this.grid = { left, above, cell };
+    const context = this.canvas(".all canvas", left + (heads + 1) * (cell + GAP), above + (layers + 1) * (cell + GAP));
+    const side = (n) => n * (cell + GAP);
+    const small = Object.assign(document.createElement("canvas"), { width: count, height: count });
+    context.font = `600 ${cell > 28 ? 14 : 11}px ${this.font}`;
+    context.textBaseline = "middle";
+    const label = (text, x, y, chosen) => {
+      context.fillStyle = chosen ? this.colours.attention : this.colours.text;
+      context.fillText(text, x, y);
+    };
+    context.textAlign = "center";
+    for (let head = 0; head <= heads; head++)
+      label(head < heads ? (cell > 28 ? `H${head}` : head) : cell > 40 ? "mean" : "⌀", left + side(head) + cell / 2, above / 2, head === this.shown[1]);
+    context.textAlign = "left";
+    for (let layer = 0; layer < layers; layer++) label(`L${layer}`, 0, above + side(layer) + cell / 2, layer === this.shown[0]);
+    context.textAlign = "right";
+    if (cell > 28) label("mean of all", left + side(heads) - 4, above + side(layers) + cell / 2, this.shown[0] === layers);
+
+    context.imageSmoothingEnabled = count > cell;
+    for (let layer = 0; layer <= layers; layer++)
+      for (let head = layer < layers ? 0 : heads; head <= heads; head++) {
+        const [x, y] = [left + side(head), above + side(layer)];
+        small.getContext("2d").putImageData(this.image([layer, head]), 0, 0);
+        context.drawImage(small, x, y, cell, cell);
+        const isPicked = layer === this.picked[0] && head === this.picked[1];
+        const isShown = layer === this.shown[0] && head === this.shown[1];
+        if (!isPicked && !isShown) continue;
+        context.strokeStyle = this.colours.attention;
+        context.lineWidth = isPicked ? 3 : 1.5;
+        context.strokeRect(x - 2, y - 2, cell + 4, cell + 4);
+      }
+    this.find(".all figcaption").textContent = `${layers} layers × ${heads} heads: each square is one head, each row of it one token that looks, each column one that is looked at. Click one, or use the arrow keys.`;
+  }
+
+  // One pixel a weight: the attention colour, as strong as the weight, on the grey of what may be seen.
+  image(which) {
+    const { count } = this.data;
+    const key = `${which} ${this.shade} ${this.colours.attention} ${this.colours.empty}`;
+    if (this.cache.has(key)) return this.cache.get(key);
+    const { kept } = this.weights(which);
+    const shade = this.shader(kept);
+    const [full, empty] = [rgb(this.colours.attention), rgb(this.colours.empty)];
+    const image = new ImageData(count, count);
+    for (let row = 0; row < count; row++)
+      for (let column = 0; column <= row; column++) {
+        const strength = shade(at(row, column), row);
+        const pixel = 4 * (row * count + column);
+        for (let part = 0; part < 3; part++) image.data[pixel + part] = full[part] * strength + empty[part] * (1 - strength);
+        image.data[pixel + 3] = 255;
+      }
+    this.cache.set(key, image);
+    return image;
+  }
+
+  // How strong which weight is drawn, in the corner that the mask leaves empty.
+  drawLegend(context, right, y) {
+    const [width, height] = [110, 12];
+    const x = right - width;
+    const strength = this.shade === "root" ? Math.sqrt : (weight) => weight;
+    for (let step = 0; step < width; step++) {
+      context.fillStyle = this.colours.empty;
+      context.fillRect(x + step, y, 1, height);
+      context.globalAlpha = strength(step / width);
+      context.fillStyle = this.colours.attention;
+      context.fillRect(x + step, y, 1, height);
+      context.globalAlpha = 1;
+    }
+    context.fillStyle = this.colours.text;
+    context.font = `12px ${this.font}`;
+    context.textAlign = "center";
+    for (const [share, text] of [[0, "0"], [0.5, "50"], [1, this.shade === "row" ? "largest" : "100 %"]])
+      context.fillText(text, x + share * width, y + height + 9);
+  }
+
+  // One head, large: queries down, keys across, the numbers where they fit.
+  drawOne() {
+    const { tokens, count } = this.data;
+    const { whole, kept } = this.weights(this.shown);
+    const shade = this.shader(kept);
+    const room = this.root.clientWidth;
+    const space = room > 820 ? room * 0.56 - 60 : room;
+    const measure = this.find(".one canvas").getContext("2d");
+    const size = (cell) => Math.max(10, Math.min(15, cell - 2));
+    let cell = 46;
+    let longest = 0;
+    for (const _ of "twice") {
+      measure.font = `${size(cell)}px ${this.mono}`;
+      longest = Math.min(110, Math.max(...tokens.map((token) => measure.measureText(token).width)) + 8);
+      cell = Math.max(11, Math.min(46, Math.floor((space - longest - 30) / count), Math.floor(400 / count)));
+    }
+    const [left, above] = [longest + 4, longest * 0.8 + 14];
+    this.large = { left, above, cell };
+    const context = this.canvas(".one canvas", left + count * cell + longest * 0.75 + 4, above + count * cell + 2);
+    const [query, key] = this.pair ?? [this.token, this.token];
+
+    context.textBaseline = "middle";
+    for (let n = 0; n < count; n++) {
+      const middle = n * cell + cell / 2;
+      const font = (chosen) => `${chosen ? "700 " : ""}${size(cell)}px ${this.mono}`;
+      context.textAlign = "right";
+      context.font = font(n === query);
+      context.fillStyle = this.colours.query;
+      context.fillText(tokens[n], left - 6, above + middle, longest);
+      context.save();
+      context.translate(left + middle, above - 5);
+      context.rotate(-0.9);
+      context.textAlign = "left";
+      context.font = font(n === key);
+      context.fillStyle = this.colours.key;
+      context.fillText(tokens[n], 0, 0, longest);
+      context.restore();
+    }
+
+    const decimals = cell >= 40 ? 1 : 0;
+    context.font = `${cell >= 40 ? 13 : 12}px ${this.font}`;
+    context.textAlign = "center";
+    for (let row = 0; row < count; row++)
+      for (let column = 0; column <= row; column++) {
+        const [x, y, weight] = [left + column * cell, above + row * cell, kept[at(row, column)]];
+        const strength = shade(at(row, column), row);
+        context.fillStyle = this.colours.empty;
+        context.fillRect(x, y, cell - 1, cell - 1);
+        context.globalAlpha = strength;
+        context.fillStyle = this.colours.attention;
+        context.fillRect(x, y, cell - 1, cell - 1);
+        context.globalAlpha = 1;
+        if (cell < 26 || weight < 0.005) continue;
+        context.fillStyle = strength > 0.6 ? this.colours.page : this.colours.text;
+        context.fillText((100 * weight).toFixed(decimals), x + cell / 2, y + cell / 2);
+      }
+
+    if (count * cell > 200) this.drawLegend(context, left + count * cell, above);
+    context.lineWidth = 2;
+    if (query !== null) {
+      context.strokeStyle = this.colours.query;
+      context.strokeRect(left, above + query * cell, (query + 1) * cell - 1, cell - 1);
+    }
+    if (key !== null) {
+      context.strokeStyle = this.colours.key;
+      context.strokeRect(left + key * cell, above + key * cell, cell - 1, (count - key) * cell - 1);
+    }
+    const hidden = this.sink ? " The first token is hidden and the rest of each row scaled to sum to 100 % again." : "";
+    this.find(".one figcaption").textContent =
+      `${this.name(this.shown)}, in %. Down: the token that looks (query). Across: the token it looks at (key). ` +
+      `What lies ahead is masked.${this.top < 100 ? ` Drawn: of each row the largest weights up to ${this.top} %.` : ""}${hidden}`;
+  }
+}
+
+const swatch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+
+function rgb(colour) {
+  swatch.fillStyle = colour;
+  swatch.fillRect(0, 0, 1, 1);
+  return swatch.getImageData(0, 0, 1, 1).data;
+}
+
+// Streamlit calls this whenever the data or the theme has changed, and what it returns at the end.
+const pictures = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  if (!pictures.has(parentElement)) pictures.set(parentElement, new Picture(parentElement));
+  const picture = pictures.get(parentElement);
+  picture.show(unpack(data), setStateValue);
+  return () => {
+    picture.close();
+    pictures.delete(parentElement);
+  };
+}

@@ -1,0 +1,14 @@
+"""Tokens drawn as tokens: what cannot be seen is made visible."""
+
+from collections.abc import Iterable
+
+# Control characters have pictures of their own in Unicode, from U+2400 on.
+VISIBLE = {code: chr(0x2400 + code) for code in range(0x20)}
+VISIBLE |= {ord("\n"): "⏎", ord("\t"): "⇥", ord(" "): "·", 0x7F: "␡", 0xA0: "⍽", 0x200D: "⁀"}
+# Marks that turn the direction of what follows would turn the labels around them, too.
+VISIBLE |= {code: "⇄" for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def visible(tokens: Iterable[str]) -> list[str]:
+    """The tokens as labels: a space is a dot, a line break an arrow, a control character its picture."""
+    return [token.translate(VISIBLE) for token in tokens]
