@@ -138,7 +138,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """GPT-2, initialised as its authors did; the head is the token embedding, transposed."""
+    """GPT-2, its weights drawn with std 0.02 (less where they add to the stream); the head is wte, transposed."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

@@ -49,6 +49,8 @@ def load(folder: Path) -> GPT:
         raise
     except Exception as error:  # json and safetensors each have their own
         raise ValueError(f"{folder.name} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"config.json of {folder.name} holds a {type(config).__name__}, not an object")
     return _pour(config, state)
 
 
@@ -83,23 +85,18 @@ def _pour(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> GPT:
         found = config.get(key, value)
         if found != value and not (key == "n_inner" and found == 4 * n_embd):
             raise ValueError(f"{key} is {found!r} in this checkpoint; a GPT-2 has {value!r}")
-    try:
-        gpt = GPT(
-            GPTConfig(
-                vocab_size=config["vocab_size"],
-                block_size=config["n_positions"],
-                n_layer=config["n_layer"],
-                n_head=config["n_head"],
-                n_embd=config["n_embd"],
-                layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
-            )
-        )
-    except KeyError as error:
-        raise ValueError(f"{error} is missing from this checkpoint's configuration") from error
+    sizes = {name: config.get(name) for name in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
+    for name, size in sizes.items():
+        if type(size) is not int:
+            raise ValueError(f"{name} is {size!r} in this checkpoint's configuration; it must be a whole number")
+    epsilon = config.get("layer_norm_epsilon", 1e-5)
+    if not isinstance(epsilon, float):
+        raise ValueError(f"layer_norm_epsilon is {epsilon!r} in this checkpoint's configuration; it must be a number")
+    gpt = GPT(GPTConfig(block_size=sizes.pop("n_positions"), layer_norm_epsilon=epsilon, **sizes))
     weights = {name.removeprefix("transformer."): weight for name, weight in state.items() if not name.endswith(MASKS)}
     weights = {name: weight.t() if name.endswith(TRANSPOSED) else weight for name, weight in weights.items()}
     head = weights.pop("lm_head.weight", None)
-    if head is not None and not torch.equal(head, weights["wte.weight"]):
+    if head is not None and "wte.weight" in weights and not torch.equal(head, weights["wte.weight"]):
         raise ValueError("lm_head.weight is not wte.weight in this checkpoint; a GPT-2 ties them")
     try:
         gpt.load_state_dict(weights)

@@ -45,13 +45,19 @@ def token_bytes(tokenizer: Tokenizer, id: int) -> bytes:
     return bytes(byte_of[c] for c in token) if all(c in byte_of for c in token) else token.encode()
 
 
+def is_text(tokenizer: Tokenizer, id: int) -> bool:
+    """Whether a token is whole characters: one of the others is a part of a character."""
+    try:
+        return bool(token_bytes(tokenizer, id).decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def pieces(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
-    """The text of each token; one that is no whole character is written as its bytes, like <E2 80>."""
+    """The text of each token; one that is no whole characters is written as its bytes, like <E2 80>."""
 
-    def text(token: bytes) -> str:
-        try:
-            return token.decode()
-        except UnicodeDecodeError:
-            return f"<{token.hex(' ').upper()}>"
+    def piece(id: int) -> str:
+        token = token_bytes(tokenizer, id)
+        return token.decode() if is_text(tokenizer, id) else f"<{token.hex(' ').upper()}>"
 
-    return [text(token_bytes(tokenizer, id)) for id in ids]
+    return [piece(id) for id in ids]

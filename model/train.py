@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import platform
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def rows(tokenizer: Tokenizer, seed: str, count: int, width: int) -> Tensor:
 
 @torch.inference_mode()
 def held_out(gpt: GPT, tokenizer: Tokenizer, documents: int = 2000, seed: str = "held out") -> tuple[float, float]:
-    """The model's loss on documents it never saw, and its floor, both in nats per token.
+    """The model's loss on documents drawn with another seed, and its floor, both in nats per token.
 
     Each document follows a line break, so that its first token is asked for as well. The floor is
     the draws' own surprise; the few texts that can be told in two ways leave it a little too high.
@@ -79,22 +80,31 @@ def optimizer_of(gpt: GPT) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=(0.9, 0.95))
 
 
-def save_run(gpt: GPT, optimizer: torch.optim.AdamW, step: int, path: Path) -> None:
-    """Everything a run needs to go on: weights, both moments of each, and how many steps were made."""
+def save_run(gpt: GPT, optimizer: torch.optim.AdamW, step: int, settings: str, path: Path) -> None:
+    """Everything a run needs to go on: weights, both moments of each, how many steps were made, and of what run."""
     state = {f"weight.{name}": parameter.detach() for name, parameter in gpt.named_parameters()}
     for name, parameter in gpt.named_parameters():
         for moment in ("exp_avg", "exp_avg_sq"):
             state[f"{moment}.{name}"] = optimizer.state[parameter][moment]
     new = path.with_suffix(".new")
-    save_file(state, new, metadata={"step": str(step)})
+    save_file(state, new, metadata={"step": str(step), "settings": settings})
     new.replace(path)  # a run that is killed while it saves keeps its last state
 
 
-def load_run(gpt: GPT, optimizer: torch.optim.AdamW, path: Path) -> int:
-    """Take up a saved run; the number of steps it had made."""
-    with safetensors.safe_open(path, "pt") as file:
-        step = int(file.metadata()["step"])
-    state = load_file(path)
+def load_run(gpt: GPT, optimizer: torch.optim.AdamW, settings: str, path: Path) -> int:
+    """Take up a saved run; the number of steps it had made.
+
+    Raises ValueError where the file cannot be read or is of a run with other settings.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata()
+        state = load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} cannot be read ({error}); delete it to begin anew") from error
+    if metadata["settings"] != settings:
+        raise ValueError(f"{path} is of a run with {metadata['settings']}, not {settings}; delete it to begin anew")
+    step = int(metadata["step"])
     gpt.load_state_dict({name: state[f"weight.{name}"] for name in gpt.state_dict()})
     for name, parameter in gpt.named_parameters():
         moments = {moment: state[f"{moment}.{name}"] for moment in ("exp_avg", "exp_avg_sq")}
@@ -103,13 +113,17 @@ def load_run(gpt: GPT, optimizer: torch.optim.AdamW, path: Path) -> int:
 
 
 def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, seed: int) -> bool:
-    """Train, or go on training, and write the folder; False where the run was stopped before its end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path, run = folder / "tokenizer.json", folder / "run.safetensors"
+    """Train, or go on training, and write the folder; False where the run was stopped before its end.
+
+    Until then everything lies in a folder `run` inside it, and the model that was there still works.
+    """
+    path, run = folder / "run" / "tokenizer.json", folder / "run" / "state.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = f"{config}, steps {steps}, batch {batch}, peak {peak}, seed {seed}"
     torch.manual_seed(seed)
     gpt = GPT(config)
     optimizer = optimizer_of(gpt)
-    start = load_run(gpt, optimizer, run) if run.exists() else 0
+    start = load_run(gpt, optimizer, settings, run) if run.exists() else 0
     if start:
         tokenizer = Tokenizer.from_file(str(path))
     else:
@@ -136,13 +150,15 @@ def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, 
             read = f"{done * batch * config.block_size / 1e6:.2f} M tokens"
             print(f"step {done:,}  {read}  loss {loss.item():.3f} nats  {left / 60:.0f} min left", flush=True)
         if done % 500 == 0 or stopping.is_set():
-            save_run(gpt, optimizer, done, run)
+            save_run(gpt, optimizer, done, settings, run)
         if stopping.is_set():
             print(f"stopped after {done:,} steps; the same command goes on from there")
+            signal.signal(signal.SIGINT, before)
             return False
     signal.signal(signal.SIGINT, before)
 
     gpt2.save(gpt, folder)
+    path.replace(folder / "tokenizer.json")
     gpt = gpt2.load(folder)  # what the card says holds for the weights as they are shipped
     loss, floor = held_out(gpt, tokenizer)
     card = {
@@ -165,7 +181,7 @@ def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, 
         },
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-    run.unlink(missing_ok=True)
+    shutil.rmtree(run.parent)
     print(json.dumps(card, indent=2))
     return True
 
@@ -174,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m model.train", description="Train the built-in model from scratch.")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the model is written")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--batch", type=int, default=16, help="rows of 128 tokens in each step")
     parser.add_argument("--peak", type=float, default=1.5e-3, help="the highest learning rate")
     parser.add_argument("--seed", type=int, default=1)

@@ -87,7 +87,10 @@ def test_a_folder_that_transformers_wrote(tmp_path: Path) -> None:
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn"),
         ({"n_layer": 3}, "do not fit"),
         ({"n_head": 2}, "n_embd 21"),
-        ({"n_embd": None}, "n_embd"),
+        ({"n_embd": None}, "n_embd is None"),
+        ({"n_head": "3"}, "n_head is '3'"),
+        ({"n_layer": 2.0}, "n_layer is 2.0"),
+        ({"layer_norm_epsilon": "small"}, "layer_norm_epsilon"),
     ],
 )
 def test_a_configuration_that_is_not_this_models(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -111,6 +114,10 @@ def test_weights_that_are_missing_truncated_or_untied(tmp_path: Path) -> None:
     save_file(state | {"lm_head.weight": torch.zeros(89, 21)}, path)
     with pytest.raises(ValueError, match="ties"):
         gpt2.load(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ValueError, match="holds a list"):
+        gpt2.load(tmp_path)
+    random_hugging_face().config.save_pretrained(tmp_path)
     del state["transformer.ln_f.bias"]
     save_file(state, path)
     with pytest.raises(ValueError, match="ln_f.bias"):

@@ -93,12 +93,13 @@ def test_an_empty_prompt_gets_a_sentence(name: str) -> None:
 @pytest.mark.parametrize("words", [200, 10_000, 200_000])
 def test_a_long_prompt_is_cut_visibly(name: str, words: int) -> None:
     app = page(name)
-    app.text_input(key="prompt").set_value("cat " * words).run()
+    app.text_input(key="prompt").set_value("cat " * words + "and the last word is Paris").run()
     assert not app.exception
     assert len(pictures(app)) == 1
     said = app.warning[0].value
     assert f"{CONTEXT} tokens" in said and "left out" in said
     assert ("characters" in said) == (4 * words > models.MAX_CHARACTERS)
+    assert "·Paris".encode() in pictures(app)[0]
 
 
 @pytest.mark.parametrize("name", LESSONS)
@@ -142,7 +143,7 @@ def test_the_steps_are_those_of_the_head_in_the_link(link: dict[str, str], shown
         assert not app.get("plotly_chart")
     else:
         assert any(f"**{shown or f'L{layer} H{head}'}**" in element.value for element in app.markdown)
-        assert len(app.get("plotly_chart")) == 1
+        assert len(app.get("plotly_chart")) == 3
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -3,7 +3,7 @@
 import pytest
 from tokenizers import pre_tokenizers
 
-from model.tokens import _byte_of, pieces, token_bytes, train_bpe
+from model.tokens import _byte_of, is_text, pieces, token_bytes, train_bpe
 from viz.tokens import visible
 
 TEXTS = [
@@ -39,6 +39,7 @@ def test_the_byte_alphabet_is_the_librarys() -> None:
 def test_a_token_that_is_no_whole_character_is_shown_as_bytes(tokenizer) -> None:
     shown = pieces(tokenizer, tokenizer.encode("the é").ids)
     assert shown == ["the", " ", "<C3>", "<A9>"]
+    assert [is_text(tokenizer, id) for id in tokenizer.encode("the é").ids] == [True, True, False, False]
 
 
 def test_an_unknown_id_is_refused(tokenizer) -> None:

@@ -42,11 +42,20 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     monkeypatch.setattr(train, "rows", rows_then_ctrl_c)
     assert not run(tmp_path)
     assert "stopped after 10 steps" in capsys.readouterr().out
-    assert not (tmp_path / "model.safetensors").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]  # a model that was there would still work
+    with pytest.raises(ValueError, match="seed 7"):
+        train.train(tmp_path, TINY, steps=24, batch=4, peak=1e-2, seed=8)
     assert run(tmp_path)
     assert len(made) == 24
     stopped, at_once = (load_file(folder / "model.safetensors") for folder in (tmp_path, whole))
     assert all(torch.equal(stopped[name], weight) for name, weight in at_once.items())
+
+
+def test_a_run_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.safetensors").write_bytes(b"cut")
+    with pytest.raises(ValueError, match="state.safetensors cannot be read .*delete it"):
+        run(tmp_path)
 
 
 def test_the_folder_is_whole_and_transformers_opens_it(whole: Path) -> None:

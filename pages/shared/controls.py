@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.shared import models
 from pages.shared.examples import EXAMPLES
+from viz.tokens import visible
 
 
 def prompt() -> str:
@@ -45,7 +46,6 @@ def model() -> str:
         models.NAMES,
         key="model",
         bind="query-params",
-        format_func=str.capitalize,
         label_visibility="collapsed",
     )
 
@@ -81,10 +81,16 @@ def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | N
         text = st.query_params.get(name, str(otherwise))
         if text == "mean":
             return count
-        return int(text) if re.fullmatch("[0-9]{1,3}", text) else -1
+        return int(text) if re.fullmatch("[0-9]{1,3}", text) and int(text) < count else -1
 
     in_link = number("layer", layers, start[0]), number("head", heads, start[1])
     layer, head = st.session_state.get("attention", {}).get("picked") or in_link
-    if layer == layers or head == heads:
-        return None
-    return (layer, head) if 0 <= layer < layers and 0 <= head < heads else start
+    if not (0 <= layer <= layers and 0 <= head <= heads):
+        return start
+    return (layer, head) if layer < layers and head < heads else None
+
+
+def token(label: str, tokens: list[str]) -> int:
+    """The position of one of the prompt's tokens, the last one to begin with."""
+    names = [f"{n}  {name}" for n, name in enumerate(visible(tokens))]
+    return names.index(st.selectbox(label, names, index=len(names) - 1))

@@ -35,7 +35,7 @@ EXAMPLES = [
     Example(
         "Who was tired?",
         "The cat sat on the mat because it was",
-        "What does “it” look at? Compare the heads: few of them look at the cat alone.",
+        "What does “it” look at, and what does “was”? Compare the heads: does any of them find the cat?",
     ),
     Example(
         "Where is she?",

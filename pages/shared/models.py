@@ -1,6 +1,7 @@
 """The only cache: models, and what they read, keyed by strings."""
 
 import gc
+import json
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from model.probes import head_scores
 from model.tokens import pieces
 
 CHECKPOINTS = Path(__file__).parents[2] / "model" / "checkpoints"
-NAMES = sorted(folder.name for folder in CHECKPOINTS.iterdir() if (folder / "card.json").exists())
+FOLDERS = {json.loads(card.read_text("utf-8"))["name"]: card.parent for card in sorted(CHECKPOINTS.glob("*/card.json"))}
+NAMES = list(FOLDERS)
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
 
 
@@ -40,14 +42,14 @@ class Reading(NamedTuple):
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
 def load(name: str) -> Model:
     """The model of that name; raises ValueError where there is none."""
-    if name not in NAMES:
+    if name not in FOLDERS:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
-    gpt = gpt2.load(CHECKPOINTS / name)
+    gpt = gpt2.load(FOLDERS[name])
     layer, head, _ = max(head_scores(gpt)["induction head"], key=itemgetter(2))
-    return Model(gpt, Tokenizer.from_file(str(CHECKPOINTS / name / "tokenizer.json")), (layer, head))
+    return Model(gpt, Tokenizer.from_file(str(FOLDERS[name] / "tokenizer.json")), (layer, head))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def read(name: str, prompt: str) -> Reading:
     """The named model's forward pass over the end of the prompt, as much as its context holds.
 

@@ -33,12 +33,18 @@ def attention(
     )
 
 
-def next_words(tokens: Sequence[str], probabilities: np.ndarray, others: int, on_pick: Callable[[str], None]) -> None:
+def next_words(
+    tokens: Sequence[str],
+    probabilities: np.ndarray,
+    others: int,
+    typable: Sequence[bool],
+    on_pick: Callable[[str], None],
+) -> None:
     """Draw a bar for each of the likeliest tokens and say what is left for the others; a click picks a token."""
 
     def picked() -> None:
         number = st.session_state["words"].word
-        if isinstance(number, int) and 0 <= number < len(tokens):
+        if isinstance(number, int) and 0 <= number < len(tokens) and typable[number]:
             on_pick(tokens[number])
 
-    _words(key="words", data=words.data(tokens, probabilities, others), on_word_change=picked)
+    _words(key="words", data=words.data(tokens, probabilities, others, typable), on_word_change=picked)

@@ -3,7 +3,7 @@
 import streamlit as st
 import torch
 
-from model.tokens import pieces
+from model.tokens import is_text, pieces
 from pages.shared import controls, prose, views
 
 PAGE = "start/home"
@@ -26,17 +26,22 @@ def append(token: str) -> None:
 st.subheader("Type something, and see what a GPT does with it.")
 reading = controls.reading()
 
-left, right = st.columns([2, 1], gap="large")
+left, right = st.columns([5, 2], gap="large")
 with left:
-    st.markdown("**Where it looks.** Each arc is :violet[attention]: hover a word to see which earlier words it reads.")
+    st.markdown(
+        "**Where it looks.** Each arc is :violet[attention]: hover a token to see "
+        ":red[what it looks at] and :blue[what looks at it]."
+    )
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
     views.attention(reading.tokens, patterns, start=reading.model.start, small=True)
 with right:
     probabilities, ids = reading.trace.logits[0, -1].softmax(-1).topk(SHOWN)
-    tokens = pieces(reading.model.tokenizer, ids.tolist())
+    tokenizer = reading.model.tokenizer
+    tokens = pieces(tokenizer, ids.tolist())
     vocabulary = reading.trace.logits.shape[-1]
     st.markdown(f"**What it says next.** The likeliest of its {vocabulary:,} tokens; click one to add it.")
-    views.next_words(tokens, probabilities.numpy(), vocabulary - SHOWN, on_pick=append)
+    typable = [is_text(tokenizer, id) and token.isprintable() for id, token in zip(ids.tolist(), tokens)]
+    views.next_words(tokens, probabilities.numpy(), vocabulary - SHOWN, typable, on_pick=append)
 
 prose.section(PAGE, "What you see")
 st.subheader("The course")

@@ -26,13 +26,18 @@ with steps:
     if picked and steps.open:
         layer, head = picked
         attn = blocks[layer].attn
-        scores = attn.scores[0, head].numpy()
+        scores, pattern = attn.scores[0, head].numpy(), attn.pattern[0, head].numpy()
         width = attn.q.shape[-1]
+        products = scores * width**0.5
         st.markdown(
             f"**L{layer} H{head}** · rows are :blue[queries], columns :red[keys] · √D = √{width} = {width**0.5:.2f}"
         )
-        figure = matrices.steps(reading.tokens, scores * width**0.5, scores, attn.pattern[0, head].numpy())
-        st.plotly_chart(figure, key="matrices", config={"displaylogo": False})
+        *columns, last = st.columns(4)
+        for n, figure in enumerate(matrices.steps(reading.tokens, products, scores, pattern)):
+            columns[n].plotly_chart(figure, key=f"matrix {n}", config={"displayModeBar": False})
+        with last:
+            query = controls.token("Numbers of the row of", reading.tokens)
+            st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
         prose.section(PAGE, "What the three matrices show")
     elif steps.open:
         st.info("A mean of heads has no scores of its own: pick one head in the picture.")

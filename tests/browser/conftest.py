@@ -19,15 +19,23 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def start_server(folder: Path) -> tuple[subprocess.Popen, str]:
+def start_server(folder: Path, app: Path = ROOT) -> tuple[subprocess.Popen, str]:
     """The app as the README starts it, on a free port of this machine; its process and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=127.0.0.1"]
+    command = ["streamlit", "run", "app.py", "--server.address=127.0.0.1"]
+    # As on a machine that has never run Streamlit, and without a screen, so that no window opens.
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment["HOME"] = str(folder)
     with (folder / f"{port}.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", *command, f"--server.port={port}"], cwd=ROOT, stdout=log, stderr=log
+            [sys.executable, "-m", *command, f"--server.port={port}"],
+            cwd=app,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
         )
     address = f"http://127.0.0.1:{port}"
     for _ in range(240):

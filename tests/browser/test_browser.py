@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+import torch
+from tokenizers import Tokenizer
 
+from model import gpt2
+from pages.shared import models
 from tests.browser.conftest import Visitor, start_server
 
 Visitors = Callable[..., Visitor]
@@ -21,7 +26,9 @@ def test_every_page_opens_and_fits(
     one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme).open(f"{server}/{page}")
     assert one.page.screenshot(path=tmp_path / "page.png")
     assert one.page.get_by_text("not found", exact=False).count() == 0
-    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    for selector in ('[data-testid="stMain"]', ".vitrine", ".maps"):
+        room = one.page.locator(selector)
+        assert room.evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
     arcs = one.page.locator(".arcs").bounding_box()
     assert width < 500 or arcs["y"] + arcs["height"] < 800  # above the fold
 
@@ -84,24 +91,60 @@ def test_hovering_a_token_shows_both_directions(visitor: Visitors, server: str) 
     assert "looks at" in one.page.locator(".reading").inner_text()
 
 
-def test_the_numbers_are_those_of_the_model(visitor: Visitors, server: str) -> None:
-    import torch
+def read(prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the built-in model computes: all patterns (L, H, T, T) and the probabilities of the next word (V,)."""
+    folder = models.FOLDERS[models.NAMES[0]]
+    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(prompt).ids
+    trace = gpt2.load(folder).trace(torch.tensor([ids]))
+    return torch.stack([block.attn.pattern[0] for block in trace.blocks]), trace.logits[0, -1].softmax(-1)
 
-    from pages.shared import models
 
-    gpt, tokenizer, _ = models.load.__wrapped__(models.NAMES[0])
-    prompt = "The keys near the box"
-    trace = gpt.trace(torch.tensor([tokenizer.encode(prompt).ids]))
-    one = visitor().open(f"{server}/attention?prompt=The+keys+near+the+box&layer=1&head=2")
+PROMPT = "Anna is in the kitchen. Tom is in the garden."
+
+
+@pytest.mark.parametrize("sink", [False, True])
+@pytest.mark.parametrize("head", ["2", "mean", "mean of all"])
+def test_the_numbers_are_those_of_the_model(visitor: Visitors, server: str, head: str, sink: bool) -> None:
+    layer, head = ("mean", "mean") if head == "mean of all" else ("1", head)
+    link = f"prompt={quote(PROMPT)}&layer={layer}&head={head}&top=60" + "&sink=1" * sink
+    one = visitor().open(f"{server}/attention?{link}")
+    drawn = int(one.page.locator(".drawn").inner_text().split()[0])
     one.page.locator(".tokens button").last.click()
     one.page.mouse.move(5, 5)
     one.drawn()
     shown = [float(text) for text in one.page.locator(".tokens small").all_inner_texts()]
-    assert shown == pytest.approx((100 * trace.blocks[1].attn.pattern[0, 2, -1]).tolist(), abs=0.07)
-    one.page.goto(f"{server}/?prompt=The+keys+near+the+box")
-    one.page.wait_for_selector(".words button")
-    shown = float(one.page.locator(".words button span").first.inner_text().split()[0])
-    assert shown == pytest.approx(100 * trace.logits[0, -1].softmax(-1).max().item(), abs=0.051)
+
+    patterns = read(PROMPT)[0].double()
+    pattern = patterns.mean((0, 1)) if layer == "mean" else patterns[1].mean(0) if head == "mean" else patterns[1, 2]
+    if sink:
+        pattern[:, 0] = 0
+        pattern[1:] /= pattern[1:].sum(-1, keepdim=True)
+    assert shown == pytest.approx((100 * pattern[-1]).tolist(), abs=0.07)
+
+    arcs = 0
+    for row in pattern.tolist():
+        left = 0.6 * sum(row)
+        for weight in sorted(row, reverse=True):
+            if left <= 1e-6:
+                break
+            left -= weight
+            arcs += weight >= 0.005
+    assert abs(drawn - arcs) <= 1  # 12 bits may turn a tie
+
+
+def test_the_bars_are_those_of_the_model(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/?prompt={quote(PROMPT)}")
+    shown = [text.removesuffix(" %") for text in one.page.locator(".words button span").all_inner_texts()]
+    expected = (100 * read(PROMPT)[1].topk(8).values).tolist()
+    for text, share in zip(shown, expected, strict=True):
+        assert share < 0.1 if text == "< 0.1" else float(text) == pytest.approx(share, abs=0.051)
+
+
+def test_a_part_of_a_character_cannot_be_added(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/?prompt={quote('The cat sat on the mat.')}")
+    disabled = one.page.locator(".words button:disabled b").all_inner_texts()
+    assert "⏎" in disabled
+    assert all(text == "⏎" or text.startswith("<") for text in disabled)
 
 
 def test_a_click_locks_a_token_and_escape_frees_it(visitor: Visitors, server: str) -> None:
@@ -116,6 +159,7 @@ def test_a_click_locks_a_token_and_escape_frees_it(visitor: Visitors, server: st
 
 def test_the_mean_of_all_heads_is_named(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/attention")
+    one.page.locator(".vitrine").focus()
     one.page.keyboard.press("m")
     one.page.wait_for_selector(".picked:has-text('mean of all')")
     assert "mean of all 24 heads" in one.page.locator(".reading").inner_text()
@@ -125,7 +169,7 @@ def test_a_copied_link_shows_the_same_on_a_fresh_server(visitor: Visitors, serve
     one = visitor().open(f"{server}/attention")
     one.type("The keys near the box")
     one.page.wait_for_selector(".tokens button:has-text('box')")
-    one.page.evaluate("document.activeElement.blur()")
+    one.page.locator(".vitrine").focus()
     one.page.keyboard.press("ArrowRight")
     one.page.keyboard.press("ArrowDown")
     one.page.locator(".sink").check()
@@ -142,6 +186,29 @@ def test_a_copied_link_shows_the_same_on_a_fresh_server(visitor: Visitors, serve
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_a_picked_head_stays_through_examples_and_pages(visitor: Visitors, server: str) -> None:
+    one = visitor().open(f"{server}/attention")
+    one.page.locator(".sink").check()
+    one.page.locator(".vitrine").focus()
+    one.page.keyboard.press("ArrowRight")
+    picked = one.page.locator(".picked").inner_text()
+    one.page.locator(".sink").uncheck()
+    for example, word in (("A fact", "France"), ("Far agreement", "box"), ("A fact", "France")):
+        one.page.get_by_role("button", name=example).click()
+        one.page.wait_for_selector(f".tokens button:has-text('{word}')")
+        one.drawn()
+        assert one.page.locator(".picked").inner_text() == picked
+        assert not one.page.locator(".sink").is_checked()
+    one.page.get_by_role("link", name="Home").click()
+    one.page.wait_for_selector(".words button")
+    one.drawn()
+    assert one.page.locator(".tokens button:has-text('France')").count() == 1
+    for name in ("prompt", "layer", "head"):
+        assert f"{name}=" in one.page.url
+    assert "sink" not in one.page.url
+    assert one.page.locator(".picked").inner_text() == picked
 
 
 @pytest.mark.parametrize("layer", ["99", "-1", "x", "<b>"])
@@ -164,11 +231,12 @@ def test_markup_in_a_prompt_stays_text(visitor: Visitors, server: str, page: str
 
 def test_the_steps_follow_the_picked_head(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/attention?layer=0&head=0")
+    one.page.locator(".vitrine").focus()
     one.page.keyboard.press("ArrowRight")
     one.page.get_by_text("Open this head").click()
     one.page.wait_for_selector("strong:has-text('L0 H1')")
     one.page.wait_for_selector(".js-plotly-plot .heatmaplayer")
-    one.page.evaluate("document.activeElement.blur()")
+    one.page.locator(".vitrine").focus()
     one.page.keyboard.press("ArrowDown")
     one.page.wait_for_selector("strong:has-text('L1 H1')")
     other = visitor().open(one.page.url)

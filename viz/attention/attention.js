@@ -2,73 +2,87 @@
 // browser: picking a head, hovering, locking a word and the switches send nothing back. What was
 // chosen is kept in the link (layer, head, top, sink, shade), so that a copied link shows it again.
 
-const STEPS = 4095; // a weight arrives as 12 bits: viz/attention/__init__.py
+const STEPS = 4095; // a share arrives as 12 bits: viz/attention/__init__.py
 const MEAN = "mean"; // in the link, in place of a layer's or a head's number
+const TOP = 80; // per cent of each token's attention that is drawn as arcs, to begin with
 const ARCS = 96; // height of the arcs, in px
 const GAP = 6; // between the small maps, in px
+
+// What was chosen since the app was opened (null: the default). It goes before the link, since the
+// server, which is not told, writes there itself for an example prompt or another page.
+const chosen = {};
 
 // ---- what was sent ---------------------------------------------------------------------------
 
 function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const packed = bytes.subarray(4 + length);
   const count = header.tokens.length;
   const size = (count * (count + 1)) / 2; // a pattern's rows up to the diagonal, one after the other
-  const weights = new Float32Array(header.layers * header.heads * size + 1);
-  for (let n = 0, at = 0; at < packed.length; n += 2, at += 3) {
-    weights[n] = ((packed[at] << 4) | (packed[at + 1] >> 4)) / STEPS;
-    weights[n + 1] = (((packed[at + 1] & 15) << 8) | packed[at + 2]) / STEPS;
+  const patterns = header.layers * header.heads;
+  const start = 4 + length + 4 * patterns * count;
+  const rests = new Float32Array(bytes.slice(4 + length, start).buffer);
+  const packed = bytes.subarray(start);
+  const share = (n) => {
+    const byte = (n >> 1) * 3;
+    return (n & 1 ? ((packed[byte + 1] & 15) << 8) | packed[byte + 2] : (packed[byte] << 4) | (packed[byte + 1] >> 4)) / STEPS;
+  };
+  const weights = new Float32Array(patterns * size);
+  for (let row = 0, cell = 0, n = 0; row < patterns * count; row++) {
+    weights[cell++] = Math.max(0, 1 - rests[row]);
+    for (let column = 1; column <= row % count; column++) weights[cell++] = share(n++) * rests[row];
   }
-  return { ...header, count, size, weights };
+  return { ...header, count, size, weights, rests };
 }
 
 const at = (row, column) => (row * (row + 1)) / 2 + column;
 
-// The pattern of a head; of the mean of a layer's heads where head is one past the last; of the
-// mean of all heads where the layer is, too.
-function pattern(data, layer, head) {
-  const one = (l, h) => data.weights.subarray((l * data.heads + h) * data.size, (l * data.heads + h + 1) * data.size);
-  if (head < data.heads) return one(layer, head);
-  const layers = layer < data.layers ? [layer] : [...Array(data.layers).keys()];
-  const mean = new Float32Array(data.size);
-  for (const l of layers)
-    for (let h = 0; h < data.heads; h++) one(l, h).forEach((weight, n) => (mean[n] += weight));
-  return mean.map((weight) => weight / (layers.length * data.heads));
+// The heads that a place in the map stands for: one; where head is one past the last, all of the
+// layer; where layer is, too, all there are.
+function members(data, layer, head) {
+  const first = (layer < data.layers ? layer : 0) * data.heads;
+  if (head < data.heads) return [first + head];
+  return [...Array(layer < data.layers ? data.heads : data.layers * data.heads).keys()].map((n) => first + n);
 }
 
-// The pattern without its first column, each row scaled to sum to 1 again; the first row is left empty.
-function withoutFirst(weights, count) {
-  const rest = weights.slice();
-  for (let row = 0; row < count; row++) {
-    const others = 1 - weights[at(row, 0)];
-    for (let column = 0; column <= row; column++)
-      rest[at(row, column)] = column && others > 1 / STEPS ? Math.min(1, weights[at(row, column)] / others) : 0;
-  }
-  return rest;
+function mean(values, size, numbers) {
+  if (numbers.length === 1) return values.subarray(numbers[0] * size, (numbers[0] + 1) * size);
+  const sum = new Float32Array(size);
+  for (const number of numbers) for (let n = 0; n < size; n++) sum[n] += values[number * size + n];
+  return sum.map((value) => value / numbers.length);
 }
 
-// Of each row the largest weights that together make up the share; the others become 0.
+// The pattern without its first column, each row divided by its rest, so that it sums to 1 again; the
+// first row, which has no rest, is left empty.
+function withoutFirst(weights, rests) {
+  const scaled = new Float32Array(weights.length);
+  rests.forEach((rest, row) => {
+    for (let column = 1; column <= row; column++) scaled[at(row, column)] = rest > 0 ? weights[at(row, column)] / rest : 0;
+  });
+  return scaled;
+}
+
+// Of each row the largest weights that together make up the share (and those equal to the last of
+// them); the others become 0.
 function largest(weights, count, share) {
   if (share >= 1) return weights;
   const kept = new Float32Array(weights.length);
   for (let row = 0; row < count; row++) {
-    const cells = [...Array(row + 1).keys()].map((column) => at(row, column)).sort((a, b) => weights[b] - weights[a]);
-    let left = share * cells.reduce((sum, cell) => sum + weights[cell], 0);
-    for (const cell of cells) {
-      if (left <= 1e-6) break;
-      kept[cell] = weights[cell];
-      left -= weights[cell];
-    }
+    const [first, behind] = [at(row, 0), at(row, row) + 1];
+    const sorted = weights.slice(first, behind).sort(); // a typed array: as numbers, the largest last
+    let [n, left] = [row + 1, share * sorted.reduce((sum, weight) => sum + weight, 0)];
+    while (n > 0 && left > 1e-6) left -= sorted[--n];
+    for (let cell = first; cell < behind; cell++) if (weights[cell] >= sorted[n]) kept[cell] = weights[cell];
   }
   return kept;
 }
 
-// What a head does on this prompt, as shares of the attention of every token but the first, and the
-// number of tokens it looks at (the exponential of a row's entropy).
+// What a head does on this prompt, as shares of the attention of every token from the third on (for
+// the second, the one before is the first), and the effective number of tokens it looks at (the
+// exponential of a row's entropy).
 function habits(weights, count) {
   const sums = { before: 0, first: 0, itself: 0, breadth: 0 };
-  for (let row = 1; row < count; row++) {
+  for (let row = 2; row < count; row++) {
     sums.before += weights[at(row, row - 1)];
     sums.first += weights[at(row, 0)];
     sums.itself += weights[at(row, row)];
@@ -79,7 +93,7 @@ function habits(weights, count) {
     }
     sums.breadth += Math.exp(entropy);
   }
-  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / Math.max(1, count - 1)]));
+  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / (count - 2)]));
 }
 
 const percent = (weight) => `${(100 * weight).toFixed(1)} %`;
@@ -115,11 +129,15 @@ class Picture {
     if (!same) this.layTokens();
     this.report();
     this.draw();
+    if (!same) requestAnimationFrame(() => (this.find(".strip").scrollLeft = 1e6)); // to what was just typed
   }
 
   // ---- state, and the link that holds it
 
   readLink() {
+    const before = new URLSearchParams(window.location.search);
+    const lost = Object.entries(chosen).filter(([name, value]) => before.get(name) !== (value === null ? null : String(value)));
+    if (lost.length) this.writeLink(Object.fromEntries(lost));
     const link = new URLSearchParams(window.location.search);
     const { layers, heads, start } = this.data;
     const number = (name, count, otherwise) => {
@@ -135,12 +153,13 @@ class Picture {
     this.find(".notice").textContent = wrong
       ? `The link asks for a layer or a head that is not there: this model has layers 0 to ${layers - 1} and heads 0 to ${heads - 1}. You see L${layer} H${head}.`
       : "";
-    const top = Number(link.get("top"));
     this.picked = [layer, head];
-    this.top = top >= 10 && top <= 100 ? top : 80;
-    this.sink = link.get("sink") === "1";
+    const switches = this.data.small ? new URLSearchParams() : link; // the small picture has none
+    const top = Number(switches.get("top"));
+    this.top = top >= 10 && top <= 100 ? top : TOP;
+    this.sink = switches.get("sink") === "1";
     const shades = [...this.find(".shade").options].map((option) => option.value);
-    this.shade = shades.includes(link.get("shade")) ? link.get("shade") : shades[0];
+    this.shade = shades.includes(switches.get("shade")) ? switches.get("shade") : shades[0];
     this.find(".top-range").value = this.top;
     this.find(".sink").checked = this.sink;
     this.find(".shade").value = this.shade;
@@ -149,6 +168,7 @@ class Picture {
   writeLink(values) {
     const url = new URL(window.location.href);
     for (const [name, value] of Object.entries(values)) {
+      chosen[name] = value;
       if (value === null) url.searchParams.delete(name);
       else url.searchParams.set(name, value);
     }
@@ -160,9 +180,9 @@ class Picture {
     this.picked = [layer, head];
     this.preview = null;
     this.find(".notice").textContent = "";
-    this.writeLink({ layer: layer < layers ? layer : MEAN, head: head < heads ? head : MEAN });
-    this.report();
     this.draw();
+    this.report();
+    this.writeLink({ layer: layer < layers ? layer : MEAN, head: head < heads ? head : MEAN });
   }
 
   // A page that shows more of the picked head asks to be told which one it is, once for each.
@@ -176,8 +196,8 @@ class Picture {
   set(name, value, inLink) {
     this[name] = value;
     this.cache = new Map();
-    this.writeLink({ [name]: inLink });
     this.draw();
+    this.writeLink({ [name]: inLink });
   }
 
   get shown() {
@@ -190,13 +210,14 @@ class Picture {
     return `L${layer} ${head === heads ? "mean" : `H${head}`}`;
   }
 
-  // The weights of a head as the switches ask for them: whole (for the numbers) and kept (drawn).
+  // The weights of a head, without the first token where the switch says so.
   weights([layer, head]) {
     const key = `${layer} ${head}`;
     if (!this.cache.has(key)) {
-      let whole = pattern(this.data, layer, head);
-      if (this.sink) whole = withoutFirst(whole, this.data.count);
-      this.cache.set(key, { whole, kept: largest(whole, this.data.count, this.top / 100) });
+      const { weights, rests, size, count } = this.data;
+      const heads = members(this.data, layer, head);
+      const whole = mean(weights, size, heads);
+      this.cache.set(key, this.sink ? withoutFirst(whole, mean(rests, count, heads)) : whole);
     }
     return this.cache.get(key);
   }
@@ -214,13 +235,14 @@ class Picture {
   // ---- pointer and keys
 
   listen() {
-    this.find(".top-range").oninput = (event) => {
-      const top = Number(event.target.value);
-      this.set("top", top, top === 80 ? null : top);
-    };
+    this.find(".top-range").oninput = (event) => this.look({ top: Number(event.target.value) });
+    this.find(".top-range").onchange = () => this.writeLink({ top: this.top === TOP ? null : this.top });
+    this.find(".top-range").onpointerup = (event) => event.target.blur(); // the arrow keys are the picture's again
     this.find(".sink").onchange = (event) => this.set("sink", event.target.checked, event.target.checked ? 1 : null);
-    this.find(".shade").onchange = (event) =>
+    this.find(".shade").onchange = (event) => {
+      event.target.blur();
       this.set("shade", event.target.value, event.target.selectedIndex ? event.target.value : null);
+    };
 
     const all = this.find(".all canvas");
     all.onpointermove = (event) => this.look({ preview: this.headAt(event) });
@@ -238,9 +260,10 @@ class Picture {
     };
 
     this.onKey = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const target = event.composedPath()[0];
-      if (target.closest?.("input, textarea, select, [contenteditable], [role=slider], [role=listbox], [role=tab]")) return;
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+      const idle = document.activeElement === document.body && this.root.matches(":hover");
+      const uses = "input:not([type=checkbox]), select"; // these need the arrow keys themselves
+      if (!(idle || event.composedPath().includes(this.root)) || event.composedPath()[0].closest?.(uses)) return;
       const [layer, head] = this.picked;
       const { layers, heads, count } = this.data;
       const turn = (value, by, total) => (value + by + total) % total;
@@ -269,6 +292,7 @@ class Picture {
 
   lock(token, always = false) {
     const again = this.locked && this.token === token && !always;
+    if (token === null) this.root.getRootNode().activeElement?.blur();
     this.locked = token !== null && !again;
     this.token = again ? null : token;
     this.draw();
@@ -347,7 +371,7 @@ class Picture {
   // The tokens, shaded by what the chosen one gives (keys, to its left) and gets (queries, to its right).
   drawWords() {
     const { tokens, count, layers, heads } = this.data;
-    const { whole } = this.weights(this.shown);
+    const whole = this.weights(this.shown);
     this.find(".picked").textContent = this.name(this.shown);
     this.find(".top").textContent = `${this.top} %`;
     const token = this.pair ? this.pair[0] : this.token;
@@ -383,26 +407,28 @@ class Picture {
       const { before, first, itself, breadth } = habits(whole, count);
       const [layer, head] = this.shown;
       const of = head < heads ? "" : layer < layers ? ` (mean of its ${heads} heads)` : ` (mean of all ${layers * heads} heads)`;
+      const toFirst = this.sink ? "the first token is hidden" : `${percent(first)} to the first`;
       reading.textContent =
-        count < 2
-          ? "One token has only itself to look at: type another word."
+        count < 3
+          ? "A token can look only at itself and at what stands before it: type a few more words."
           : `${this.name(this.shown)}${of} gives ${percent(before)} to the token before, ${percent(itself)} to itself, ` +
-            `${percent(first)} to the first; a token looks at ${breadth.toFixed(1)} tokens.`;
+            `${toFirst}; it spreads as over ${breadth.toFixed(1)} tokens.`;
     }
   }
 
   drawArcs() {
     const line = this.find(".line");
     this.canvas(".arcs", 0, 0); // so that the line is as wide as its tokens, which shrink, then scroll
-    for (const size of ["", "tight", "tighter"]) {
+    for (const size of ["", "tight", "tighter", "tightest"]) {
       this.find(".tokens").className = `tokens ${size}`;
       if (line.offsetWidth <= line.parentNode.clientWidth) break;
     }
     const context = this.canvas(".arcs", line.clientWidth, ARCS);
     const middles = [...this.find(".tokens").children].map((button) => button.offsetLeft - line.offsetLeft + button.offsetWidth / 2);
-    const { kept } = this.weights(this.shown);
+    const kept = largest(this.weights(this.shown), this.data.count, this.top / 100);
     const [token, key] = this.pair ?? [this.token, null];
     const widest = middles.at(-1) - middles[0];
+    let drawn = 0;
     context.strokeStyle = this.colours.attention;
     for (let row = 0; row < this.data.count; row++)
       for (let column = 0; column <= row; column++) {
@@ -419,7 +445,9 @@ class Picture {
           context.ellipse((middles[row] + middles[column]) / 2, ARCS - 1, span / 2, height, 0, Math.PI, 2 * Math.PI);
         }
         context.stroke();
+        drawn++;
       }
+    this.find(".drawn").textContent = `${drawn} arcs`;
   }
 
   // Every layer and head, small; behind each row the mean of its heads, below them the mean of all.
@@ -460,7 +488,7 @@ class Picture {
         context.lineWidth = isPicked ? 3 : 1.5;
         context.strokeRect(x - 2, y - 2, cell + 4, cell + 4);
       }
-    this.find(".all figcaption").textContent = `${layers} layers × ${heads} heads: each square is one head, each row of it one token that looks, each column one that is looked at. Click one, or use the arrow keys.`;
+    this.find(".all figcaption").textContent = `${layers} layers × ${heads} heads: each square is one head, each row of it one token that looks, each column one that is looked at. Click one. Keys: arrows for layer and head, comma and full stop along the tokens, m for the mean, Esc to let go.`;
   }
 
   // One pixel a weight: the attention colour, as strong as the weight, on the grey of what may be seen.
@@ -468,8 +496,7 @@ class Picture {
     const { count } = this.data;
     const key = `${which} ${this.shade} ${this.colours.attention} ${this.colours.empty}`;
     if (this.cache.has(key)) return this.cache.get(key);
-    const { kept } = this.weights(which);
-    const shade = this.shader(kept);
+    const shade = this.shader(this.weights(which));
     const [full, empty] = [rgb(this.colours.attention), rgb(this.colours.empty)];
     const image = new ImageData(count, count);
     for (let row = 0; row < count; row++)
@@ -506,18 +533,20 @@ class Picture {
   // One head, large: queries down, keys across, the numbers where they fit.
   drawOne() {
     const { tokens, count } = this.data;
-    const { whole, kept } = this.weights(this.shown);
-    const shade = this.shader(kept);
+    const weights = this.weights(this.shown);
+    const shade = this.shader(weights);
     const room = this.root.clientWidth;
     const space = room > 820 ? room * 0.56 - 60 : room;
     const measure = this.find(".one canvas").getContext("2d");
-    const size = (cell) => Math.max(10, Math.min(15, cell - 2));
-    let cell = 46;
+    const size = (cell) => Math.max(10, Math.min(17, cell - 2));
+    const main = this.root.getRootNode().host?.closest("[data-testid=stMain]");
+    const below = window.innerHeight - this.find(".maps").getBoundingClientRect().top - (main?.scrollTop ?? 0);
+    let cell = 56;
     let longest = 0;
-    for (const _ of "twice") {
+    for (let pass = 0; pass < 2; pass++) {
       measure.font = `${size(cell)}px ${this.mono}`;
       longest = Math.min(110, Math.max(...tokens.map((token) => measure.measureText(token).width)) + 8);
-      cell = Math.max(11, Math.min(46, Math.floor((space - longest - 30) / count), Math.floor(400 / count)));
+      cell = Math.max(11, Math.min(56, Math.floor((space - 1.75 * longest - 10) / count), Math.floor(Math.max(300, below - longest - 24) / count)));
     }
     const [left, above] = [longest + 4, longest * 0.8 + 14];
     this.large = { left, above, cell };
@@ -542,12 +571,12 @@ class Picture {
       context.restore();
     }
 
-    const decimals = cell >= 40 ? 1 : 0;
-    context.font = `${cell >= 40 ? 13 : 12}px ${this.font}`;
+    const decimals = cell >= 44 ? 1 : 0;
+    context.font = `${Math.max(11, Math.min(18, Math.round(cell * 0.4)))}px ${this.font}`;
     context.textAlign = "center";
     for (let row = 0; row < count; row++)
       for (let column = 0; column <= row; column++) {
-        const [x, y, weight] = [left + column * cell, above + row * cell, kept[at(row, column)]];
+        const [x, y, weight] = [left + column * cell, above + row * cell, weights[at(row, column)]];
         const strength = shade(at(row, column), row);
         context.fillStyle = this.colours.empty;
         context.fillRect(x, y, cell - 1, cell - 1);
@@ -555,7 +584,7 @@ class Picture {
         context.fillStyle = this.colours.attention;
         context.fillRect(x, y, cell - 1, cell - 1);
         context.globalAlpha = 1;
-        if (cell < 26 || weight < 0.005) continue;
+        if (cell < 22 || weight < 0.005) continue;
         context.fillStyle = strength > 0.6 ? this.colours.page : this.colours.text;
         context.fillText((100 * weight).toFixed(decimals), x + cell / 2, y + cell / 2);
       }
@@ -573,7 +602,7 @@ class Picture {
     const hidden = this.sink ? " The first token is hidden and the rest of each row scaled to sum to 100 % again." : "";
     this.find(".one figcaption").textContent =
       `${this.name(this.shown)}, in %. Down: the token that looks (query). Across: the token it looks at (key). ` +
-      `What lies ahead is masked.${this.top < 100 ? ` Drawn: of each row the largest weights up to ${this.top} %.` : ""}${hidden}`;
+      `What lies ahead is masked.${hidden}`;
   }
 }
 
