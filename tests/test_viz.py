@@ -80,7 +80,7 @@ def test_a_row_in_numbers_stops_at_the_query() -> None:
     assert list(table["key"]) == ["a", "·b", "a"]
     assert list(table["q·k"]) == [6, 8, 10]
     assert list(table["÷ √D"][:2]) == [3, 4] and np.isnan(table["÷ √D"][2])
-    assert table["weight"].sum() == pytest.approx(1)
+    assert table["weight"].sum() == pytest.approx(1, abs=2e-4)
 
 
 def test_many_tokens_leave_the_cells_without_numbers() -> None:

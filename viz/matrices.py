@@ -9,34 +9,43 @@ import plotly.graph_objects as go
 from viz.tokens import visible
 
 READABLE = 8  # tokens up to which the numbers fit into the cells; beyond, hover shows them
-# Zero is nearly transparent, so that it looks like nothing on a light page and on a dark one.
-DIVERGING = [[0, "#b45309"], [0.5, "rgba(128, 128, 128, 0.12)"], [1, "#0f766e"]]
-SEQUENTIAL = [[0, "rgba(124, 58, 237, 0.06)"], [1, "#7c3aed"]]
+NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the colour of zero, by theme
 
 
-def steps(tokens: Sequence[str], products: np.ndarray, scores: np.ndarray, pattern: np.ndarray) -> list[go.Figure]:
+def steps(
+    tokens: Sequence[str], products: np.ndarray, scores: np.ndarray, pattern: np.ndarray, theme: str = "light"
+) -> list[go.Figure]:
     """The three steps of one head, each (T, T): q.k, divided by sqrt(D) and masked, softmax.
 
     Rows are queries, columns keys. What the mask removes is left empty in the second and third
     matrix; the first shows it, since it was computed all the same.
     """
     future = np.triu(np.ones((len(tokens), len(tokens)), bool), 1)
+    diverging = [[0, "#b45309"], [0.5, NOTHING[theme]], [1, "#0f766e"]]
+    sequential = [[0, NOTHING[theme]], [1, "#7c3aed"]]
+    masked, weights = np.where(future, np.nan, scores), np.where(future, np.nan, pattern)
     return [
-        _matrix("1 · query · key", "q·k", tokens, products, DIVERGING, ".1f"),
-        _matrix("2 · ÷ √D, future masked", "score", tokens, np.where(future, np.nan, scores), DIVERGING, ".1f"),
-        _matrix("3 · softmax of each row", "weight", tokens, np.where(future, np.nan, pattern), SEQUENTIAL, ".2f"),
+        _matrix("1 · query · key", "q·k", tokens, products, diverging, np.abs(products).max(), ".1f"),
+        _matrix("2 · ÷ √D, future masked", "score", tokens, masked, diverging, np.nanmax(np.abs(masked)), ".1f"),
+        _matrix("3 · softmax of each row", "weight", tokens, weights, sequential, 1, ".2f"),
     ]
 
 
 def _matrix(
-    title: str, name: str, tokens: Sequence[str], values: np.ndarray, colours: list[list[float | str]], digits: str
+    title: str,
+    name: str,
+    tokens: Sequence[str],
+    values: np.ndarray,
+    colours: list[list[float | str]],
+    bound: float,
+    digits: str,
 ) -> go.Figure:
-    count, labels, bound = len(tokens), visible(tokens), np.nanmax(np.abs(values))
+    count, labels = len(tokens), visible(tokens)
     heatmap = go.Heatmap(
         z=values,
         colorscale=colours,
-        zmin=0 if colours is SEQUENTIAL else -bound,
-        zmax=1 if colours is SEQUENTIAL else bound,
+        zmin=-bound if len(colours) == 3 else 0,
+        zmax=bound,
         showscale=False,
         xgap=1,
         ygap=1,
@@ -71,8 +80,8 @@ def row(
     return pd.DataFrame(
         {
             "key": visible(tokens),
-            "q·k": products[query],
-            "÷ √D": np.where(future, np.nan, scores[query]),
-            "weight": np.where(future, np.nan, pattern[query]),
+            "q·k": products[query].round(2),
+            "÷ √D": np.where(future, np.nan, scores[query]).round(3),
+            "weight": np.where(future, np.nan, pattern[query]).round(4),
         }
     )

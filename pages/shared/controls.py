@@ -10,8 +10,8 @@ from viz.tokens import visible
 
 
 def prompt() -> str:
-    """The prompt box, with example prompts under it and a sentence on what to look for in the one chosen."""
-    text = st.text_input(
+    """The prompt box."""
+    return st.text_input(
         "Prompt",
         EXAMPLES[0].prompt,
         key="prompt",
@@ -21,7 +21,11 @@ def prompt() -> str:
         icon=":material/edit:",
         label_visibility="collapsed",
     )
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+
+
+def examples(text: str) -> None:
+    """Buttons that fill the prompt box, and a sentence on what to look for in the example that stands in it."""
+    with st.container(horizontal=True, gap="small"):
         for example in EXAMPLES:
             st.button(
                 example.name,
@@ -30,10 +34,9 @@ def prompt() -> str:
                 kwargs={"prompt": example.prompt},
                 type="primary" if example.prompt == text else "secondary",
             )
-        for example in EXAMPLES:
-            if example.prompt == text:
-                st.markdown(f":material/lightbulb: {example.look_for}", width="stretch")
-    return text
+    for example in EXAMPLES:
+        if example.prompt == text:
+            st.markdown(f":material/lightbulb: {example.look_for}")
 
 
 def model() -> str:
@@ -57,6 +60,7 @@ def reading() -> models.Reading:
         name = model()
     with left:
         text = prompt()
+    examples(text)
     if not text:
         st.info("The prompt is empty: type at least one word, or take an example.")
         st.stop()

@@ -26,7 +26,7 @@ def append(token: str) -> None:
 st.subheader("Type something, and see what a GPT does with it.")
 reading = controls.reading()
 
-left, right = st.columns([5, 2], gap="large")
+left, right = st.columns([2, 1], gap="large")
 with left:
     st.markdown(
         "**Where it looks.** Each arc is :violet[attention]: hover a token to see "

@@ -33,7 +33,8 @@ with steps:
             f"**L{layer} H{head}** · rows are :blue[queries], columns :red[keys] · √D = √{width} = {width**0.5:.2f}"
         )
         *columns, last = st.columns(4)
-        for n, figure in enumerate(matrices.steps(reading.tokens, products, scores, pattern)):
+        theme = st.context.theme.type or "light"
+        for n, figure in enumerate(matrices.steps(reading.tokens, products, scores, pattern, theme)):
             columns[n].plotly_chart(figure, key=f"matrix {n}", config={"displayModeBar": False})
         with last:
             query = controls.token("Numbers of the row of", reading.tokens)
@@ -48,5 +49,5 @@ with left:
     prose.section(PAGE, "Why divide by the square root?")
 with right:
     prose.section(PAGE, "What attention is not")
-    prose.section(PAGE, "The code that computed this")
-    st.code(inspect.getsource(CausalSelfAttention), language="python")
+prose.section(PAGE, "The code that computed this")
+st.code(inspect.getsource(CausalSelfAttention), language="python")
