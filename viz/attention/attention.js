@@ -106,7 +106,7 @@ class Picture {
     this.find = (selector) => this.root.querySelector(selector);
     this.listen();
     this.again = () => this.draw();
-    this.observer = new ResizeObserver(this.again);
+    this.observer = new ResizeObserver(() => this.root.clientWidth !== this.width && this.draw());
     this.observer.observe(this.root);
     document.fonts.addEventListener("loadingdone", this.again); // a canvas does not notice by itself
   }
@@ -321,6 +321,7 @@ class Picture {
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
       if (!this.root.isConnected) return;
+      this.width = this.root.clientWidth;
       this.readColours();
       this.drawWords();
       this.drawArcs();
@@ -428,6 +429,7 @@ class Picture {
     const kept = largest(this.weights(this.shown), this.data.count, this.top / 100);
     const [token, key] = this.pair ?? [this.token, null];
     const widest = middles.at(-1) - middles[0];
+    const paths = []; // one for each strength, in steps of 5 %: a thousand strokes take long
     let drawn = 0;
     context.strokeStyle = this.colours.attention;
     for (let row = 0; row < this.data.count; row++)
@@ -435,18 +437,19 @@ class Picture {
         const weight = kept[at(row, column)];
         const touches = key === null ? token === null || row === token || column === token : row === token && column === key;
         if (weight < 0.005 || !touches) continue;
-        context.globalAlpha = 0.15 + 0.85 * weight;
-        context.lineWidth = 1 + 5 * weight;
-        context.beginPath();
-        if (row === column) context.arc(middles[row], ARCS - 8, 5, 0, 2 * Math.PI);
-        else {
-          const span = middles[row] - middles[column];
-          const height = (ARCS - 10) * Math.sqrt(span / widest);
-          context.ellipse((middles[row] + middles[column]) / 2, ARCS - 1, span / 2, height, 0, Math.PI, 2 * Math.PI);
-        }
-        context.stroke();
+        const path = (paths[Math.round(20 * weight)] ??= new Path2D());
+        const span = middles[row] - middles[column];
+        const height = (ARCS - 10) * Math.sqrt(span / widest);
+        path.moveTo(span ? middles[column] : middles[row] + 5, span ? ARCS - 1 : ARCS - 8);
+        if (span) path.ellipse((middles[row] + middles[column]) / 2, ARCS - 1, span / 2, height, 0, Math.PI, 2 * Math.PI);
+        else path.arc(middles[row], ARCS - 8, 5, 0, 2 * Math.PI);
         drawn++;
       }
+    paths.forEach((path, level) => {
+      context.globalAlpha = 0.15 + (0.85 * level) / 20;
+      context.lineWidth = 1 + (5 * level) / 20;
+      context.stroke(path);
+    });
     this.find(".drawn").textContent = `${drawn} arcs`;
   }
 
@@ -460,7 +463,6 @@ class Picture {
     this.grid = { left, above, cell };
     const context = this.canvas(".all canvas", left + (heads + 1) * (cell + GAP), above + (layers + 1) * (cell + GAP));
     const side = (n) => n * (cell + GAP);
-    const small = Object.assign(document.createElement("canvas"), { width: count, height: count });
     context.font = `600 ${cell > 28 ? 14 : 11}px ${this.font}`;
     context.textBaseline = "middle";
     const label = (text, x, y, chosen) => {
@@ -479,8 +481,7 @@ class Picture {
     for (let layer = 0; layer <= layers; layer++)
       for (let head = layer < layers ? 0 : heads; head <= heads; head++) {
         const [x, y] = [left + side(head), above + side(layer)];
-        small.getContext("2d").putImageData(this.image([layer, head]), 0, 0);
-        context.drawImage(small, x, y, cell, cell);
+        context.drawImage(this.image([layer, head]), x, y, cell, cell);
         const isPicked = layer === this.picked[0] && head === this.picked[1];
         const isShown = layer === this.shown[0] && head === this.shown[1];
         if (!isPicked && !isShown) continue;
@@ -506,8 +507,10 @@ class Picture {
         for (let part = 0; part < 3; part++) image.data[pixel + part] = full[part] * strength + empty[part] * (1 - strength);
         image.data[pixel + 3] = 255;
       }
-    this.cache.set(key, image);
-    return image;
+    const canvas = Object.assign(document.createElement("canvas"), { width: count, height: count });
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    this.cache.set(key, canvas);
+    return canvas;
   }
 
   // How strong which weight is drawn, in the corner that the mask leaves empty.
@@ -574,19 +577,19 @@ class Picture {
     const decimals = cell >= 44 ? 1 : 0;
     context.font = `${Math.max(11, Math.min(18, Math.round(cell * 0.4)))}px ${this.font}`;
     context.textAlign = "center";
-    for (let row = 0; row < count; row++)
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.image(this.shown), left, above, count * cell, count * cell);
+    context.fillStyle = this.colours.page; // the lines between the cells
+    for (let n = 0; n < count; n++) {
+      context.fillRect(left + (n + 1) * cell - 1, above + n * cell, 1, (count - n) * cell);
+      context.fillRect(left, above + (n + 1) * cell - 1, (n + 1) * cell, 1);
+    }
+    for (let row = 0; row < count && cell >= 22; row++)
       for (let column = 0; column <= row; column++) {
-        const [x, y, weight] = [left + column * cell, above + row * cell, weights[at(row, column)]];
-        const strength = shade(at(row, column), row);
-        context.fillStyle = this.colours.empty;
-        context.fillRect(x, y, cell - 1, cell - 1);
-        context.globalAlpha = strength;
-        context.fillStyle = this.colours.attention;
-        context.fillRect(x, y, cell - 1, cell - 1);
-        context.globalAlpha = 1;
-        if (cell < 22 || weight < 0.005) continue;
-        context.fillStyle = strength > 0.6 ? this.colours.page : this.colours.text;
-        context.fillText((100 * weight).toFixed(decimals), x + cell / 2, y + cell / 2);
+        const weight = weights[at(row, column)];
+        if (weight < 0.005) continue;
+        context.fillStyle = shade(at(row, column), row) > 0.6 ? this.colours.page : this.colours.text;
+        context.fillText((100 * weight).toFixed(decimals), left + (column + 0.5) * cell, above + (row + 0.5) * cell);
       }
 
     if (count * cell > 200) this.drawLegend(context, left + count * cell, above);
