@@ -2,7 +2,8 @@
 
 Head scores as in Olsson et al. 2022, "In-context Learning and Induction Heads": the mean attention
 of a head from each token to the one before it, or, in the second half of repeated random tokens,
-to the token after the earlier occurrence.
+to the token after the earlier occurrence. The tokens are words of the toy world: of the others, byte
+fragments above all, a small model has read too few to do anything with them.
 """
 
 import random
@@ -92,12 +93,18 @@ def probes(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, asked: int = 100) -> d
             guess = gpt(torch.tensor([tokenizer.encode(prompt).ids]))[0, -1].argmax().item()
             right += guess == tokenizer.encode(f" {answer}").ids[0]
         shares[name] = right / asked
-    return shares | {name: max(score for _, _, score in scores) for name, scores in head_scores(gpt, seed).items()}
+    return shares | {
+        name: max(score for _, _, score in scores) for name, scores in head_scores(gpt, tokenizer, seed).items()
+    }
 
 
-def head_scores(gpt: GPT, seed: int = 0, length: int = 20) -> dict[str, list[tuple[int, int, float]]]:
-    """The previous-token and the induction score of each (layer, head), on random tokens said twice."""
-    once = torch.randint(gpt.config.vocab_size, (8, length), generator=torch.Generator().manual_seed(seed))
+def head_scores(
+    gpt: GPT, tokenizer: Tokenizer, seed: int = 0, length: int = 20
+) -> dict[str, list[tuple[int, int, float]]]:
+    """The previous-token and the induction score of each (layer, head), on random words said twice."""
+    words = sorted({tokenizer.encode(f" {word}").ids[-1] for word in LEXICON})  # one token each, in its own vocabulary
+    drawn = torch.randint(len(words), (8, length), generator=torch.Generator().manual_seed(seed))
+    once = torch.tensor(words)[drawn]
     trace = gpt.trace(torch.cat([once, once], dim=1))
 
     def scores(offset: int, first: int) -> Iterator[tuple[int, int, float]]:

@@ -45,8 +45,9 @@ def load(name: str) -> Model:
     if name not in FOLDERS:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
     gpt = gpt2.load(FOLDERS[name])
-    layer, head, _ = max(head_scores(gpt)["induction head"], key=itemgetter(2))
-    return Model(gpt, Tokenizer.from_file(str(FOLDERS[name] / "tokenizer.json")), (layer, head))
+    tokenizer = Tokenizer.from_file(str(FOLDERS[name] / "tokenizer.json"))
+    layer, head, _ = max(head_scores(gpt, tokenizer)["induction head"], key=itemgetter(2))
+    return Model(gpt, tokenizer, (layer, head))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
