@@ -12,7 +12,8 @@ import platform
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -112,6 +113,17 @@ def load_run(gpt: GPT, optimizer: torch.optim.AdamW, settings: str, path: Path) 
     return step
 
 
+@contextmanager
+def ctrl_c() -> Iterator[Event]:
+    """What Ctrl-C sets, in place of breaking off in the middle of a step."""
+    pressed = Event()
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, seed: int) -> bool:
     """Train, or go on training, and write the folder; False where the run was stopped before its end.
 
@@ -132,30 +144,27 @@ def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, 
         tokenizer.save(str(path))
     print(f"{sum(p.numel() for p in gpt.parameters()):,} parameters, steps {start:,} to {steps:,}", flush=True)
 
-    stopping = Event()
-    before = signal.signal(signal.SIGINT, lambda *_: stopping.set())  # Ctrl-C ends a run between two steps
-    began = time.monotonic()
-    for step in range(start, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, peak)
-        idx = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1)
-        loss = F.cross_entropy(gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(gpt.parameters(), 1.0)
-        optimizer.step()
-        done = step + 1
-        if done % 50 == 0:
-            left = (time.monotonic() - began) / (done - start) * (steps - done)
-            read = f"{done * batch * config.block_size / 1e6:.2f} M tokens"
-            print(f"step {done:,}  {read}  loss {loss.item():.3f} nats  {left / 60:.0f} min left", flush=True)
-        if done % 500 == 0 or stopping.is_set():
-            save_run(gpt, optimizer, done, settings, run)
-        if stopping.is_set():
-            print(f"stopped after {done:,} steps; the same command goes on from there")
-            signal.signal(signal.SIGINT, before)
-            return False
-    signal.signal(signal.SIGINT, before)
+    with ctrl_c() as stopping:
+        began = time.monotonic()
+        for step in range(start, steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, steps, peak)
+            idx = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1)
+            loss = F.cross_entropy(gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(gpt.parameters(), 1.0)
+            optimizer.step()
+            done = step + 1
+            if done % 50 == 0:
+                left = (time.monotonic() - began) / (done - start) * (steps - done)
+                read = f"{done * batch * config.block_size / 1e6:.2f} M tokens"
+                print(f"step {done:,}  {read}  loss {loss.item():.3f} nats  {left / 60:.0f} min left", flush=True)
+            if done % 500 == 0 or stopping.is_set():
+                save_run(gpt, optimizer, done, settings, run)
+            if stopping.is_set():
+                print(f"stopped after {done:,} steps; the same command goes on from there")
+                return False
 
     gpt2.save(gpt, folder)
     path.replace(folder / "tokenizer.json")

@@ -75,7 +75,7 @@ def _matrix(
 def row(
     tokens: Sequence[str], products: np.ndarray, scores: np.ndarray, pattern: np.ndarray, query: int
 ) -> pd.DataFrame:
-    """One query's row (T,) of each of the three steps in numbers, a line for each key; None is masked."""
+    """One query's row (T,) of each of the three steps in numbers, a line for each key; NaN where it is masked."""
     future = np.arange(len(tokens)) > query
     return pd.DataFrame(
         {

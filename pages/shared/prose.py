@@ -17,8 +17,7 @@ def sections(page: str) -> dict[str, str]:
     return {"": first.strip()} | {heading: body.strip() for heading, body in zip(others[::2], others[1::2])}
 
 
-def section(page: str, heading: str = "") -> None:
+def section(page: str, heading: str) -> None:
     """Show one section; raises KeyError where the prose has none of that heading."""
-    if heading:
-        st.subheader(heading)
+    st.subheader(heading)
     st.markdown(sections(page)[heading])
