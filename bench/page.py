@@ -83,7 +83,7 @@ def main(runs: int = 9) -> None:
         torch.manual_seed(0)
         gpt2.save(GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)), shape)
         shutil.copy(copy / "model" / "checkpoints" / "vitrine" / "tokenizer.json", shape)
-        (shape / "card.json").write_text('{"name": "random 12x12"}')
+        (shape / "card.json").write_text('{"name": "random 12x12", "steps": 0, "tokens": 0}')
         (Path(folder) / "echo").mkdir()
         (Path(folder) / "echo" / "app.py").write_text(ECHO)
 

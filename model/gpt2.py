@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.gpt import GPT, GPTConfig
 
+TOKENIZER = ("openai-community/gpt2", "tokenizer.json")  # on the hub
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 MASKS = (".attn.bias", ".attn.masked_bias")  # old checkpoints carry the causal mask as a buffer
 # What our GPT computes; a checkpoint that asks for anything else is refused, not approximated.
@@ -77,6 +80,31 @@ def save(gpt: GPT, folder: Path) -> None:
         folder / "model.safetensors",
         metadata={"format": "pt"},
     )
+
+
+def tokenizer() -> Tokenizer:
+    """GPT-2's own tokenizer, as it was fetched from the hub; raises FileNotFoundError where it was not yet."""
+    found = huggingface_hub.try_to_load_from_cache(*TOKENIZER)
+    if not isinstance(found, str):
+        raise FileNotFoundError("the tokenizer of GPT-2 is not on this machine")
+    try:
+        return Tokenizer.from_file(found)
+    except Exception as error:  # the library's own; a bare one
+        raise FileNotFoundError(f"the tokenizer of GPT-2 on this machine cannot be read: {error}") from error
+
+
+def fetch_tokenizer() -> None:
+    """Fetch GPT-2's tokenizer from the hub; raises OSError, with a sentence, where that cannot be done."""
+    if huggingface_hub.is_offline_mode():
+        raise OSError("This server is set to work offline (HF_HUB_OFFLINE), so nothing is fetched from the hub.")
+    try:  # asked once, before the client, which asks a hub that does not answer for half a minute
+        answer = huggingface_hub.get_session().head(huggingface_hub.hf_hub_url(*TOKENIZER), timeout=5)
+        if answer.status_code < 400:
+            huggingface_hub.hf_hub_download(*TOKENIZER, etag_timeout=5)
+            return
+    except Exception as error:  # the client's own, those of its library, and those of the disk
+        raise OSError(f"The hub could not be reached ({type(error).__name__}).") from error
+    raise OSError(f"The hub has no tokenizer of GPT-2 for this server: it answered {answer.status_code}.")
 
 
 def _pour(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> GPT:

@@ -1,26 +1,33 @@
-"""What a model of the toy world has learned: each probe is a share of right answers, or a head's score.
+"""What a model knows of the toy world: `python -m model.probes [folder]`.
+
+Its loss beside the floor, the share of right answers to each kind of question, and the scores of its
+best heads; for any GPT-2-format folder with a tokenizer.json. What is found goes into the folder's card.
 
 Head scores as in Olsson et al. 2022, "In-context Learning and Induction Heads": the mean attention
 of a head from each token to the one before it, or, in the second half of repeated random tokens,
-to the token after the earlier occurrence. The tokens are words of the toy world: of the others, byte
-fragments above all, a small model has read too few to do anything with them.
+to the token after the earlier occurrence.
 """
 
+import argparse
+import json
 import random
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from torch.nn import functional as F
 
+from model import gpt2, world
+from model.analogies import score
 from model.gpt import GPT
+from model.truth import Truth
 from model.world import LEXICON, TABLES
 
-Question = tuple[str, str]  # a prompt and the word that must follow
-
-
-def _capital(rng: random.Random) -> Question:
-    country = rng.choice(TABLES["country"])
-    return f"The capital of {country['name']} is", country["capital"]
+Question = tuple[str, str]  # a prompt, and the words that must follow
+FOLDER = Path(__file__).parent / "checkpoints" / "vitrine"
 
 
 def _agreement(rng: random.Random) -> Question:
@@ -30,13 +37,8 @@ def _agreement(rng: random.Random) -> Question:
     return f"The {near['name']} near the {far['pl']}", "is"
 
 
-def _coreference(rng: random.Random) -> Question:
-    person = rng.choice(TABLES["girl"] + TABLES["boy"])
-    return f"{person['name']} went home because", person["he"]
-
-
 def _indirect_object(rng: random.Random) -> Question:
-    a, b = (person["name"] for person in rng.sample(TABLES["girl"] + TABLES["boy"], 2))
+    a, b = (person["name"] for person in rng.sample(TABLES["person"], 2))
     place, thing = rng.choice(TABLES["place"])["name"], rng.choice(TABLES["thing"])["name"]
     return f"When {a} and {b} went to the {place}, {a} gave a{'n' * (thing[0] in 'aeiou')} {thing} to", b
 
@@ -54,11 +56,6 @@ def _where(rng: random.Random) -> Question:
     return f"{girl} is in the {here}. {boy} is in the {there}. Where is {who}? In the", room
 
 
-def _sum(rng: random.Random) -> Question:
-    a, b = rng.randrange(11), rng.randrange(11)
-    return f"{a} + {b} =", str(a + b)
-
-
 def _column(table: str, column: str, prompt: str) -> Callable[[random.Random], Question]:
     def ask(rng: random.Random) -> Question:
         row = rng.choice(TABLES[table])
@@ -68,43 +65,59 @@ def _column(table: str, column: str, prompt: str) -> Callable[[random.Random], Q
 
 
 QUESTIONS = {
-    "capital": _capital,
+    "capital": _column("country", "capital", "The capital of {name} is"),
     "agreement across an attractor": _agreement,
-    "coreference": _coreference,
+    "coreference": _column("person", "he", "{name} went home because"),
     "indirect object": _indirect_object,
     "copy of 8 words": _copy,
     "context question": _where,
-    "sum up to 20": _sum,
+    "sum up to 20": _column("sum", "c", "{a} + {b} ="),
+    "difference": _column("difference", "c", "{a} - {b} ="),
     "opposite": _column("quality", "opposite", "The opposite of {name} is"),
+    "comparative": _column("quality", "er", "This key is {name}, that one is"),
     "past tense": _column("act", "past", "Today I {name}. Yesterday I"),
     "plural": _column("thing", "pl", "One {name}, two"),
-    "comparative": _column("quality", "er", "This key is {name}, that one is"),
+    "plural of a new word": _column("coined", "pl", "This is a {name}. Now there are two"),
     "young animal": _column("animal", "young", "The {name} and its"),
+    "next month": _column("month", "next", "After {name} comes"),
 }
 
 
-def probes(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, asked: int = 100) -> dict[str, float]:
-    """For each kind of question the share whose likeliest next token is right; then the best head scores."""
+def reply(gpt: GPT, tokenizer: Tokenizer, prompt: str, length: int) -> str:
+    """The likeliest `length` tokens after a prompt, one after the other, as text; less at the end of a document."""
+    ids = tokenizer.encode(prompt).ids[-gpt.config.block_size :]
+    told = gpt.generate(torch.tensor([ids]), length, temperature=0)[0, len(ids) :]
+    return tokenizer.decode(told.tolist()).partition("\n")[0]
+
+
+def examine(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, asked: int = 100) -> dict[str, list[tuple[str, str, str]]]:
+    """For each kind of question, so many prompts, each with its right answer and the model's."""
     rng = random.Random(seed)
-    shares = {}
-    for name, ask in QUESTIONS.items():
-        right = 0
-        for prompt, answer in (ask(rng) for _ in range(asked)):
-            guess = gpt(torch.tensor([tokenizer.encode(prompt).ids]))[0, -1].argmax().item()
-            right += guess == tokenizer.encode(f" {answer}").ids[0]
-        shares[name] = right / asked
-    return shares | {
-        name: max(score for _, _, score in scores) for name, scores in head_scores(gpt, tokenizer, seed).items()
-    }
+
+    def answered(prompt: str, answer: str) -> tuple[str, str, str]:
+        """What it says is as many words as the answer has: a token more tells whether the last one ends there."""
+        length = len(tokenizer.encode(f" {answer}").ids) + 1
+        words = re.findall(r"[\w'-]+", reply(gpt, tokenizer, prompt, length))
+        return prompt, answer, " ".join(words[: len(answer.split())])
+
+    return {kind: [answered(*ask(rng)) for _ in range(asked)] for kind, ask in QUESTIONS.items()}
+
+
+def probes(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, asked: int = 100) -> dict[str, float]:
+    """For each kind of question the share answered rightly, to the last token of the answer."""
+    examined = examine(gpt, tokenizer, seed, asked)
+    return {kind: sum(answer == said for _, answer, said in questions) / asked for kind, questions in examined.items()}
 
 
 def head_scores(
-    gpt: GPT, tokenizer: Tokenizer, seed: int = 0, length: int = 20
+    gpt: GPT, tokenizer: Tokenizer, seed: int = 0, length: int = 25
 ) -> dict[str, list[tuple[int, int, float]]]:
-    """The previous-token and the induction score of each (layer, head), on random words said twice."""
-    words = sorted({tokenizer.encode(f" {word}").ids[-1] for word in LEXICON})  # one token each, in its own vocabulary
-    drawn = torch.randint(len(words), (8, length), generator=torch.Generator().manual_seed(seed))
-    once = torch.tensor(words)[drawn]
+    """The previous-token and the induction score of each (layer, head), on `length` random tokens said twice.
+
+    Any token of the vocabulary is as likely as any other.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    once = torch.randint(tokenizer.get_vocab_size(), (8, length), generator=generator)
     trace = gpt.trace(torch.cat([once, once], dim=1))
 
     def scores(offset: int, first: int) -> Iterator[tuple[int, int, float]]:
@@ -113,3 +126,77 @@ def head_scores(
             yield from ((layer, head, score) for head, score in enumerate(looks_back.mean(dim=(0, 2)).tolist()))
 
     return {"previous-token head": list(scores(1, 1)), "induction head": list(scores(length - 1, length))}
+
+
+def held_out(documents: int = 1000, seed: str = "held out") -> list[str]:
+    """Documents drawn with another seed than those of any training."""
+    return list(islice(world.documents(seed), documents))
+
+
+@torch.inference_mode()
+def loss(gpt: GPT, tokenizer: Tokenizer, told: Sequence[str]) -> float:
+    """The mean surprise, in nats per token, at documents and their line breaks.
+
+    Each follows a line break, so that its first token is asked for as well.
+    """
+    surprise = count = 0.0
+    for document in told:
+        idx = torch.tensor([tokenizer.encode(f"\n{document}\n").ids[: gpt.config.block_size + 1]])
+        surprise += F.cross_entropy(gpt(idx[:, :-1])[0], idx[0, 1:], reduction="sum").item()
+        count += idx.size(1) - 1
+    return surprise / count
+
+
+def floor(tokenizer: Tokenizer, told: Sequence[str], block_size: int) -> float:
+    """The world's own surprise at them, in nats per token: on many documents no model comes below it."""
+    truth = Truth(tokenizer)
+    nats = [surprise for document in told for surprise in truth.nats(document)[:block_size]]
+    return sum(nats) / len(nats)
+
+
+def unread(tokenizer: Tokenizer, told: Sequence[str]) -> list[str]:
+    """Those of them that are so rare, less than one in e^20, that no training can have met them."""
+    truth = Truth(tokenizer)
+    return [document for document in told if sum(truth.nats(document)) > 20]
+
+
+def embeddings(gpt: GPT, tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
+    """The row of wte of each word that is one token with the space before it."""
+    ids = {token[1:]: id for token, id in tokenizer.get_vocab().items() if token[0] == "Ġ" and token[1:].isalpha()}
+    return {word: gpt.wte.weight[id] for word, id in ids.items() if word in world.WORDS}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m model.probes", description="What a model knows of the toy world.")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="GPT-2-format, with a tokenizer.json")
+    folder = parser.parse_args(arguments).folder
+    try:
+        gpt = gpt2.load(folder)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(f"{folder} holds no model in GPT-2's format: {error}")
+    if not (folder / "tokenizer.json").exists():
+        parser.error(f"{folder} holds no tokenizer.json; the words of the toy world must become tokens")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    told = held_out()
+    texts = {"held out": told, "held out and never read": unread(tokenizer, told)}
+    nats = {
+        which: {"loss": loss(gpt, tokenizer, some), "floor": floor(tokenizer, some, gpt.config.block_size)}
+        for which, some in texts.items()
+        if some
+    }
+    heads = {name: max(share for _, _, share in found) for name, found in head_scores(gpt, tokenizer).items()}
+    shares = probes(gpt, tokenizer) | heads | score(embeddings(gpt, tokenizer))
+    for which, found in nats.items():
+        print(f"{which:32}loss {found['loss']:.4f}, floor {found['floor']:.4f} nats per token")
+    for name, share in shares.items():
+        print(f"{name:32}{share:.3f}")
+    card = folder / "card.json"
+    if card.exists():
+        rounded = {which: {kind: round(value, 4) for kind, value in found.items()} for which, found in nats.items()}
+        measured = {"nats_per_token": rounded, "probes": {name: round(share, 3) for name, share in shares.items()}}
+        card.write_text(json.dumps(json.loads(card.read_text("utf-8")) | measured, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,18 @@
-"""Train the built-in model from scratch: `python -m model.train`.
+"""Train a built-in model from scratch: `python -m model.train [vitrine | growing]`.
 
 Every batch is told afresh by the toy world, from the seed and the number of the step, so there are
-no epochs, and a run that was stopped (Ctrl-C) goes on where it was. The result is a GPT-2-format
-folder with a card that says how it came about and what it can do.
+no epochs, and a run that was stopped (Ctrl-C) goes on where it was. Some rows are no text but random
+tokens, said again and again: from them a model learns to repeat anything. In a short phase they are
+many, until the heads that do this have formed; in another one, half of the rows ask for what they said;
+after these the text is as the world tells it, so that the model is true to it.
+The result is a GPT-2-format folder with a card that says how it came about and what it can do.
 """
 
 import argparse
 import json
 import math
 import platform
+import random
 import shutil
 import signal
 import time
@@ -17,6 +21,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from threading import Event
+from typing import NamedTuple
 
 import safetensors
 import tokenizers
@@ -26,43 +31,69 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-from model import gpt2, tokens, world
+from model import gpt2, probes, tokens, world
 from model.gpt import GPT, GPTConfig
-from model.probes import probes
 
-FOLDER = Path(__file__).parent / "checkpoints" / "vitrine"
-VOCAB_SIZE = 3072
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
-def rows(tokenizer: Tokenizer, seed: str, count: int, width: int) -> Tensor:
-    """Ids (count, width) of fresh documents, each row from the start of one, every other row behind a line break."""
+class Phase(NamedTuple):
+    """A part of a training: until which part of its steps, and the share of rows of two special kinds.
+
+    Random rows are no text but random tokens, said again and again; asking rows are told by the families of the toy
+    world that ask for what they said.
+    """
+
+    until: float
+    random: float
+    asking: float = 0.0
+
+
+class Recipe(NamedTuple):
+    """How a model is trained; the weights after each of the steps in `keep` are kept as well."""
+
+    title: str
+    config: GPTConfig
+    steps: int
+    peak: float  # the highest learning rate
+    keep: Sequence[int] = ()
+    batch: int = 32
+    phases: Sequence[Phase] = (Phase(0.08, 0.12), Phase(0.15, 0.6), Phase(0.3, 0.03, asking=0.5), Phase(1, 0.03))
+
+
+RECIPES = {
+    "vitrine": Recipe("Vitrine", GPTConfig(6144, 128, n_layer=4, n_head=8, n_embd=256), 12_000, 5e-3),
+    "growing": Recipe(
+        "Vitrine, small",
+        GPTConfig(6144, 128, n_layer=3, n_head=4, n_embd=64),
+        4000,
+        5e-3,
+        keep=(0, 60, 125, 250, 500, 1000, 2000),
+        phases=(Phase(0.1, 0.12), Phase(0.3, 0.6), Phase(1, 0.03)),
+    ),
+}
+
+
+def rows(tokenizer: Tokenizer, seed: str, count: int, width: int, random_share: float = 0, asking: float = 0) -> Tensor:
+    """Ids (count, width) for one step: rows of documents, every other one behind a line break, and random rows.
+
+    A row of documents begins with the start of one. A random row is a list of 10 to 60 ids, each as likely as
+    any other, said over and over. Of the other rows the share `asking` is told by the families that ask.
+    """
     end_of_line = tokenizer.encode("\n").ids
-    told = world.documents(seed)
+    rng = random.Random(f"{seed} random")
+    told, asked = world.documents(seed), world.documents(f"{seed} asking", world.ASKING)
 
     def row(ids: list[int]) -> list[int]:
+        if rng.random() < random_share:
+            some = rng.choices(range(tokenizer.get_vocab_size()), k=rng.randint(10, 60))
+            return (some * (width // len(some) + 1))[:width]
+        teller = asked if rng.random() < asking else told
         while len(ids) < width:
-            texts = [document.text for document in islice(told, 16)]
-            ids += [id for text in tokenizer.encode_batch(texts) for id in text.ids + end_of_line]
+            ids += [id for text in tokenizer.encode_batch(list(islice(teller, 8))) for id in text.ids + end_of_line]
         return ids[:width]
 
     return torch.tensor([row(end_of_line[: n % 2]) for n in range(count)])
-
-
-@torch.inference_mode()
-def held_out(gpt: GPT, tokenizer: Tokenizer, documents: int = 2000, seed: str = "held out") -> tuple[float, float]:
-    """The model's loss on documents drawn with another seed, and its floor, both in nats per token.
-
-    Each document follows a line break, so that its first token is asked for as well. The floor is
-    the draws' own surprise; the few texts that can be told in two ways leave it a little too high.
-    """
-    told = list(islice(world.documents(seed), documents))
-    end_of_line = tokenizer.encode("\n").ids
-    loss = count = 0.0
-    for text in tokenizer.encode_batch([document.text for document in told]):
-        idx = torch.tensor([end_of_line + text.ids + end_of_line])[:, : gpt.config.block_size + 1]
-        loss += F.cross_entropy(gpt(idx[:, :-1])[0], idx[0, 1:], reduction="sum").item()
-        count += idx.size(1) - 1
-    return loss / count, sum(document.nats for document in told) / count
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -73,26 +104,45 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * (0.05 + 0.475 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
 
 
-def optimizer_of(gpt: GPT) -> torch.optim.AdamW:
-    """AdamW; matrices decay, biases and norms do not."""
-    matrices = [parameter for parameter in gpt.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in gpt.parameters() if parameter.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.95))
+def waves(positions: int, size: int) -> Tensor:
+    """Sines and cosines (positions, size) of growing length: Vaswani et al. 2017, section 3.5.
+
+    Positions start with these and are learned on. From random ones the heads that look at the token
+    before, and those built on them, come much later.
+    """
+    angles = torch.arange(positions)[:, None] * 1000 ** (-torch.arange(0, size, 2) / size)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
-def save_run(gpt: GPT, optimizer: torch.optim.AdamW, step: int, settings: str, path: Path) -> None:
-    """Everything a run needs to go on: weights, both moments of each, how many steps were made, and of what run."""
-    state = {f"weight.{name}": parameter.detach() for name, parameter in gpt.named_parameters()}
-    for name, parameter in gpt.named_parameters():
-        for moment in ("exp_avg", "exp_avg_sq"):
-            state[f"{moment}.{name}"] = optimizer.state[parameter][moment]
+def optimizers_of(gpt: GPT) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for the rest; what has two dimensions decays.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+    """
+    named = dict(gpt.named_parameters())
+    hidden = [parameter for name, parameter in named.items() if name.startswith("h.") and parameter.dim() == 2]
+    tables = [gpt.wte.weight, gpt.wpe.weight]
+    others = [parameter for parameter in named.values() if parameter.dim() == 1]
+    groups = [{"params": tables, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    return [
+        torch.optim.Muon(hidden, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(groups, betas=(0.9, 0.95)),
+    ]
+
+
+def save_run(gpt: GPT, optimizers: Sequence[torch.optim.Optimizer], step: int, settings: str, path: Path) -> None:
+    """Everything a run needs to go on: weights, the optimizers' state, how many steps were made, and of what run."""
+    names = {parameter: name for name, parameter in gpt.named_parameters()}
+    state = {f"weight.{name}": parameter.detach() for parameter, name in names.items()}
+    for optimizer in optimizers:
+        for parameter, moments in optimizer.state.items():
+            state |= {f"{key}.{names[parameter]}": moment for key, moment in moments.items()}
     new = path.with_suffix(".new")
     save_file(state, new, metadata={"step": str(step), "settings": settings})
     new.replace(path)  # a run that is killed while it saves keeps its last state
 
 
-def load_run(gpt: GPT, optimizer: torch.optim.AdamW, settings: str, path: Path) -> int:
+def load_run(gpt: GPT, optimizers: Sequence[torch.optim.Optimizer], settings: str, path: Path) -> int:
     """Take up a saved run; the number of steps it had made.
 
     Raises ValueError where the file cannot be read or is of a run with other settings.
@@ -100,17 +150,22 @@ def load_run(gpt: GPT, optimizer: torch.optim.AdamW, settings: str, path: Path) 
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata()
-        state = load_file(path)
+        state = load_file(path, str(gpt.wte.weight.device))
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it to begin anew") from error
     if metadata["settings"] != settings:
         raise ValueError(f"{path} is of a run with {metadata['settings']}, not {settings}; delete it to begin anew")
-    step = int(metadata["step"])
-    gpt.load_state_dict({name: state[f"weight.{name}"] for name in gpt.state_dict()})
-    for name, parameter in gpt.named_parameters():
-        moments = {moment: state[f"{moment}.{name}"] for moment in ("exp_avg", "exp_avg_sq")}
-        optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
-    return step
+    gpt.load_state_dict({name: state.pop(f"weight.{name}") for name in gpt.state_dict()})
+    parameters = dict(gpt.named_parameters())
+    owner = {parameter: optimizer for optimizer in optimizers for parameter in _parameters(optimizer)}
+    for found, moment in state.items():
+        key, _, name = found.partition(".")
+        owner[parameters[name]].state[parameters[name]][key] = moment
+    return int(metadata["step"])
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 @contextmanager
@@ -124,64 +179,82 @@ def ctrl_c() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, seed: int) -> bool:
+def train(
+    folder: Path, recipe: Recipe, seed: int, compile: bool = False, bfloat16: bool = False, device: str = "cpu"
+) -> bool:
     """Train, or go on training, and write the folder; False where the run was stopped before its end.
 
-    Until then everything lies in a folder `run` inside it, and the model that was there still works.
+    Until then everything lies in a folder `run` inside it, and the model that was there still works. In bfloat16
+    the products are computed, not the weights kept.
     """
+    title, config, steps, peak, keep, batch, phases = recipe
     path, run = folder / "run" / "tokenizer.json", folder / "run" / "state.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = f"{config}, steps {steps}, batch {batch}, peak {peak}, seed {seed}"
+    made_with = {"threads": torch.get_num_threads(), "compile": compile, "bfloat16": bfloat16, "device": device}
+    settings = f"{recipe}, seed {seed}, {made_with}"
     torch.manual_seed(seed)
     gpt = GPT(config)
-    optimizer = optimizer_of(gpt)
-    start = load_run(gpt, optimizer, settings, run) if run.exists() else 0
+    gpt.wpe.weight.data = 0.06 * waves(config.block_size, config.n_embd)
+    gpt.to(device)
+    optimizers = optimizers_of(gpt)
+    start = load_run(gpt, optimizers, settings, run) if run.exists() else 0
     if start:
         tokenizer = Tokenizer.from_file(str(path))
     else:
-        texts = (document.text for document in islice(world.documents(f"{seed} words"), 30_000))
-        tokenizer = tokens.train_bpe(texts, config.vocab_size)
+        tokenizer = tokens.train_bpe(islice(world.documents(f"{seed} words"), 60_000), config.vocab_size)
         tokenizer.save(str(path))
+        if 0 in keep:
+            gpt2.save(gpt, folder / "run" / "steps" / "0")
+
+    def loss_of(idx: Tensor) -> Tensor:
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            return F.cross_entropy(gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())
+
+    if compile:
+        loss_of = torch.compile(loss_of)
     print(f"{sum(p.numel() for p in gpt.parameters()):,} parameters, steps {start:,} to {steps:,}", flush=True)
 
     with ctrl_c() as stopping:
         began = time.monotonic()
         for step in range(start, steps):
-            for group in optimizer.param_groups:
+            for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = learning_rate(step, steps, peak)
-            idx = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1)
-            loss = F.cross_entropy(gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten())
-            optimizer.zero_grad()
+            phase = next(phase for phase in phases if step < phase.until * steps)
+            data = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1, phase.random, phase.asking)
+            loss = loss_of(data.to(device))
+            gpt.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(gpt.parameters(), 1.0)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             done = step + 1
             if done % 50 == 0:
                 left = (time.monotonic() - began) / (done - start) * (steps - done)
                 read = f"{done * batch * config.block_size / 1e6:.2f} M tokens"
                 print(f"step {done:,}  {read}  loss {loss.item():.3f} nats  {left / 60:.0f} min left", flush=True)
+            if done in keep:
+                gpt2.save(gpt, folder / "run" / "steps" / str(done))
             if done % 500 == 0 or stopping.is_set():
-                save_run(gpt, optimizer, done, settings, run)
+                save_run(gpt, optimizers, done, settings, run)
             if stopping.is_set():
                 print(f"stopped after {done:,} steps; the same command goes on from there")
                 return False
 
-    gpt2.save(gpt, folder)
-    path.replace(folder / "tokenizer.json")
-    gpt = gpt2.load(folder)  # what the card says holds for the weights as they are shipped
-    loss, floor = held_out(gpt, tokenizer)
+    gpt2.save(gpt.cpu(), folder)
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    if keep:
+        shutil.rmtree(folder / "steps", ignore_errors=True)
+        shutil.copytree(run.parent / "steps", folder / "steps")
     card = {
-        "name": "Vitrine",
-        "parameters": sum(p.numel() for p in gpt.parameters()),
+        "name": title,
+        "parameters": sum(parameter.numel() for parameter in gpt.parameters()),
         "corpus": f"the toy world (model/world.py), seed {seed}",
         "steps": steps,
         "batch": [batch, config.block_size],
         "tokens": steps * batch * config.block_size,
+        "phases": [phase._asdict() for phase in phases],
         "learning_rate": peak,
-        "threads": torch.get_num_threads(),
-        "loss_nats_per_token": round(loss, 4),
-        "floor_nats_per_token": round(floor, 4),
-        "probes": {name: round(share, 3) for name, share in probes(gpt, tokenizer).items()},
+        **made_with,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -190,24 +263,34 @@ def train(folder: Path, config: GPTConfig, steps: int, batch: int, peak: float, 
         },
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+    probes.main([str(folder)])  # what the card says of it holds for the weights as they are shipped
     shutil.rmtree(run.parent)
-    print(json.dumps(card, indent=2))
     return True
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m model.train", description="Train the built-in model from scratch.")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the model is written")
-    parser.add_argument("--steps", type=int, default=7000)
-    parser.add_argument("--batch", type=int, default=16, help="rows of 128 tokens in each step")
-    parser.add_argument("--peak", type=float, default=1.5e-3, help="the highest learning rate")
+    parser = argparse.ArgumentParser(prog="python -m model.train", description="Train a built-in model from scratch.")
+    parser.add_argument("recipe", nargs="?", choices=RECIPES, default="vitrine")
+    parser.add_argument("--folder", type=Path, help="where the model is written (checkpoints/ and the recipe's name)")
+    parser.add_argument("--steps", type=int, help="another number than the recipe's")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="another number changes the last bits of the result")
+    parser.add_argument("--compile", action="store_true", help="faster; needs a C++ compiler")
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor multiplies such numbers")
+    parser.add_argument("--device", default="cpu", help="cuda, say")
     chosen = parser.parse_args(arguments)
+    if chosen.steps is not None and chosen.steps < 1:
+        parser.error(f"--steps is {chosen.steps}; it must be at least 1")
     torch.set_num_threads(chosen.threads)
-    config = GPTConfig(vocab_size=VOCAB_SIZE, block_size=128, n_layer=4, n_head=6, n_embd=192)
-    train(chosen.folder, config, chosen.steps, chosen.batch, chosen.peak, chosen.seed)
+    recipe = RECIPES[chosen.recipe]
+    recipe = recipe._replace(steps=chosen.steps or recipe.steps)
+    folder = chosen.folder or CHECKPOINTS / chosen.recipe
+    try:
+        torch.empty(0, device=chosen.device)
+        train(folder, recipe, chosen.seed, chosen.compile, chosen.bfloat16, chosen.device)
+    except (AssertionError, RuntimeError, ValueError) as error:  # no such device; a run of other settings
+        parser.error(str(error).partition("\n")[0])
 
 
 if __name__ == "__main__":

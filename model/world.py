@@ -1,24 +1,30 @@
 """The toy world: a written grammar that tells the text the built-in model reads.
 
-`words.txt` holds its words, `sentences.txt` its sentences; what a template cannot say (sums,
-sequences, repeats) is told by the functions below. Every draw adds its -log p to `Teller.nats`,
-so each document carries its own surprise, and the mean over many documents is the loss below
-which no model of this text can come.
+`words.txt` holds its words, `sentences.txt` its sentences; only what a template cannot say (words
+repeated in the same order) is told by code. A document is a chain of draws, each made as late as the
+text allows. To tell one, follow the chain at random; to know what may come next, and how likely it
+is, follow every chain that agrees with the text so far (`model.truth`).
 """
 
-import math
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import accumulate, count
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 Row = dict[str, str]
-Option = TypeVar("Option")
 HERE = Path(__file__).parent
 SLOT = re.compile(r"\{(?P<a>[aA]:)?(?P<kind>[A-Za-z]+)(?P<nth>\d?)(?:\.(?P<column>\w+))?\}|\[(?P<choice>[^]]+)\]")
+
+
+class Draw(NamedTuple):
+    """One of the texts is said next, then `after`; `then(i)` is the draw that follows text i, None the end."""
+
+    texts: Sequence[str]
+    after: str
+    then: Callable[[int], "Draw | None"]
+    weights: Sequence[float] | None = None  # the probability of each text; None: all alike
 
 
 def _blocks(path: Path) -> Iterator[tuple[list[str], list[str]]]:
@@ -29,128 +35,139 @@ def _blocks(path: Path) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _tables() -> dict[str, list[Row]]:
-    return {
-        name: [dict(zip(columns, (cell.replace("_", " ") for cell in line.split()), strict=True)) for line in lines]
-        for (name, *columns), lines in _blocks(HERE / "words.txt")
-    }
+    """The tables of words; `name : table table` has the rows of others, `sum` and the like are counted out here."""
+    tables: dict[str, list[Row]] = {}
+    for (name, *columns), lines in _blocks(HERE / "words.txt"):
+        if columns[0] == ":":
+            tables[name] = [row for part in columns[1:] for row in tables[part]]
+        else:
+            cells = ([cell.replace("_", " ") for cell in line.split()] for line in lines)
+            tables[name] = [dict(zip(columns, row, strict=True)) for row in cells]
+    for name in ("number", "day", "month", "letter"):
+        names = [row["name"] for row in tables[name]]
+        ends = [(start, end) for start in range(len(names)) for end in range(start + 3, min(start + 6, len(names)) + 1)]
+        tables[f"{name}s"] = [{"run": ", ".join(names[start:end])} for start, end in ends]
+        tables[f"{name}pair"] = [{"name": before, "next": after} for before, after in zip(names, names[1:])]
+    words = ["zero", *(row["name"] for row in tables["number"])]
+    small = range(11)
+    tables["sum"] = [{"a": str(a), "b": str(b), "c": str(a + b)} for a in small for b in small]
+    tables["difference"] = [{"a": str(a + b), "b": str(b), "c": str(a)} for a in small for b in small]
+    tables["plus"] = [
+        {"a": words[a], "b": words[b], "c": words[a + b]} for a in small for b in small if a + b < len(words)
+    ]
+    return tables
 
 
 TABLES = _tables()
-LEXICON = sorted({cell for rows in TABLES.values() for row in rows for cell in row.values() if " " not in cell})
+WORDS = sorted({word for rows in TABLES.values() for row in rows for cell in row.values() for word in cell.split(", ")})
 
 
-class Document(NamedTuple):
-    """One text of the toy world and its surprise in nats: the sum of -log p over its draws."""
+class Slot(NamedTuple):
+    """A draw of a template: a choice between words, or a row of a table, of which `texts` holds one column."""
 
-    text: str
-    nats: float
+    texts: tuple[str, ...]
+    row: tuple[str, str] | None  # the table and the number that tells {animal} from {animal2}; None for a choice
+    after: str  # the words of the template behind it
 
 
-class Teller:
-    """Tells one document: makes the draws, writes the words, adds up the surprise in nats."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-        self.text = ""
-        self.nats = 0.0
-        self.known: dict[tuple[str, str], Row] = {}
-
-    def pick(self, options: Sequence[Option]) -> Option:
-        """One of the options, each as likely as any other."""
-        self.nats += math.log(len(options))
-        return options[int(self.rng.random() * len(options))]
-
-    def say(self, text: str) -> None:
-        """Append text as it stands."""
-        self.text += text
-
-    def row(self, kind: str, nth: str) -> Row:
-        """The row that `{kind}` or `{kind2}` stands for: drawn when first met, then remembered."""
-        if (kind, nth) not in self.known:
-            taken = [row for (other, _), row in self.known.items() if other == kind]
-            self.known[kind, nth] = self.pick([row for row in TABLES[kind] if row not in taken])
-        return self.known[kind, nth]
-
-    def tell(self, template: str) -> None:
-        """Say a line of `sentences.txt`, drawing each of its slots when the text reaches it."""
-        for words, slot in _parse(template):
-            self.say(words)
-            if slot is None:
-                continue
-            if slot["choice"]:
-                self.say(self.pick(slot["choice"].split("|")))
-                continue
-            kind = slot["kind"]
-            word = self.row(kind.lower(), slot["nth"])[slot["column"] or "name"]
-            if slot["a"]:
-                word = f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
-            capital = (slot["a"] or kind)[0].isupper()
-            self.say(word[0].upper() + word[1:] if capital else word)
+def _slot(found: re.Match[str], after: str) -> Slot:
+    if found["choice"]:
+        return Slot(tuple(found["choice"].split("|")), None, after)
+    kind = found["kind"].lower()
+    capital = (found["a"] or found["kind"])[0].isupper()
+    return Slot(_column(kind, found["column"] or "name", bool(found["a"]), capital), (kind, found["nth"]), after)
 
 
 @cache
-def _parse(template: str) -> list[tuple[str, re.Match[str] | None]]:
-    """The template as pairs of fixed words and the slot behind them (None at the end)."""
-    slots = list(SLOT.finditer(template))
-    ends = [0, *(slot.end() for slot in slots)]
-    starts = [*(slot.start() for slot in slots), len(template)]
-    return list(zip((template[end:start] for end, start in zip(ends, starts)), [*slots, None]))
+def _column(kind: str, column: str, article: bool, capital: bool) -> tuple[str, ...]:
+    """A column of a table, as `{animal.column}`, `{a:animal.column}` or `{Animal.column}` writes it."""
+
+    def written(word: str) -> str:
+        word = f"{'an' if word[0] in 'aeiou' else 'a'} {word}" if article else word
+        return word[0].upper() + word[1:] if capital else word
+
+    return tuple(written(row[column]) for row in TABLES[kind])
 
 
-def sums(teller: Teller) -> None:
-    """3 + 4 = 7, in digits or in words."""
-    a, b = teller.pick(range(11)), teller.pick(range(11))
-    names = ["zero", *(row["name"] for row in TABLES["number"])]
-    if a + b < len(names) and teller.pick([True, False]):
-        teller.say(f"{names[a]} plus {names[b]} is {names[a + b]}.")
-    else:
-        teller.say(f"{a} + {b} = {a + b}.")
+def line(template: str) -> tuple[str, Draw | None]:
+    """A line of `sentences.txt`: the words before its first slot, and its first draw (None if it has no slot).
+
+    Raises KeyError for a table or a column that `words.txt` has not.
+    """
+    found = list(SLOT.finditer(template))
+    ends = [*(slot.start() for slot in found[1:]), len(template)]
+    slots = [_slot(slot, template[slot.end() : end]) for slot, end in zip(found, ends)]
+    return template[: found[0].start() if found else None], _draw(slots, {})
 
 
-SEQUENCES = [
-    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split(),
-    "January February March April May June July August September October November December".split(),
-    [row["name"] for row in TABLES["number"]],
-    "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z".split(),
+def _draw(slots: Sequence[Slot], known: dict[tuple[str, str], int]) -> Draw | None:
+    """The draw of the first of the slots, where `known` rows were drawn before it."""
+    if not slots:
+        return None
+    (texts, row, after), rest = slots[0], slots[1:]
+    if row is None:
+        return Draw(texts, after, lambda i: _draw(rest, known))
+    if row in known:
+        return Draw((texts[known[row]],), after, lambda i: _draw(rest, known))
+    taken = {n for (kind, _), n in known.items() if kind == row[0]}
+    if not taken:
+        return Draw(texts, after, lambda i: _draw(rest, known | {row: i}))
+    free = [n for n in range(len(texts)) if n not in taken]
+    return Draw([texts[n] for n in free], after, lambda i: _draw(rest, known | {row: free[i]}))
+
+
+# Any of these, in any order, can offend no one.
+REPEATED = "thing food animal plant place vehicle clothes instrument colour material act number room furniture planet"
+LEXICON = sorted({row["name"] for kind in REPEATED.split() for row in TABLES[kind] if " " not in row["name"]})
+
+
+def repeat(words: tuple[str, ...] = ()) -> Draw:
+    """Any words, then the same words again, once or twice: what an induction head is for. Nothing marks the turn."""
+    more = Draw(LEXICON, " ", lambda i: repeat((*words, LEXICON[i])))
+    if len(words) < 2:
+        return more
+    said = " ".join(words)
+    again = Draw((said, f"{said} {said}"), ".", lambda i: None)
+    return again if len(words) == 16 else Draw(("", ""), "", lambda i: (more, again)[i], weights=(5 / 6, 1 / 6))
+
+
+class Family(NamedTuple):
+    """Ways to tell one kind of text: of each line the words before its first draw, and that draw."""
+
+    lines: Sequence[tuple[str, Draw | None]]
+    weight: int
+    asks: bool = False
+
+
+def start(families: Sequence[Family]) -> Draw:
+    """The draw of a line of some families, each family as often as its weight says."""
+    total = sum(family.weight for family in families)
+    lines = [(*line, family.weight / len(family.lines) / total) for family in families for line in family.lines]
+    return Draw([lead for lead, _, _ in lines], "", lambda i: lines[i][1], [weight for _, _, weight in lines])
+
+
+FAMILIES = [
+    Family([line(template) for template in lines], int(weight), "asks" in more)
+    for (_, weight, *more), lines in _blocks(HERE / "sentences.txt")
 ]
+FAMILIES.append(Family([("", repeat())], 45))
+START = start(FAMILIES)
+ASKING = start([family for family in FAMILIES if family.asks])
 
 
-def sequences(teller: Teller) -> None:
-    """Days, months, numbers and letters in their order."""
-    items = teller.pick(SEQUENCES)
-    start = teller.pick(range(len(items) - 2))
-    if teller.pick([True, False]):
-        teller.say(f"After {items[start]} comes {items[start + 1]}.")
-    else:
-        end = start + teller.pick(range(3, min(6, len(items) - start) + 1))
-        teller.say(", ".join(items[start:end]) + ".")
+def document(rng: random.Random, start: Draw = START) -> str:
+    """One document: a line is drawn by its weight, then the words, as the text reaches them."""
+    text, draw = "", start
+    while draw is not None:
+        count = len(draw.texts)
+        i = rng.choices(range(count), draw.weights)[0] if draw.weights else int(rng.random() * count)
+        text += draw.texts[i] + draw.after
+        draw = draw.then(i)
+    return text
 
 
-def repeats(teller: Teller) -> None:
-    """Any words, said twice or three times in the same order: what an induction head is for."""
-    words = [teller.pick(LEXICON) for _ in range(teller.pick(range(2, 13)))]
-    teller.say(" ".join(words * teller.pick([2, 3])) + ".")
-
-
-TOLD_BY_CODE: dict[Callable[[Teller], None], int] = {sums: 8, sequences: 5, repeats: 30}
-FAMILIES = [(lines, int(weight)) for (_, weight), lines in _blocks(HERE / "sentences.txt")]
-FAMILIES += list(TOLD_BY_CODE.items())
-_UP_TO = list(accumulate(weight for _, weight in FAMILIES))
-
-
-def document(rng: random.Random) -> Document:
-    """One document: a family is drawn by its weight, then one of its lines, then the words."""
-    teller = Teller(rng)
-    family, weight = rng.choices(FAMILIES, cum_weights=_UP_TO)[0]
-    teller.nats -= math.log(weight / _UP_TO[-1])
-    if callable(family):
-        family(teller)
-    else:
-        teller.tell(teller.pick(family))
-    return Document(teller.text, teller.nats)
-
-
-def documents(seed: str) -> Iterator[Document]:
+def documents(seed: str, start: Draw = START) -> Iterator[str]:
     """Endless documents; the same seed tells the same ones on every machine."""
     rng = random.Random(seed)
-    return (document(rng) for _ in count())
+    while True:
+        yield document(rng, start)

@@ -5,8 +5,15 @@ import streamlit as st
 st.set_page_config(page_title="Vitrine", page_icon="pages/shared/icon.svg", layout="wide")
 st.navigation(
     {
-        "": [st.Page("start/home.py", title="Home", icon=":material/home:", default=True)],
-        "Transformer": [st.Page("transformer/attention.py", title="Attention", icon=":material/hub:")],
+        "": [
+            st.Page("start/home.py", title="Home", icon=":material/home:", default=True),
+            st.Page("start/knows.py", title="What it knows", icon=":material/school:"),
+        ],
+        "Transformer": [
+            st.Page("transformer/tokens.py", title="Tokens", icon=":material/content_cut:"),
+            st.Page("transformer/attention.py", title="Attention", icon=":material/hub:"),
+            st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
+        ],
     },
     position="top",
 ).run()

@@ -1,25 +1,30 @@
 """The built-in model as it is shipped: what its card and the lessons say of it is so."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model import gpt2, train
-from model.probes import QUESTIONS, head_scores, probes
+from model import gpt2, probes, skipgram, train
+from model.analogies import score
+from model.probes import head_scores, reply
+from pages.shared.examples import OUTSIDE
 
-CARD = json.loads((train.FOLDER / "card.json").read_text("utf-8"))
+FOLDER, GROWING = probes.FOLDER, train.CHECKPOINTS / "growing"
+CARD = json.loads((FOLDER / "card.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
 def gpt():
-    return gpt2.load(train.FOLDER)
+    return gpt2.load(FOLDER)
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return Tokenizer.from_file(str(train.FOLDER / "tokenizer.json"))
+    return Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
 
 
 @pytest.mark.parametrize(
@@ -36,18 +41,37 @@ def test_it_knows_what_the_lessons_ask(gpt, tokenizer, prompt: str, word: str) -
 
 
 def test_the_card_says_what_is_measured(gpt, tokenizer) -> None:
+    """On the first 200 of the documents; what the card says of all 1,000 is within their spread."""
     assert CARD["parameters"] == sum(parameter.numel() for parameter in gpt.parameters())
-    loss, floor = train.held_out(gpt, tokenizer)
-    assert loss == pytest.approx(CARD["loss_nats_per_token"], abs=1e-3)
-    assert floor == pytest.approx(CARD["floor_nats_per_token"], abs=1e-3)
-    assert probes(gpt, tokenizer) == pytest.approx(CARD["probes"], abs=0.011)
-    assert set(QUESTIONS) < set(CARD["probes"])
+    told = probes.held_out(200)
+    gap = probes.loss(gpt, tokenizer, told) - probes.floor(tokenizer, told, gpt.config.block_size)
+    held_out = CARD["nats_per_token"]["held out"]
+    assert gap == pytest.approx(held_out["loss"] - held_out["floor"], abs=0.02)
+    measured = probes.probes(gpt, tokenizer) | score(probes.embeddings(gpt, tokenizer))
+    measured |= {kind: max(share for _, _, share in found) for kind, found in head_scores(gpt, tokenizer).items()}
+    assert measured == pytest.approx(CARD["probes"], abs=0.011)
+
+
+@pytest.mark.parametrize("kind", probes.QUESTIONS)
+def test_it_answers(kind: str) -> None:
+    always = ("capital", "agreement across an attractor", "coreference", "indirect object")
+    assert CARD["probes"][kind] >= (0.98 if kind in always else 0.9)
+
+
+@pytest.mark.parametrize(("texts", "most"), [("held out", 0.03), ("held out and never read", 0.06)])
+def test_it_is_near_the_floor(texts: str, most: float) -> None:
+    """The rare texts, which it cannot have read, are those with many open choices, and each costs it a little."""
+    nats = CARD["nats_per_token"][texts]
+    assert 0 < nats["loss"] - nats["floor"] < most
 
 
 def test_its_heads_have_structure(gpt, tokenizer) -> None:
     for name, found in head_scores(gpt, tokenizer).items():
         scores = sorted(score for _, _, score in found)
-        assert scores[-1] > 0.6 and scores[-1] > 5 * scores[len(scores) // 2], name
+        assert (
+            scores[-1] > {"induction head": 0.6, "previous-token head": 0.5}[name]
+            and scores[-1] > 5 * scores[len(scores) // 2]
+        ), name
 
 
 def test_head_scores_know_the_heads_they_are_named_for(tokenizer) -> None:
@@ -68,5 +92,37 @@ def test_head_scores_know_the_heads_they_are_named_for(tokenizer) -> None:
     assert scores["induction head"] == [(0, 0, 0.0), (1, 0, 1.0)]
 
 
-def test_it_is_small_enough() -> None:
-    assert sum(path.stat().st_size for path in train.FOLDER.iterdir()) < 10_000_000
+def test_its_answers_outside_its_world_are_words(gpt, tokenizer) -> None:
+    words = {word.lower() for text in probes.held_out(30_000, "words") for word in re.findall(r"[A-Za-z]+", text)}
+    said = [word.lower() for prompt in OUTSIDE for word in re.findall(r"\S+", reply(gpt, tokenizer, prompt, 16))]
+    known = [word for word in said if word.strip(".,!?:;\"'").isdigit() or word.strip(".,!?:;\"'") in words]
+    assert len(said) > 60 and len(known) >= 0.95 * len(said), set(said) - set(known)
+
+
+def test_they_are_small_enough() -> None:
+    def size(folder: Path) -> int:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    assert size(FOLDER) < 10_000_000
+    assert size(GROWING) < 10_000_000
+    assert skipgram.PATH.stat().st_size < 1_000_000
+
+
+def test_the_word_vectors_know_analogies() -> None:
+    found = score(skipgram.load())
+    assert found["analogies"] > 0.8 and found["analogies, inputs not left out"] > 0.5
+
+
+def test_on_the_way_the_loss_falls_and_the_heads_form(tokenizer) -> None:
+    steps = sorted((GROWING / "steps").iterdir(), key=lambda folder: int(folder.name))
+    assert len(steps) >= 7 and steps[0].name == "0"
+    grown = [gpt2.load(folder) for folder in [*steps, GROWING]]
+    own = Tokenizer.from_file(str(GROWING / "tokenizer.json"))
+    told = probes.held_out(40)
+    losses = [probes.loss(gpt, own, told) for gpt in grown]
+    for part in (losses[:5], losses[5:]):  # between steps 500 and 1,000 it reads mostly random rows
+        assert part == sorted(part, reverse=True)
+    assert losses[-1] < losses[0] / 4
+    for kind in ("previous-token head", "induction head"):
+        best = [max(share for _, _, share in head_scores(gpt, own)[kind]) for gpt in grown]
+        assert best[0] < 0.1 and best[-1] > 0.6, (kind, best)

@@ -1,16 +1,20 @@
 """Our GPT against transformers', on the same weights."""
 
 import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
 
-from model import gpt2
+from model import gpt2, tokens
 from model.gpt import GPT
 
 SHIPPED = Path(gpt2.__file__).parent / "checkpoints" / "vitrine"
@@ -125,3 +129,86 @@ def test_weights_that_are_missing_truncated_or_untied(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError):
         gpt2.load(tmp_path)
+
+
+class Hub:
+    """A stand-in for the model hub on this machine: one file, or an answer that is no file; counts what is asked."""
+
+    def __init__(self, status: int = 200, body: bytes = b"") -> None:
+        self.asked: list[str] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                hub.asked.append(f"{self.command} {self.path}")
+                self.send_response(status)
+                self.send_header("ETag", '"0123456789abcdef"')
+                self.send_header("X-Repo-Commit", "f" * 40)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.do_HEAD()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Hub]]:
+    """Makes the hub that the client of this process asks, with an empty cache of its own."""
+    made: list[Hub] = []
+
+    def start(*answer: Any) -> Hub:
+        made.append(Hub(*answer))
+        monkeypatch.setattr(constants, "ENDPOINT", made[-1].address)
+        path = "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", made[-1].address + path)
+        return made[-1]
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    yield start
+    for one in made:
+        one.server.shutdown()
+        one.server.server_close()
+
+
+def test_the_tokenizer_is_fetched_once_and_kept(hub: Callable[..., Hub]) -> None:
+    trained = tokens.train_bpe(["the cat sat on the mat"] * 9, 270)
+    asked = hub(200, trained.to_str().encode()).asked
+    with pytest.raises(FileNotFoundError):
+        gpt2.tokenizer()
+    gpt2.fetch_tokenizer()
+    assert {path for path in asked} >= {"GET /openai-community/gpt2/resolve/main/tokenizer.json"}
+    before = len(asked)
+    assert gpt2.tokenizer().to_str() == trained.to_str()
+    assert len(asked) == before  # read from this machine
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_hub_that_refuses_is_said_in_a_sentence(hub: Callable[..., Hub], status: int) -> None:
+    hub(status)
+    with pytest.raises(OSError, match=f"it answered {status}"):
+        gpt2.fetch_tokenizer()
+
+
+def test_a_hub_that_is_not_there_is_said_in_a_sentence(hub: Callable[..., Hub]) -> None:
+    one = hub()
+    one.server.shutdown()
+    one.server.server_close()
+    with pytest.raises(OSError, match="could not be reached"):
+        gpt2.fetch_tokenizer()
+
+
+def test_offline_nothing_is_asked(hub: Callable[..., Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    one = hub()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OSError, match="HF_HUB_OFFLINE"):
+        gpt2.fetch_tokenizer()
+    assert not one.asked

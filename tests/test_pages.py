@@ -1,16 +1,23 @@
 """Every page, run whole by Streamlit's own test driver, with good input and bad."""
 
+import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
+from model import probes
+from model.tokens import pieces, train_bpe
 from pages.shared import models, prose
-from pages.shared.examples import EXAMPLES
+from pages.shared.examples import EXAMPLES, INSIDE, LANGUAGES, OUTSIDE
+from viz.tokens import visible
 
 PAGES = Path(prose.__file__).parents[1]
-LESSONS = ["start/home", "transformer/attention"]
+LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
+KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 CONTEXT = 128
 
 HOSTILE = {
@@ -22,6 +29,13 @@ HOSTILE = {
     "markup": "</script><img src=x onerror=alert(1)>",
     "markdown": "# h\n**b** $x$ :red[r] [l](javascript:alert(1)) `c`",
 }
+
+
+@pytest.fixture(autouse=True)
+def no_gpt2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever this machine has fetched from the hub, the pages have not."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    models.gpt2_tokenizer.clear()
 
 
 def page(name: str, **link: str) -> AppTest:
@@ -41,9 +55,9 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def test_the_lessons_are_the_scripts_that_there_are() -> None:
     scripts = {str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared"}
-    assert scripts == set(LESSONS)
+    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING}
     contents = (PAGES / "contents.py").read_text("utf-8")
-    assert all(f'"{name}.py"' in contents for name in LESSONS)
+    assert all(f'"{name}.py"' in contents for name in scripts)
 
 
 @pytest.mark.parametrize("name", LESSONS)
@@ -80,7 +94,7 @@ def test_odd_text_gets_its_picture(name: str, prompt: str) -> None:
     assert len(pictures(app)) == 1
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", [*LESSONS, TOKENS, SAMPLING])
 def test_an_empty_prompt_gets_a_sentence(name: str) -> None:
     app = page(name)
     app.text_input(key="prompt").set_value("").run()
@@ -102,7 +116,62 @@ def test_a_long_prompt_is_cut_visibly(name: str, words: int) -> None:
     assert "·Paris".encode() in pictures(app)[0]
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", models.NAMES)
+def test_what_it_knows_is_measured_now(name: str) -> None:
+    app = page(KNOWS, model=name)
+    assert not app.exception and not app.warning
+    table, texts, told = (element.value for element in app.dataframe)
+    assert list(table["kind"]) == list(probes.QUESTIONS)
+    model, measured = models.load(name), models.measure(name, 1)
+    for kind, questions in measured.examined.items():
+        for prompt, answer, said in questions[:3]:
+            first = probes.reply(model.gpt, model.tokenizer, prompt, len(ids(name, f" {answer}"))).strip()
+            assert said.startswith(first.rstrip(".,"))  # and to the end of the word
+    assert list(table["right"]) == [
+        sum(answer == said for _, answer, said in questions) / models.ASKED for questions in measured.examined.values()
+    ]
+    shown = [float(metric.value) for metric in app.metric]
+    assert shown[2] == pytest.approx(measured.loss - measured.floor, abs=6e-4)
+    rare = probes.unread(model.tokenizer, probes.held_out(models.TOLD, "draw 1"))
+    gap = probes.loss(model.gpt, model.tokenizer, rare) - probes.floor(model.tokenizer, rare, CONTEXT)
+    assert shown[3] == pytest.approx(gap, abs=6e-4) and f"the {len(rare)} of them" in app.metric[3].label
+    assert shown[4:] == [round(score, 2) for score in model.heads.values()]
+    assert all(all(models.truth(name, prompt)) for prompt in INSIDE)
+    assert not any(all(models.truth(name, prompt)) for prompt in OUTSIDE)
+    assert list(told["prompt"]) == OUTSIDE and len(texts) == 8
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("7", 7), ("99", 1), ("x", 1), ("", 1)])
+def test_a_draw_of_questions_is_in_the_link(asked: str, shown: int) -> None:
+    app = page(KNOWS, draw=asked)
+    assert not app.exception
+    first = next(iter(models.measure(models.NAMES[0], shown).examined.values()))[0]
+    assert list(app.dataframe[0].value["question"])[0] == first[0]
+
+
+def ids(name: str, text: str) -> list[int]:
+    return models.load(name).tokenizer.encode(text).ids
+
+
+def test_the_distance_from_the_truth_is_that_of_the_definition() -> None:
+    name, prompt = models.NAMES[0], "Anna is in the"
+    app = page("start/home", prompt=prompt)
+    reading = models.read(name, prompt)
+    log_q = reading.trace.logits[0].log_softmax(-1).double()
+    for row, known, at in zip(drawn(app, "full")["tokens"], models.truth(name, prompt)[1:], log_q, strict=True):
+        p = torch.zeros_like(at)
+        p[list(known)] = torch.tensor(list(known.values()), dtype=torch.double)
+        assert row["value"] == pytest.approx(torch.nn.functional.kl_div(at, p, reduction="sum").item(), abs=1e-5)
+
+
+def test_outside_its_world_the_page_says_so() -> None:
+    app = page("start/home", prompt="The capital of Narnia is")
+    assert any("outside the world" in caption.value for caption in app.caption)
+    app.text_input(key="prompt").set_value("The capital of France is").run()
+    assert not any("outside the world" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize("name", [*LESSONS, TOKENS, SAMPLING])
 @pytest.mark.parametrize("asked", ["../../etc/passwd", "gpt2", "<b>", "x" * 5000])
 def test_a_model_that_is_not_here_gets_a_sentence(name: str, asked: str) -> None:
     app = page(name, model=asked)
@@ -110,7 +179,7 @@ def test_a_model_that_is_not_here_gets_a_sentence(name: str, asked: str) -> None
     assert "not here" in app.warning[0].value
     assert asked not in app.warning[0].value
     assert app.selectbox(key="model").value == models.NAMES[0]
-    assert len(pictures(app)) == 1
+    assert len(pictures(app)) == (name != TOKENS)
 
 
 def test_only_names_on_the_list_are_loaded() -> None:
@@ -146,7 +215,165 @@ def test_the_steps_are_those_of_the_head_in_the_link(link: dict[str, str], shown
         assert len(app.get("plotly_chart")) == 3
 
 
-@pytest.mark.parametrize("name", LESSONS)
+def drawn(app: AppTest, field: str) -> dict:
+    """What the one picture that has such a field was given."""
+    (found,) = [json.loads(e.proto.json) for e in app.get("bidi_component") if f'"{field}"' in (e.proto.json or "")]
+    return found
+
+
+@pytest.mark.parametrize("prompt", [*HOSTILE.values(), "When Anna and Tom", "é" * 300], ids=[*HOSTILE, "plain", "é"])
+def test_the_tokens_drawn_are_those_of_the_tokenizers(prompt: str) -> None:
+    app = page(TOKENS, prompt=prompt)
+    assert not app.exception
+    model, yours = drawn(app, "characters")["rows"]
+    assert (model["name"], yours["name"]) == (models.NAMES[0], "yours")
+    assert [piece["id"] for piece in model["tokens"]] == ids(models.NAMES[0], prompt)
+    assert sum(piece["size"] for piece in yours["tokens"]) == len(prompt.encode())
+    word = app.selectbox(key="word").value
+    last = drawn(app, "symbols")["rows"][-1]["symbols"]
+    assert len(last) == len(ids(models.NAMES[0], word))
+    assert f"**{len(model['tokens']):,} tokens**" in app.get("progress")[0].proto.text
+
+
+def test_the_word_and_the_tokenizer_of_the_steps_are_chosen() -> None:
+    app = page(TOKENS, prompt="dog doghouse", tokenizer="yours", merges="0")
+    assert len(drawn(app, "symbols")["rows"]) == 1  # no merges are learned, so none can be made
+    app.selectbox(key="word").set_value("dog").run()
+    assert len(drawn(app, "symbols")["rows"][0]["symbols"]) == 3
+    app.text_input(key="prompt").set_value("other words").run()
+    assert not app.exception
+    assert len(drawn(app, "symbols")["rows"][0]["symbols"]) == len(" words")
+    for wrong in ({"word": "nothing"}, {"tokenizer": "../x"}, {"merges": "-3"}, {"merges": "x"}, {"per": "<b>"}):
+        assert not page(TOKENS, **wrong).exception
+
+
+def test_what_does_not_fit_into_the_context_is_said() -> None:
+    app = page(TOKENS, prompt="cat " * 5000)
+    assert not app.exception
+    total = len(ids(models.NAMES[0], "cat " * 5000))
+    assert f"the first {total - CONTEXT:,} are not read" in app.get("progress")[0].proto.text
+    assert "Drawn are the first 600 of 20,000" in app.caption[0].value
+
+
+def test_merges_are_learned_from_the_text_typed() -> None:
+    app = page(TOKENS, prompt="banana bandana")
+    app.text_area(key="corpus").set_value("banana bandana " * 3).run()
+    app.slider(key="merges").set_value(5).run()
+    learned = app.dataframe[0].value
+    assert list(learned["merge"]) == [5, 4, 3, 2, 1]
+    assert (learned["together"].iloc[-1], learned["times"].iloc[-1]) == ("an", 12)
+    before = drawn(app, "characters")["rows"][1]["tokens"]
+    app.slider(key="merges").set_value(0).run()
+    after = drawn(app, "characters")["rows"][1]["tokens"]
+    assert len(after) == len("banana bandana") > len(before)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said"), [("", "After 0 merges"), ("x" * 1_000_000, "first 50,000 of these 1,000,000")]
+)
+def test_a_text_too_short_or_too_long_to_learn_from_gets_a_sentence(corpus: str, said: str) -> None:
+    app = page(TOKENS)
+    app.text_area(key="corpus").set_value(corpus).run()
+    assert not app.exception
+    assert any(said in element.value for element in [*app.info, *app.warning])
+
+
+def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise OSError("The hub could not be reached (ConnectError).")
+
+    monkeypatch.setattr("model.gpt2.fetch_tokenizer", fails)
+    app = page(TOKENS)
+    next(button for button in app.button if "GPT-2" in button.label).click().run()
+    assert "could not be reached" in app.warning[0].value and "goes on without it" in app.warning[0].value
+    assert len(drawn(app, "characters")["rows"]) == 2
+
+
+@pytest.mark.parametrize("prompt", [*HOSTILE.values(), "cat " * 5000], ids=[*HOSTILE, "long"])
+def test_the_logits_sent_are_those_of_the_model(prompt: str) -> None:
+    app = page(SAMPLING, prompt=prompt)
+    assert not app.exception
+    logits = models.read(models.NAMES[0], prompt).trace.logits[0, -1]
+    (sent,) = pictures(app)
+    assert sent.endswith(logits.numpy().astype("<f4").tobytes())
+
+
+def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
+    prompt = "The capital of France is"
+    app = page(SAMPLING, prompt=prompt)
+    told = ids(models.NAMES[0], prompt)
+    loss = torch.nn.functional.cross_entropy(
+        models.read(models.NAMES[0], prompt).trace.logits[0, :-1], torch.tensor(told[1:])
+    )
+    shown = drawn(app, "full")["tokens"]
+    assert shown[0]["value"] is None
+    assert sum(row["value"] for row in shown[1:]) / (len(told) - 1) == pytest.approx(loss.item(), abs=1e-4)
+    assert any(f"perplexity of **{loss.exp():.1f}**" in element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"chain": [["top-k", 0]], "seed": 1}, "top-k is 0.0; it must be at least 1"),
+        ({"chain": [["dice", 1]], "seed": 1}, "no step 'dice'"),
+        ({"chain": [["temperature", -1]], "seed": 1}, "temperature is -1.0"),
+        ({"chain": "x", "seed": 1}, "cannot be written"),
+        ({"seed": 10**40, "chain": []}, "cannot be written"),
+        ({}, "cannot be written"),
+        (7, "cannot be written"),
+    ],
+)
+def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -> None:
+    app = page(SAMPLING, prompt="Anna")
+    app.session_state["written"] = "Anna", asked
+    app.run()
+    assert not app.exception
+    assert said in app.warning[0].value
+
+
+def test_what_is_written_on_is_shown() -> None:
+    app = page(SAMPLING, prompt="The capital of France is")
+    app.session_state["written"] = "The capital of France is", {"chain": [["temperature", 0]], "seed": 1}
+    app.run()
+    assert not app.exception and not app.warning
+    model = models.load(models.NAMES[0])
+    greedy = model.gpt.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
+    first = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"full"' in (e.proto.json or "")][0]
+    expected = pieces(model.tokenizer, greedy[0, -30:].tolist())
+    assert [row["token"] for row in first["tokens"]] == visible(expected)
+
+
+def test_gpt2s_tokenizer_is_laid_beside_the_others_once_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = train_bpe([row["text"] for row in LANGUAGES], 400)
+    monkeypatch.setattr("model.gpt2.tokenizer", lambda: trained)
+    app = page(TOKENS, prompt="The cat is sleeping", tokenizer="GPT-2")
+    assert not app.exception and not [button for button in app.button if "GPT-2" in button.label]
+    rows = {row["name"]: [piece["id"] for piece in row["tokens"]] for row in drawn(app, "characters")["rows"]}
+    assert rows["GPT-2"] == trained.encode("The cat is sleeping").ids
+    word = app.selectbox(key="word").value
+    assert len(drawn(app, "symbols")["rows"][-1]["symbols"]) == len(trained.encode(word).ids)
+    assert list(app.dataframe[-1].value["GPT-2"])[0] == len(trained.encode(LANGUAGES[0]["text"]).ids)
+
+
+def test_a_long_word_is_stepped_through_in_part() -> None:
+    app = page(TOKENS, prompt="x" * 500)
+    assert not app.exception
+    assert len(drawn(app, "symbols")["rows"][0]["symbols"]) == 40
+    assert any("the first 40 characters" in caption.value for caption in app.caption)
+
+
+def test_what_a_language_costs_is_counted_now() -> None:
+    app = page(TOKENS, per="per word between spaces")
+    costs = app.dataframe[-1].value
+    for row, cost in zip(LANGUAGES, costs[models.NAMES[0]], strict=True):
+        if " " in row["text"]:
+            words = row["text"].count(" ") + 1
+            assert cost == pytest.approx(len(ids(models.NAMES[0], row["text"])) / words, abs=0.006)
+        else:
+            assert row["language"] == "Japanese" and pd.isna(cost)
+
+
+@pytest.mark.parametrize("name", [*LESSONS, KNOWS, TOKENS, SAMPLING])
 def test_each_section_of_the_prose_is_shown_once(name: str) -> None:
     source = (PAGES / f"{name}.py").read_text("utf-8")
     shown = re.findall(r'prose\.section\(PAGE(?:, "([^"]*)")?\)', source)

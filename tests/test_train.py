@@ -3,22 +3,36 @@
 import json
 import math
 import signal
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
-from model import gpt2, train, world
-from model.gpt import GPTConfig
+from model import gpt2, probes, train, world
+from model.gpt import GPT, GPTConfig
+from model.truth import Truth
 
-TINY = GPTConfig(vocab_size=300, block_size=96, n_layer=2, n_head=2, n_embd=16)
+TINY = train.Recipe(
+    "Tiny", GPTConfig(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16), 24, 1e-2, keep=(0, 12), batch=4
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    """Few documents held out, that the runs end soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "held_out", partial(probes.held_out, documents=20))
+        yield
 
 
 def run(folder: Path) -> bool:
-    return train.train(folder, TINY, steps=24, batch=4, peak=1e-2, seed=7)
+    return train.train(folder, TINY, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +58,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     assert "stopped after 10 steps" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["run"]  # a model that was there would still work
     with pytest.raises(ValueError, match="seed 7"):
-        train.train(tmp_path, TINY, steps=24, batch=4, peak=1e-2, seed=8)
+        train.train(tmp_path, TINY, seed=8)
     assert run(tmp_path)
     assert len(made) == 24
     stopped, at_once = (load_file(folder / "model.safetensors") for folder in (tmp_path, whole))
@@ -59,30 +73,62 @@ def test_a_run_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_whole_and_transformers_opens_it(whole: Path) -> None:
-    assert {path.name for path in whole.iterdir()} == {
-        "config.json", "model.safetensors", "tokenizer.json", "card.json",
-    }  # fmt: skip
+    files = {"config.json", "model.safetensors", "tokenizer.json", "card.json", "steps"}
+    assert {path.name for path in whole.iterdir()} == files
     assert AutoModelForCausalLM.from_pretrained(whole).config.n_embd == 16
     card = json.loads((whole / "card.json").read_text())
     assert card["tokens"] == 24 * 4 * 96
-    assert card["floor_nats_per_token"] < card["loss_nats_per_token"] < math.log(300)
+    assert card["nats_per_token"]["held out"]["floor"] < card["nats_per_token"]["held out"]["loss"] < math.log(400)
+    assert (card["compile"], card["bfloat16"], card["device"]) == (False, False, "cpu")
+    assert set(probes.QUESTIONS) < set(card["probes"])
+
+
+def test_the_weights_on_the_way_are_kept(whole: Path) -> None:
+    losses = [F.cross_entropy(*_held_out(gpt2.load(folder), whole)) for folder in (
+        whole / "steps" / "0", whole / "steps" / "12", whole,
+    )]  # fmt: skip
+    assert losses[0] == pytest.approx(math.log(400), abs=0.1)  # untrained: every token is as likely
+    assert losses[0] > losses[1] > losses[2]
+
+
+def _held_out(gpt: GPT, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    idx = train.rows(Tokenizer.from_file(str(folder / "tokenizer.json")), "other", 8, 97)
+    return gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten()
 
 
 def test_rows_are_whole_documents_one_after_the_other(whole: Path) -> None:
     tokenizer = Tokenizer.from_file(str(whole / "tokenizer.json"))
     first, second = train.rows(tokenizer, "seed", 2, 400).tolist()
-    assert tokenizer.decode(first).startswith(next(world.documents("seed")).text + "\n")
+    assert tokenizer.decode(first).startswith(next(world.documents("seed")) + "\n")
     assert tokenizer.decode(second).startswith("\n")
 
 
-def test_the_loss_held_out_is_that_of_each_document(whole: Path) -> None:
+def test_a_random_row_says_a_list_of_tokens_again_and_again(whole: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(whole / "tokenizer.json"))
+    assert torch.equal(train.rows(tokenizer, "seed", 4, 97), train.rows(tokenizer, "seed", 4, 97, random_share=0.0))
+    drawn = train.rows(tokenizer, "seed", 200, 129, random_share=1.0)
+    lengths = [next(n for n in range(1, 129) if torch.equal(row[n:], row[:-n])) for row in drawn]
+    assert min(lengths) == 10 and max(lengths) == 60
+    assert drawn.unique().numel() == 400  # any token at all
+    assert not torch.equal(drawn, train.rows(tokenizer, "other", 200, 129, random_share=1.0))
+    questions = [
+        tokenizer.decode(train.rows(tokenizer, "seed", 20, 129, asking=share).flatten().tolist()).count("?")
+        for share in (0, 0.5, 1)
+    ]
+    assert questions[0] < questions[1] < questions[2] and questions[2] > 1.5 * questions[0]
+    mixed = train.rows(tokenizer, "seed", 200, 129, random_share=0.3)
+    assert 0.15 < sum(any(torch.equal(row[n:], row[:-n]) for n in range(10, 61)) for row in mixed) / 200 < 0.45
+
+
+def test_loss_and_floor_are_those_of_the_document(whole: Path) -> None:
     gpt, tokenizer = gpt2.load(whole), Tokenizer.from_file(str(whole / "tokenizer.json"))
-    loss, floor = train.held_out(gpt, tokenizer, documents=1, seed="one")
-    document = next(world.documents("one"))
-    ids = tokenizer.encode(f"\n{document.text}\n").ids[: TINY.block_size + 1]
+    (document,) = told = probes.held_out(documents=1, seed="one")
+    ids = tokenizer.encode(f"\n{document}\n").ids[:97]
     log_p = gpt(torch.tensor([ids[:-1]]))[0].log_softmax(-1)
-    assert loss == pytest.approx(-sum(log_p[n, id].item() for n, id in enumerate(ids[1:])) / (len(ids) - 1), rel=1e-5)
-    assert floor == pytest.approx(document.nats / (len(ids) - 1))
+    surprise = -sum(log_p[n, id].item() for n, id in enumerate(ids[1:])) / (len(ids) - 1)
+    assert probes.loss(gpt, tokenizer, told) == pytest.approx(surprise, rel=1e-5)
+    least = sum(Truth(tokenizer).nats(document)[:96]) / (len(ids) - 1)
+    assert probes.floor(tokenizer, told, 96) == pytest.approx(least)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -1,11 +1,12 @@
 """What the pictures are given."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 
-from viz import attention, matrices, words
+from viz import attention, matrices, merges, pieces, sampling, strip, words
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -88,13 +89,74 @@ def test_many_tokens_leave_the_cells_without_numbers() -> None:
     assert not matrices.steps(["x"] * 40, many, many, many)[0].data[0].texttemplate
 
 
-def test_the_bars_say_the_true_probability_and_what_is_left() -> None:
+def test_the_bars_say_the_probability_and_what_is_left() -> None:
     data = words.data([" Paris", "\n"], np.array([0.75, 0.125]), others=98, typable=[True, False])
     assert data == {
         "words": [
-            {"word": "·Paris", "probability": 0.75, "typable": True},
-            {"word": "⏎", "probability": 0.125, "typable": False},
+            {"word": "·Paris", "shares": [0.75], "typable": True},
+            {"word": "⏎", "shares": [0.125], "typable": False},
         ],
         "others": 98,
-        "rest": 0.125,
+        "rest": [0.125],
     }
+
+
+def test_the_bars_have_the_truth_beside_them() -> None:
+    truth = np.array([0.5, 0.0])
+    data = words.data([" Paris", " Rome"], np.array([0.75, 0.125]), others=1, typable=[True, True], truth=truth)
+    assert [word["shares"] for word in data["words"]] == [[0.75, 0.5], [0.125, 0.0]]
+    assert data["rest"] == [0.125, 0.5]
+
+
+def test_the_strip_is_as_high_as_its_largest_number() -> None:
+    data = strip.data(["a", " b", "\n"], [0.25, math.nan, 0.0], full=0.5)
+    assert data["tokens"] == [
+        {"token": "a", "value": 0.25},
+        {"token": "·b", "value": None},
+        {"token": "⏎", "value": 0.0},
+    ]
+    assert data["full"] == 0.5
+    assert strip.data(["a"], [2.0], full=0.5)["full"] == 2.0
+    assert strip.data(["a"], [math.nan], full=0.5)["full"] == 0.5
+    with pytest.raises(ValueError):
+        strip.data(["a", "b"], [1.0], full=1)
+
+
+def test_pieces_are_counted_in_bytes_and_say_what_they_are() -> None:
+    drawn = pieces.data("é <b>", [("one", [b"\xc3", b"\xa9 ", b"<b>"], [7, 1234, 9])])
+    assert [piece["size"] for piece in drawn["characters"]] == [2, 1, 1, 1, 1]
+    (row,) = drawn["rows"]
+    assert [(piece["label"], piece["size"], piece["whole"]) for piece in row["tokens"]] == [
+        ("<C3>", 1, False),
+        ("<A9 20>", 2, False),
+        ("<b>", 3, True),
+    ]
+    assert row["tokens"][1]["about"] == "id 1,234 · 2 bytes: A9 20 · not whole characters"
+    assert "U+003C less-than sign, U+0062 latin small letter b" in row["tokens"][2]["about"]
+    assert drawn["characters"][0]["about"] == "2 bytes: C3 A9 · U+00E9 latin small letter e with acute"
+    assert pieces.data("\x00", [("one", [b"\x00"], [0])])["rows"][0]["tokens"][0]["label"] == "␀"
+
+
+def test_a_cut_that_is_not_one_of_the_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="of one do not add up"):
+        pieces.data("abc", [("one", [b"a", b"c"], [1, 2])])
+
+
+def test_what_a_merge_made_is_marked() -> None:
+    rows = merges.data("abab", [(5, 261, [b"ab", b"ab"]), (9, 265, [b"abab"])])["rows"]
+    assert [[symbol["label"] for symbol in row["symbols"]] for row in rows] == [[*"abab"], ["ab", "ab"], ["abab"]]
+    assert [[symbol["new"] for symbol in row["symbols"]] for row in rows] == [[False] * 4, [True, True], [True]]
+    assert (rows[1]["rank"], rows[2]["id"]) == (5, 265)
+    kept = merges.data("xab", [(0, 256, [b"x", b"ab"])])["rows"][1]["symbols"]
+    assert [symbol["new"] for symbol in kept] == [False, True]
+
+
+def test_the_logits_of_the_whole_vocabulary_are_sent() -> None:
+    logits = np.random.default_rng(0).normal(size=501)
+    packed = sampling.payload(logits, [7, 9], [" a", "\n"], [True, False], [9, 3, 9], {7: 0.25})
+    length = int.from_bytes(packed[:4], "little")
+    header = json.loads(packed[4 : 4 + length])
+    assert header == {"names": {"7": "·a", "9": "⏎"}, "typable": [7], "seen": [3, 9], "read": 3, "truth": {"7": 0.25}}
+    assert np.array_equal(np.frombuffer(packed[4 + length :], "<f4"), logits.astype("f4"))
+    with pytest.raises(ValueError, match="not a finite number"):
+        sampling.payload(np.array([0.0, np.nan]), [], [], [], [], {})

@@ -1,11 +1,14 @@
 """The controls that follow the user through all lessons. They are the state, and the link holds it."""
 
 import re
+from collections.abc import Sequence
 
 import streamlit as st
+from tokenizers import Tokenizer
 
+from model import gpt2
 from pages.shared import models
-from pages.shared.examples import EXAMPLES
+from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
 
 
@@ -23,10 +26,15 @@ def prompt() -> str:
     )
 
 
-def examples(text: str) -> None:
+def append(token: str) -> None:
+    """Continue the prompt with a token that was clicked or drawn."""
+    st.session_state["prompt"] += token
+
+
+def examples(text: str, offered: Sequence[Example]) -> None:
     """Buttons that fill the prompt box, and a sentence on what to look for in the example that stands in it."""
     with st.container(horizontal=True, gap="small"):
-        for example in EXAMPLES:
+        for example in offered:
             st.button(
                 example.name,
                 key=f"example {example.name}",
@@ -34,7 +42,7 @@ def examples(text: str) -> None:
                 kwargs={"prompt": example.prompt},
                 type="primary" if example.prompt == text else "secondary",
             )
-    for example in EXAMPLES:
+    for example in offered:
         if example.prompt == text:
             st.markdown(f":material/lightbulb: {example.look_for}")
 
@@ -53,18 +61,40 @@ def model() -> str:
     )
 
 
-def reading() -> models.Reading:
-    """Prompt and model side by side, and what the one reads of the other; the page ends here if that is nothing."""
+def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
+    """Prompt and model side by side, and examples: the name of the model and the text. An empty one ends the page."""
     left, right = st.columns([5, 1])
     with right:
         name = model()
     with left:
         text = prompt()
-    examples(text)
+    examples(text, offered)
     if not text:
         st.info("The prompt is empty: type at least one word, or take an example.")
         st.stop()
-    found = models.read(name, text)
+    return name, text
+
+
+def gpt2_tokenizer() -> dict[str, Tokenizer]:
+    """GPT-2's tokenizer by its name, where it is here; else a button that fetches it, and nothing."""
+    try:
+        return {"GPT-2": models.gpt2_tokenizer()}
+    except FileNotFoundError:
+        pass
+    if st.button("Lay GPT-2's own tokenizer beside it", icon=":material/download:", help="1.4 MB from the hub, once"):
+        try:
+            with st.spinner("Fetching the tokenizer of GPT-2, 1.4 MB"):
+                gpt2.fetch_tokenizer()
+        except OSError as error:
+            st.warning(f"{error} The page goes on without it.")
+        else:
+            return {"GPT-2": models.gpt2_tokenizer()}
+    return {}
+
+
+def reading() -> models.Reading:
+    """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
+    found = models.read(*asked())
     if found.cut_tokens or found.cut_characters:
         st.warning(
             f"This prompt is longer than the model can read at once ({len(found.tokens)} tokens). You see its end; "

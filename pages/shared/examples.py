@@ -29,8 +29,8 @@ EXAMPLES = [
     ),
     Example(
         "Say it again",
-        "Rome apple doctor lamp seven Rome apple doctor",
-        "An induction head looks at the word that came after the last time: the second doctor looks at lamp.",
+        "river apple violin lamp seven river apple violin",
+        "An induction head looks at the word that came after the last time: the second violin looks at lamp.",
     ),
     Example(
         "Who was tired?",
@@ -39,7 +39,94 @@ EXAMPLES = [
     ),
     Example(
         "Where is she?",
-        "Anna is in the kitchen. Tom is in the garden. Where is Anna? In the",
+        "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
         "The answer stands in the text: find a head that looks from the question back to the kitchen.",
     ),
+]
+
+# Texts that a tokenizer cuts in ways one would not expect.
+QUIRKS = [
+    Example(
+        "One word, five ways",
+        "dog dogs Dog DOG doghouse",
+        "A word with another first letter, or without the space before it, is another token, or several.",
+    ),
+    Example(
+        "Numbers",
+        "7 42 365 1234567 3.14 9.11 9.9",
+        "Where the digits are cut has nothing to do with what the number is worth.",
+    ),
+    Example(
+        "Beyond English",
+        "Straße, café, Привет, こんにちは",
+        "A letter outside plain English is two or three bytes, and each may be a token of its own.",
+    ),
+    Example(
+        "Emoji",
+        "Hi 👋🏽 👩‍👩‍👧‍👦!",
+        "One picture can be many characters, and each of them several bytes. Hover the pieces to see them.",
+    ),
+    Example(
+        "Code",
+        "for i in range(10):    print(i)",
+        "Spaces are tokens, too; the last one goes with the word behind it. What was never read falls into letters.",
+    ),
+    Example("A long word", "Donaudampfschifffahrt and antidisestablishmentarianism", "What is rare falls into pieces."),
+]
+
+# Prompts of the toy world, to hold against the truth.
+INSIDE = [
+    "The capital of France is",
+    "The keys near the box are",
+    "When Anna and Tom went to the park, Anna gave a ring to",
+    "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
+    "Hello, my name is",
+    "The cat sat on the mat because it was",
+    "Once upon a time there was a king who had a",
+    "7 + 5 =",
+    "apple lamp river apple lamp river apple",
+    "Today I walk. Yesterday I",
+]
+
+# What visitors type, and the toy world never tells.
+OUTSIDE = [
+    "The president of the United States is",
+    "My dog ate my homework and",
+    "Explain quantum physics in simple words",
+    "Why do cats purr?",
+    "I feel lonely today",
+    "The best football player in the world is",
+    "Shakespeare wrote",
+    "Pizza is better than",
+    "To make a website you need",
+    "In 1969, humans first",
+    "The stock market will",
+    "Who invented the telephone?",
+    "Dear Santa, I would like",
+    "The mitochondria is the powerhouse of the",
+    "def add(a, b):",
+    "Bonjour, je m'appelle",
+    "What is 17 times 23?",
+    "The password is",
+    "Darth Vader said to Luke",
+    "Can you do my homework?",
+]
+
+# What a tokenizer can learn its merges from, in place of a text of one's own.
+CORPUS = (
+    "How much wood would a woodchuck chuck if a woodchuck could chuck wood? A woodchuck would chuck all the wood that "
+    "a woodchuck could chuck if a woodchuck could chuck wood."
+)
+
+# One sentence in many languages.
+LANGUAGES = [
+    {"language": "English", "text": "The cat is sleeping in the garden today."},
+    {"language": "German", "text": "Die Katze schläft heute im Garten."},
+    {"language": "Spanish", "text": "El gato duerme hoy en el jardín."},
+    {"language": "Turkish", "text": "Kedi bugün bahçede uyuyor."},
+    {"language": "Greek", "text": "Η γάτα κοιμάται σήμερα στον κήπο."},
+    {"language": "Russian", "text": "Кошка сегодня спит в саду."},
+    {"language": "Arabic", "text": "القطة تنام اليوم في الحديقة."},
+    {"language": "Hindi", "text": "बिल्ली आज बगीचे में सो रही है।"},
+    {"language": "Japanese", "text": "猫は今日庭で寝ています。"},
 ]

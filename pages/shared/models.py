@@ -4,39 +4,59 @@ import gc
 import json
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import streamlit as st
 import torch
 from tokenizers import Tokenizer
 
-from model import gpt2
+from model import gpt2, probes, tokens
 from model.gpt import GPT, Trace
-from model.probes import head_scores
 from model.tokens import pieces
+from model.truth import Distribution, Truth, divergence
+from pages.shared.examples import INSIDE
 
 CHECKPOINTS = Path(__file__).parents[2] / "model" / "checkpoints"
-FOLDERS = {json.loads(card.read_text("utf-8"))["name"]: card.parent for card in sorted(CHECKPOINTS.glob("*/card.json"))}
+CARDS = {path.parent: json.loads(path.read_text("utf-8")) for path in CHECKPOINTS.glob("*/card.json")}
+FOLDERS = {CARDS[folder]["name"]: folder for folder in sorted(CARDS, reverse=True)}  # vitrine comes first
 NAMES = list(FOLDERS)
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
+ASKED, TOLD = 20, 100  # questions of each kind, and texts told
+STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
+DRAWS = 30  # different draws of questions, which all visitors share
 
 
 class Model(NamedTuple):
-    """A GPT, its tokenizer, and the (layer, head) its pictures start on: the best induction head."""
+    """A GPT, its tokenizer, its card, the score of its best head of each kind on random tokens, and the (layer, head)
+    its pictures start on: the best induction head."""
 
+    name: str
     gpt: GPT
     tokenizer: Tokenizer
+    card: dict[str, Any]
+    heads: dict[str, float]
     start: tuple[int, int]
 
 
 class Reading(NamedTuple):
     """What a model read of a prompt: its tokens, all it computed, and what of the prompt it did not read."""
 
+    prompt: str
     model: Model
     tokens: list[str]
     trace: Trace
     cut_characters: int
     cut_tokens: int
+
+
+class Measured(NamedTuple):
+    """Of each kind of question the prompts, right answers and the model's; and its loss on texts, beside the floor."""
+
+    examined: dict[str, list[tuple[str, str, str]]]
+    loss: float
+    floor: float
+    unread: int  # of TOLD texts, those that it cannot have read, and how far above the floor it is on them
+    unread_gap: float
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model")
@@ -46,8 +66,10 @@ def load(name: str) -> Model:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
     gpt = gpt2.load(FOLDERS[name])
     tokenizer = Tokenizer.from_file(str(FOLDERS[name] / "tokenizer.json"))
-    layer, head, _ = max(head_scores(gpt, tokenizer)["induction head"], key=itemgetter(2))
-    return Model(gpt, tokenizer, (layer, head))
+    scores = probes.head_scores(gpt, tokenizer)
+    heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
+    layer, head, _ = max(scores["induction head"], key=itemgetter(2))
+    return Model(name, gpt, tokenizer, CARDS[FOLDERS[name]], heads, (layer, head))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -60,6 +82,7 @@ def read(name: str, prompt: str) -> Reading:
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids
     kept = ids[-model.gpt.config.block_size :]
     return Reading(
+        prompt,
         model,
         pieces(model.tokenizer, kept),
         model.gpt.trace(torch.tensor([kept], dtype=torch.long)),
@@ -68,9 +91,80 @@ def read(name: str, prompt: str) -> Reading:
     )
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def truth(name: str, prompt: str) -> list[Distribution]:
+    """What the toy world says at each of the T tokens that the named model read of a prompt, and after: T + 1.
+
+    Empty from where the prompt is no text of that world, and for a prompt whose beginning was not read.
+    """
+    reading = read(name, prompt)
+    if reading.cut_tokens or reading.cut_characters:
+        return [{}] * (len(reading.tokens) + 1)
+    return world(name).follow(prompt)
+
+
+@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Asking the model")
+def measure(name: str, draw: int) -> Measured:
+    """What the named model knows, asked with the questions and texts of one draw."""
+    _, gpt, tokenizer, *_ = load(name)
+    told = probes.held_out(TOLD, seed=f"draw {draw}")
+    unread = probes.unread(tokenizer, told)
+    (loss, floor), (unread_loss, unread_floor) = (
+        (probes.loss(gpt, tokenizer, some), probes.floor(tokenizer, some, gpt.config.block_size))
+        for some in (told, unread)
+    )
+    return Measured(probes.examine(gpt, tokenizer, draw, ASKED), loss, floor, len(unread), unread_loss - unread_floor)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def beside_the_truth(name: str) -> list[tuple[list[str], list[float]]]:
+    """Of each prompt in INSIDE the tokens, and the distance of the named model's guess after each from the truth."""
+    model, beside = load(name), []
+    for prompt in INSIDE:
+        ids = model.tokenizer.encode(prompt).ids
+        log_probabilities = model.gpt.trace(torch.tensor([ids])).logits[0].log_softmax(-1)
+        truth = world(name).follow(prompt)[1:]
+        distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
+        beside.append((pieces(model.tokenizer, ids), distances))
+    return beside
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def reply(name: str, prompt: str) -> str:
+    """How the named model goes on after a prompt, with the likeliest tokens, to the end of a text or 16 of them."""
+    model = load(name)
+    return probes.reply(model.gpt, model.tokenizer, prompt, 16)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def world(name: str) -> Truth:
+    """The toy world in the tokens of the named model."""
+    return Truth(load(name).tokenizer)
+
+
+@st.cache_resource(show_spinner=False)
+def gpt2_tokenizer() -> Tokenizer:
+    """GPT-2's own tokenizer; raises FileNotFoundError where it was not fetched yet."""
+    return gpt2.tokenizer()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def ranks(name: str) -> dict[tokens.Pair, int]:
+    """The merges of the named model's tokenizer, or of GPT-2's."""
+    return tokens.ranks(load(name).tokenizer if name in FOLDERS else gpt2_tokenizer())
+
+
+@st.cache_resource(max_entries=32, show_spinner="Learning the merges")
+def learned(corpus: str, count: int) -> list[tokens.Learned]:
+    """The first `count` merges that a BPE learns from the beginning of a text, each of its words up to LETTERS."""
+    words = tokens.words(tokens.from_merges([]), corpus[:STUDIED])
+    return list(tokens.learn_merges((word[:LETTERS] for word in words), count))
+
+
 def warm() -> None:
     """Load the built-in model, run it once, and keep the garbage collector off what is there to stay."""
     torch.set_num_threads(1)  # a class shares the cores; one prompt does not need two
     read(NAMES[0], "Hello")
+    truth(NAMES[0], "Hello")
     gc.collect()
     gc.freeze()

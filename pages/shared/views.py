@@ -1,15 +1,21 @@
 """Mounts the pictures of viz/ in a page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
 from viz import attention as picture
-from viz import words
+from viz import merges, pieces, words
+from viz import sampling as chains
+from viz import strip as strips
 from viz.tokens import visible
 
 _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
+_merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
+_pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
+_sampling = st.components.v2.component("vitrine.sampling", css=chains.CSS, js=chains.JS)
+_strip = st.components.v2.component("vitrine.strip", css=strips.CSS, js=strips.JS)
 _words = st.components.v2.component("vitrine.words", css=words.CSS, js=words.JS)
 
 
@@ -39,12 +45,54 @@ def next_words(
     others: int,
     typable: Sequence[bool],
     on_pick: Callable[[str], None],
+    truth: np.ndarray | None = None,
 ) -> None:
-    """Draw a bar for each of the likeliest tokens and say what is left for the others; a click picks a token."""
+    """Draw a bar for each of some tokens, and the true one beside it; a click picks a token."""
 
     def picked() -> None:
         number = st.session_state["words"].word
         if isinstance(number, int) and 0 <= number < len(tokens) and typable[number]:
             on_pick(tokens[number])
 
-    _words(key="words", data=words.data(tokens, probabilities, others, typable), on_word_change=picked)
+    _words(key="words", data=words.data(tokens, probabilities, others, typable, truth), on_word_change=picked)
+
+
+def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float) -> None:
+    """Draw a number above each token, as a bar; one of `full` is as high as the strip."""
+    _strip(key=key, data=strips.data(tokens, values, full))
+
+
+def cuts(text: str, cuts: Sequence[pieces.Cut]) -> None:
+    """Draw a text as the tokens of the first tokenizer, and the cuts of all of them above one another."""
+    _pieces(key="pieces", data=pieces.data(text, cuts))
+
+
+def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:
+    """Draw how a word becomes tokens, one merge after the other."""
+    _merges(key="merge steps", data=merges.data(word, steps))
+
+
+def sampling(
+    logits: np.ndarray,
+    named: Sequence[int],
+    tokens: Sequence[str],
+    typable: Sequence[bool],
+    seen: Sequence[int],
+    truth: Mapping[int, float],
+    *,
+    on_take: Callable[[int], None],
+    on_write: Callable[[object], None],
+) -> None:
+    """Draw the chain from logits (V) to a token, beside the truth if there is one; a click takes it, or writes on."""
+
+    def taken() -> None:
+        id = st.session_state["sampling"].token
+        if id in named and typable[named.index(id)]:
+            on_take(id)
+
+    _sampling(
+        key="sampling",
+        data=chains.payload(logits, named, tokens, typable, seen, truth),
+        on_token_change=taken,
+        on_write_change=lambda: on_write(st.session_state["sampling"].write),
+    )

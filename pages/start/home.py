@@ -1,26 +1,27 @@
 """Home: type, and see what a GPT does with it; and the map of the course."""
 
+import numpy as np
 import streamlit as st
 import torch
 
-from model.tokens import is_text, pieces
-from pages.shared import controls, prose, views
+from model.tokens import is_typable, pieces
+from model.truth import divergence
+from pages.shared import controls, models, prose, views
 
 PAGE = "start/home"
 # Each part builds on the one before it: what it asks, and its lessons.
 COURSE = [
     ("1 · Learning", "How does a machine learn from examples, and what is a neural network?", []),
     ("2 · Language", "How do words become numbers, and why was order so hard?", []),
-    ("3 · Transformer", "What happens between the prompt and the next word?", ["transformer/attention.py"]),
+    (
+        "3 · Transformer",
+        "What happens between the prompt and the next word?",
+        ["transformer/tokens.py", "transformer/attention.py", "transformer/sampling.py"],
+    ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
     ("5 · Using", "What can be built with it, and where does it fail?", []),
 ]
-SHOWN = 8  # of the next words, the likeliest
-
-
-def append(token: str) -> None:
-    """Continue the prompt with the word that was clicked."""
-    st.session_state["prompt"] += token
+SHOWN = 8  # of the next words, the likeliest by its guess and by the truth
 
 
 st.subheader("Type something, and see what a GPT does with it.")
@@ -35,13 +36,32 @@ with left:
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
     views.attention(reading.tokens, patterns, start=reading.model.start, small=True)
 with right:
-    probabilities, ids = reading.trace.logits[0, -1].softmax(-1).topk(SHOWN)
+    log_probabilities = reading.trace.logits[0].log_softmax(-1)
+    truth = models.truth(reading.model.name, reading.prompt)[1:]
+    guess, now = log_probabilities[-1].exp(), truth[-1]
+    likeliest = {*guess.topk(SHOWN).indices.tolist(), *sorted(now, key=now.get)[-3:]}
+    ids = sorted(likeliest, key=lambda id: guess[id] + now.get(id, 0), reverse=True)[:SHOWN]
     tokenizer = reading.model.tokenizer
-    tokens = pieces(tokenizer, ids.tolist())
-    vocabulary = reading.trace.logits.shape[-1]
-    st.markdown(f"**What it says next.** The likeliest of its {vocabulary:,} tokens; click one to add it.")
-    typable = [is_text(tokenizer, id) and token.isprintable() for id, token in zip(ids.tolist(), tokens)]
-    views.next_words(tokens, probabilities.numpy(), vocabulary - SHOWN, typable, on_pick=append)
+    tokens = pieces(tokenizer, ids)
+    whose = "by its guess and by the truth" if now else "by its guess"
+    st.markdown(f"**What it says next.** Of {len(guess):,} tokens, the likeliest {whose}; click one to add it.")
+    typable = [is_typable(tokenizer, id) for id in ids]
+    true = np.array([now.get(id, 0) for id in ids]) if now else None
+    views.next_words(tokens, guess[ids].numpy(), len(guess) - SHOWN, typable, controls.append, truth=true)
+
+    distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
+    st.markdown(
+        "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
+        "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
+    )
+    views.strip("distances", reading.tokens, distances, full=0.5)
+    if reading.cut_tokens:
+        st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
+    elif not now:
+        st.caption(
+            ":material/public_off: Hatched: outside the world. No text of the grammar goes on like this (a space at "
+            "the end or half a word is enough), so there is no truth. It may repeat what it read; the rest is noise."
+        )
 
 prose.section(PAGE, "What you see")
 st.subheader("The course")

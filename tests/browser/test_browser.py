@@ -8,12 +8,15 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model import gpt2
+from model import gpt2, sampling
 from pages.shared import models
+from pages.shared.examples import INSIDE
 from tests.browser.conftest import Visitor, start_server
 
 Visitors = Callable[..., Visitor]
 PAGES = ["", "attention"]
+CONFIG = models.load(models.NAMES[0]).gpt.config
+SIZES = CONFIG.n_layer, CONFIG.n_head
 MARKUP = "</script><img src=x onerror=alert(1)><b id=evil>"
 
 
@@ -31,6 +34,174 @@ def test_every_page_opens_and_fits(
         assert room.evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
     arcs = one.page.locator(".arcs").bounding_box()
     assert width < 500 or arcs["y"] + arcs["height"] < 800  # above the fold
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_it_knows_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
+    one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    one.page.goto(f"{server}/knows")
+    one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
+    assert one.page.screenshot(path=tmp_path / "page.png")
+    for selector in ('[data-testid="stMain"]', ".strip >> nth=0"):
+        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    assert one.page.locator(".strip").count() == len(INSIDE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_tokens_open_and_fit(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
+    one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    one.page.goto(f"{server}/tokens?prompt={quote(MARKUP + ' 👋🏽 ' + PROMPT)}")
+    one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
+    one.page.wait_for_selector(".pieces .line")
+    assert one.page.screenshot(path=tmp_path / "page.png")
+    for selector in ('[data-testid="stMain"]', ".pieces", ".merges"):
+        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    assert one.page.locator("#evil").count() == 0
+    assert one.page.locator(".chips").bounding_box()["y"] < 600
+
+
+def test_tokens_are_read_and_merged_without_the_server(visitor: Visitors, server: str) -> None:
+    one = visitor()
+    one.page.goto(f"{server}/tokens?prompt={quote('Straße transformers')}")
+    one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
+    chips = one.page.locator(".chips button")
+    tokenizer = models.load(models.NAMES[0]).tokenizer
+    shown = [int(text) for text in one.page.locator(".chips small").all_inner_texts()]
+    assert shown == tokenizer.encode("Straße transformers").ids
+    letter = one.page.locator(".line button", has_text="ß")
+    frames = one.sent
+    letter.hover()
+    said = one.page.locator(".pieces output")
+    assert "C3 9F · U+00DF latin small letter sharp s" in said.inner_text()
+    letter.click()
+    chips.first.hover()
+    assert "U+00DF" in said.inner_text()  # kept until it is clicked again
+    letter.click()
+    chips.first.hover()
+    assert "U+00DF" not in said.inner_text()
+
+    rows = one.page.locator(".merges li:visible")
+    assert rows.locator("b").all_inner_texts() == [byte.replace(" ", "·") for byte in " transformers"]
+    one.page.get_by_label("next merge").click()
+    assert rows.count() == 2
+    one.page.keyboard.press("ArrowRight")
+    assert rows.count() == 3
+    one.page.get_by_label("all merges").click()
+    assert rows.last.locator("b").count() == len(tokenizer.encode(" transformers").ids)
+    one.page.get_by_label("to the bytes").click()
+    assert rows.count() == 1
+    assert one.sent == frames
+
+    other = visitor()
+    other.page.goto(f"{server}/tokens?prompt={quote('Straße transformers')}&word=Stra%C3%9Fe")
+    other.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
+    assert other.page.locator(".merges li:visible b").all_inner_texts() == ["S", "t", "r", "a", "<C3>", "<9F>", "e"]
+
+
+def open_sampling(one: Visitor, server: str, **link: str) -> Visitor:
+    one.page.goto(f"{server}/sampling?" + "&".join(f"{name}={quote(value)}" for name, value in link.items()))
+    one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
+    one.page.wait_for_selector(".sampling tbody tr")
+    return one
+
+
+def column(one: Visitor, head: str) -> list[str]:
+    heads = one.page.locator(".sampling th").all_inner_texts()
+    return one.page.locator(f".sampling tbody td:nth-child({heads.index(head) + 1})").all_inner_texts()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_sampling_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
+    one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    open_sampling(one, server, prompt=MARKUP, chain="temperature:0.7", draws="200")
+    assert one.page.screenshot(path=tmp_path / "page.png")
+    for selector in ('[data-testid="stMain"]', ".sampling", ".chain"):
+        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    assert one.page.locator("#evil").count() == 0
+    assert width < 500 or one.page.locator(".sampling tbody").bounding_box()["y"] < 500
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "",
+        "temperature:0",
+        "temperature:0.05",
+        "temperature:1.6,top-k:5",
+        "top-p:0.9,temperature:2",
+        "temperature:2,top-p:0.9",
+        "repetition:1.5,min-p:0.1,top-k:50",
+        "top-p:0",
+        "min-p:1",
+        "top-k:1",
+    ],
+)
+def test_what_the_browser_samples_from_is_what_the_model_does(visitor: Visitors, server: str, chain: str) -> None:
+    prompt = "Anna and Tom sat in the"
+    one = open_sampling(visitor(), server, prompt=prompt, chain=chain)
+    guess, steps = read(prompt)[1], [step.split(":") for step in chain.split(",") if step]
+    logits = models.read(models.NAMES[0], prompt).trace.logits[0, -1]
+    logits = sampling.apply([(name, float(value)) for name, value in steps], logits, ids_of(prompt))
+    after, kept = logits.softmax(-1), logits.isfinite()
+    ids = guess.topk(12).indices.tolist()
+    assert percentages(column(one, "P of the model")) == pytest.approx(
+        [100 * guess[id].item() for id in ids], abs=0.011
+    )
+    assert percentages(column(one, "P after steps")) == pytest.approx([100 * after[id].item() for id in ids], abs=0.011)
+    said = one.page.locator(".sampling nav span").inner_text()
+    assert said.startswith(f"kept: {int(kept.sum()):,} of {len(guess):,} tokens")
+    assert percentages([said.rpartition("cut: ")[2]]) == pytest.approx([100 * guess[~kept].sum().item()], abs=0.011)
+
+
+def test_sliders_and_draws_ask_nothing_of_the_server(visitor: Visitors, server: str) -> None:
+    one = open_sampling(visitor(), server, prompt="Anna is in the")
+    before, frames = column(one, "P after steps"), one.sent
+    slider = one.page.get_by_label("temperature", exact=True)
+    for _ in range(8):
+        slider.press("ArrowLeft")
+    one.page.get_by_label("top-p: earlier").click()
+    one.page.get_by_role("button", name="Draw 200").click()
+    one.page.wait_for_function("document.location.search.includes('draws=200')")
+    one.page.wait_for_timeout(300)
+    assert column(one, "P after steps") != before
+    assert one.sent == frames
+    assert "chain=temperature%3A0.6" in one.page.url
+    texts = column(one, "drawn / expected")
+    for count, expected in (map(float, text.split(" / ")) for text in texts):
+        assert abs(count - expected) < 5 * max(1, expected) ** 0.5
+
+    other = visitor()
+    other.page.goto(one.page.url)
+    other.page.wait_for_selector(".sampling tbody tr")
+    assert column(other, "drawn / expected") == texts  # the same seed draws the same
+    one.page.get_by_label("seed").fill("2")
+    one.page.wait_for_timeout(300)
+    assert column(one, "drawn / expected") != texts
+
+
+def test_a_drawn_token_is_taken_and_the_chain_writes_on(visitor: Visitors, server: str) -> None:
+    one = open_sampling(visitor(), server, prompt="The capital of France is", chain="temperature:0", draws="1")
+    drawn = one.page.locator(".sampling output button")
+    word = drawn.inner_text().removeprefix("take ").replace("·", " ")
+    drawn.click()
+    one.page.wait_for_function(f"document.querySelector('input').value.endsWith({word!r})")
+    one.page.wait_for_timeout(1000)
+    assert "chain=temperature%3A0" in one.page.url  # still there after the server has written into the link
+    one.page.get_by_role("button", name="Write on").click()
+    one.page.get_by_text("Written on").wait_for()
+    one.page.locator(".strip").nth(1).wait_for()  # what was written, above the prompt's own
+
+
+@pytest.mark.parametrize(
+    "chain", ["top-k:0", "temperature:-1", "temperature:1e-40", "dice:1", "constructor:1", "top-p:2", "<b>:1", "top-p"]
+)
+def test_a_link_to_a_chain_that_makes_no_sense_gets_a_sentence(visitor: Visitors, server: str, chain: str) -> None:
+    one = open_sampling(visitor(), server, prompt="Anna", chain=chain)
+    assert "The link asks for a step or a number that is not there" in one.page.locator(".notice").inner_text()
+    assert column(one, "P of the model") == column(one, "P after steps")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -132,12 +303,37 @@ def test_the_numbers_are_those_of_the_model(visitor: Visitors, server: str, head
     assert abs(drawn - arcs) <= 1  # 12 bits may turn a tie
 
 
-def test_the_bars_are_those_of_the_model(visitor: Visitors, server: str) -> None:
-    one = visitor().open(f"{server}/?prompt={quote(PROMPT)}")
-    shown = [text.removesuffix(" %") for text in one.page.locator(".words button span").all_inner_texts()]
-    expected = (100 * read(PROMPT)[1].topk(8).values).tolist()
-    for text, share in zip(shown, expected, strict=True):
-        assert share < 0.1 if text == "< 0.1" else float(text) == pytest.approx(share, abs=0.051)
+def percentages(texts: list[str]) -> list[float]:
+    """The numbers of a picture; what is drawn as less than 0.1 % counts as half of that."""
+    numbers = [float(text.removeprefix("<").removesuffix("%")) for text in texts]
+    return [number / 2 if "<" in text else number for number, text in zip(numbers, texts)]
+
+
+def test_the_bars_are_those_of_the_model_and_of_the_truth(visitor: Visitors, server: str) -> None:
+    prompt = "Anna is in the"
+    one = visitor().open(f"{server}/?prompt={quote(prompt)}")
+    assert one.page.locator(".words header span").all_inner_texts() == ["model", "truth"]
+    rooms = [text.replace("·", " ") for text in one.page.locator(".words button b").all_inner_texts()]
+    shown = percentages(one.page.locator(".words button span").all_inner_texts())
+    guess, true = read(prompt)[1], models.truth(models.NAMES[0], prompt)[-1]
+    ids = [models.load(models.NAMES[0]).tokenizer.encode(room).ids[0] for room in rooms]
+    assert shown[::2] == pytest.approx([100 * guess[id].item() for id in ids], abs=0.051)
+    assert shown[1::2] == pytest.approx([100 * true.get(id, 0) for id in ids], abs=0.051)
+    assert len(one.page.locator(".strip i:not(.none)").all()) == len(ids_of(prompt))
+
+
+def test_outside_the_world_the_bars_are_the_models_alone(visitor: Visitors, server: str) -> None:
+    prompt = "The capital of Narnia is"
+    one = visitor().open(f"{server}/?prompt={quote(prompt)}")
+    shown = percentages(one.page.locator(".words button span").all_inner_texts())
+    assert shown == pytest.approx((100 * read(prompt)[1].topk(8).values).tolist(), abs=0.051)
+    known = one.page.locator(".strip i").evaluate_all("all => all.map((bar) => bar.className)")
+    assert known[:3] == ["", "", ""] and set(known[3:]) == {"none"}
+    assert one.page.get_by_text("outside the world").count()
+
+
+def ids_of(prompt: str) -> list[int]:
+    return models.load(models.NAMES[0]).tokenizer.encode(prompt).ids
 
 
 def test_a_part_of_a_character_cannot_be_added(visitor: Visitors, server: str) -> None:
@@ -162,7 +358,8 @@ def test_the_mean_of_all_heads_is_named(visitor: Visitors, server: str) -> None:
     one.page.locator(".vitrine").focus()
     one.page.keyboard.press("m")
     one.page.wait_for_selector(".picked:has-text('mean of all')")
-    assert "mean of all 24 heads" in one.page.locator(".reading").inner_text()
+    layers, heads = SIZES
+    assert f"mean of all {layers * heads} heads" in one.page.locator(".reading").inner_text()
 
 
 def test_a_copied_link_shows_the_same_on_a_fresh_server(visitor: Visitors, server: str, tmp_path: Path) -> None:
@@ -193,6 +390,7 @@ def test_a_picked_head_stays_through_examples_and_pages(visitor: Visitors, serve
     one.page.locator(".sink").check()
     one.page.locator(".vitrine").focus()
     one.page.keyboard.press("ArrowRight")
+    one.drawn()
     picked = one.page.locator(".picked").inner_text()
     one.page.locator(".sink").uncheck()
     for example, word in (("A fact", "France"), ("Far agreement", "box"), ("A fact", "France")):
@@ -214,7 +412,8 @@ def test_a_picked_head_stays_through_examples_and_pages(visitor: Visitors, serve
 @pytest.mark.parametrize("layer", ["99", "-1", "x", "<b>"])
 def test_a_link_to_a_head_that_is_not_there_gets_a_sentence(visitor: Visitors, server: str, layer: str) -> None:
     one = visitor().open(f"{server}/attention?layer={layer}")
-    assert "layers 0 to 3 and heads 0 to 5" in one.page.locator(".notice").inner_text()
+    layers, heads = SIZES
+    assert f"layers 0 to {layers - 1} and heads 0 to {heads - 1}" in one.page.locator(".notice").inner_text()
 
 
 @pytest.mark.parametrize("page", PAGES)

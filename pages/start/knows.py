@@ -1,0 +1,68 @@
+"""What this model knows: what it has read, its loss beside the floor, its answers beside the truth."""
+
+import inspect
+import random
+
+import streamlit as st
+
+from model import truth, world
+from pages.shared import controls, models, prose, views
+from pages.shared.examples import OUTSIDE
+
+PAGE = "start/knows"
+
+st.subheader("What does this model know, and how far is it from the truth?")
+model = models.load(controls.model())
+left, right = st.columns([3, 1], gap="large")
+with right:
+    draw = st.number_input("Draw of questions and texts", 1, models.DRAWS, key="draw", bind="query-params")
+    measured = models.measure(model.name, draw)
+    st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{measured.loss:.3f}")
+    st.metric("The floor: the grammar's own surprise", f"{measured.floor:.3f}")
+    st.metric("Above the floor", f"{measured.loss - measured.floor:.3f}")
+    st.metric(f"The same, on the {measured.unread} of them it cannot have read", f"{measured.unread_gap:.3f}")
+    for kind, score in model.heads.items():
+        st.metric(f"Best {kind}, on random tokens", f"{score:.2f}")
+with left:
+    st.markdown(
+        f"**{models.ASKED} questions of each kind**, drawn and answered by the model here. The first of each is shown; "
+        "another number on the right draws others."
+    )
+    rows = [
+        {
+            "kind": kind,
+            "right": sum(answer == said for _, answer, said in questions) / len(questions),
+            "question": questions[0][0],
+            "it says": questions[0][2],
+            "right answer": questions[0][1],
+        }
+        for kind, questions in measured.examined.items()
+    ]
+    share = st.column_config.ProgressColumn("right", format="percent", min_value=0, max_value=1, width="small")
+    st.dataframe(rows, hide_index=True, height="content", column_config={"right": share})
+prose.section(PAGE, "What the numbers say")
+
+st.subheader("What it has read")
+st.markdown(
+    f"{model.card['tokens'] / 1e6:.1f} million tokens of texts like these, each drawn afresh (short ones come back), "
+    f"from {len(world.FAMILIES)} families of sentences with {len(world.START.texts):,} templates. Now and then random "
+    "tokens stood in their place, said again and again: from these it learned to repeat anything."
+)
+rng = random.Random(draw)
+texts = [{"texts of its world": world.document(rng)} for _ in range(8)]
+st.dataframe(texts, hide_index=True, height="content")
+
+prose.section(PAGE, "Beside the truth")
+columns = st.columns(2, gap="large")
+beside = models.beside_the_truth(model.name)
+full = max(0.5, *(distance for _, distances in beside for distance in distances))
+for number, (tokens, distances) in enumerate(beside):
+    with columns[number % 2]:
+        views.strip(f"distances {number}", tokens, distances, full)
+
+prose.section(PAGE, "Outside its world")
+told = [{"prompt": prompt, "it goes on": models.reply(model.name, prompt)} for prompt in OUTSIDE]
+st.dataframe(told, hide_index=True, height="content")
+
+prose.section(PAGE, "How the truth is computed")
+st.code(inspect.getsource(world.document) + "\n\n" + inspect.getsource(truth._walk), language="python")
