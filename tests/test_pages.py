@@ -134,7 +134,7 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
     assert shown[2] == pytest.approx(measured.loss - measured.floor, abs=6e-4)
     rare = probes.unread(model.tokenizer, probes.held_out(models.TOLD, "draw 1"))
     gap = probes.loss(model.gpt, model.tokenizer, rare) - probes.floor(model.tokenizer, rare, CONTEXT)
-    assert shown[3] == pytest.approx(gap, abs=6e-4) and f"the {len(rare)} of them" in app.metric[3].label
+    assert shown[3] == pytest.approx(gap, abs=6e-4) and f"the {len(rare)} it" in app.metric[3].label
     assert shown[4:] == [round(score, 2) for score in model.heads.values()]
     assert all(all(models.truth(name, prompt)) for prompt in INSIDE)
     assert not any(all(models.truth(name, prompt)) for prompt in OUTSIDE)

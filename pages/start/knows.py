@@ -20,7 +20,7 @@ with right:
     st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{measured.loss:.3f}")
     st.metric("The floor: the grammar's own surprise", f"{measured.floor:.3f}")
     st.metric("Above the floor", f"{measured.loss - measured.floor:.3f}")
-    st.metric(f"The same, on the {measured.unread} of them it cannot have read", f"{measured.unread_gap:.3f}")
+    st.metric(f"… on the {measured.unread} it cannot have read", f"{measured.unread_gap:.3f}")
     for kind, score in model.heads.items():
         st.metric(f"Best {kind}, on random tokens", f"{score:.2f}")
 with left:
