@@ -1,6 +1,7 @@
 """The merges of one word, stepped through one at a time."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from viz.component import assets
@@ -16,20 +17,14 @@ def data(word: str, steps: Sequence[Step]) -> dict[str, Any]:
     symbols: Sequence[bytes] = [bytes([byte]) for byte in word.encode()]
     rows = [{"symbols": [{"label": label(symbol), "new": False} for symbol in symbols]}]
     for rank, id, after in steps:
-        kept = _ends(symbols)
-        at, shown = 0, []
-        for symbol in after:
-            shown.append({"label": label(symbol), "new": (at, at + len(symbol)) not in kept})
-            at += len(symbol)
+        kept = _spans(symbols)
+        shown = [{"label": label(symbol), "new": span not in kept} for symbol, span in zip(after, _spans(after))]
         rows.append({"rank": rank, "id": id, "symbols": shown})
         symbols = after
     return {"rows": rows}
 
 
-def _ends(symbols: Sequence[bytes]) -> set[tuple[int, int]]:
+def _spans(symbols: Sequence[bytes]) -> list[tuple[int, int]]:
     """Where each symbol starts and ends."""
-    at, found = 0, set()
-    for symbol in symbols:
-        found.add((at, at + len(symbol)))
-        at += len(symbol)
-    return found
+    ends = list(accumulate(map(len, symbols)))
+    return list(zip([0, *ends], ends))

@@ -102,7 +102,6 @@ let chosen = null;
 
 class Chain {
   constructor(host) {
-    this.host = host;
     this.readLink();
     this.chain = element("div", "");
     this.chain.className = "chain";
