@@ -6,13 +6,11 @@ problems of analogical reasoning with word vectors".
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import permutations
+from operator import eq
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
+from model.embeddings import Embeddings
 from model.world import TABLES
 
 Analogy = tuple[str, str, str, str]  # a is to b as c is to d; d is asked for
@@ -47,23 +45,24 @@ def _questions() -> dict[str, list[Analogy]]:
 ANALOGIES = _questions()
 
 
-def nearest(vectors: Mapping[str, Tensor], query: Tensor, leave_out: Sequence[str] = (), count: int = 1) -> list[str]:
-    """The `count` words whose vectors (C) have the largest cosine with the query (C), the largest first."""
-    words = [word for word in vectors if word not in leave_out]
-    similar = F.cosine_similarity(torch.stack([vectors[word] for word in words]), query, dim=-1)
-    return [words[n] for n in similar.topk(min(count, len(words))).indices]
+def answer(embeddings: Embeddings, question: Analogy) -> tuple[str, str]:
+    """The nearest word to b - a + c, and the nearest of those that are not in the question.
 
-
-def score(vectors: Mapping[str, Tensor]) -> dict[str, float]:
-    """The share of the 160 questions whose nearest word is right: with and without the words of the question.
-
-    A question with a word that has no vector is a wrong answer.
+    Both are empty where one of the words has no vector.
     """
+    a, b, c, _ = question
+    if not all(word in embeddings for word in question):
+        return "", ""
+    query = embeddings[b] - embeddings[a] + embeddings[c]
+    return embeddings.nearest(query)[0][0], embeddings.nearest(query, leave_out=(a, b, c))[0][0]
+
+
+def score(embeddings: Embeddings) -> dict[str, float]:
+    """The share of the 160 questions whose nearest word is right: with and without the words of the question."""
     asked = [question for questions in ANALOGIES.values() for question in questions]
-    raw = other = 0
-    for a, b, c, d in asked:
-        if {a, b, c, d} <= vectors.keys():
-            query = vectors[b] - vectors[a] + vectors[c]
-            raw += nearest(vectors, query) == [d]
-            other += nearest(vectors, query, leave_out=(a, b, c)) == [d]
-    return {"analogies": other / len(asked), "analogies, inputs not left out": raw / len(asked)}
+    raw, other = zip(*(answer(embeddings, question) for question in asked))
+    right = [d for *_, d in asked]
+    return {
+        "analogies": sum(map(eq, other, right)) / len(asked),
+        "analogies, inputs not left out": sum(map(eq, raw, right)) / len(asked),
+    }

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from model import gpt2, world
 from model.analogies import score
+from model.embeddings import of_tokens
 from model.gpt import GPT
 from model.truth import Truth
 from model.world import LEXICON, TABLES
@@ -160,12 +161,6 @@ def unread(tokenizer: Tokenizer, told: Sequence[str]) -> list[str]:
     return [document for document in told if sum(truth.nats(document)) > 20]
 
 
-def embeddings(gpt: GPT, tokenizer: Tokenizer) -> dict[str, torch.Tensor]:
-    """The row of wte of each word that is one token with the space before it."""
-    ids = {token[1:]: id for token, id in tokenizer.get_vocab().items() if token[0] == "Ġ" and token[1:].isalpha()}
-    return {word: gpt.wte.weight[id] for word, id in ids.items() if word in world.WORDS}
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m model.probes", description="What a model knows of the toy world.")
@@ -186,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if some
     }
     heads = {name: max(share for _, _, share in found) for name, found in head_scores(gpt, tokenizer).items()}
-    shares = probes(gpt, tokenizer) | heads | score(embeddings(gpt, tokenizer))
+    shares = probes(gpt, tokenizer) | heads | score(of_tokens(gpt, tokenizer))
     for which, found in nats.items():
         print(f"{which:32}loss {found['loss']:.4f}, floor {found['floor']:.4f} nats per token")
     for name, share in shares.items():

@@ -25,16 +25,17 @@ from torch import Tensor
 
 from model import world
 from model.analogies import score
+from model.embeddings import Embeddings
 
 PATH = Path(__file__).parent / "checkpoints" / "words.safetensors"
 WORD = re.compile(r"[A-Za-z0-9]+")
 LEARNING_RATE, COMMON = 0.05, 3e-5
 
 
-def load(path: Path = PATH) -> dict[str, Tensor]:
-    """The vector (C) of each word; raises FileNotFoundError where there are none."""
+def load(path: Path = PATH) -> Embeddings:
+    """The word vectors; raises FileNotFoundError where there are none."""
     with safe_open(path, "pt") as file:
-        return dict(zip(json.loads(file.metadata()["words"]), file.get_tensor("vectors").float()))
+        return Embeddings(json.loads(file.metadata()["words"]), file.get_tensor("vectors").float())
 
 
 def near(ids: Tensor, document: Tensor, words: int, window: int) -> Tensor:
@@ -52,9 +53,7 @@ def near(ids: Tensor, document: Tensor, words: int, window: int) -> Tensor:
     return counts + counts.T
 
 
-def train(
-    documents: int, size: int, steps: int, window: int = 8, negatives: int = 5, seed: int = 1
-) -> dict[str, Tensor]:
+def train(documents: int, size: int, steps: int, window: int = 8, negatives: int = 5, seed: int = 1) -> Embeddings:
     """The vectors (size) of all words that so many documents hold at least five times.
 
     Raises ValueError where there is no such word.
@@ -92,7 +91,7 @@ def train(
         optimizer.step()
         if (step + 1) % 20 == 0:
             print(f"step {step + 1} of {steps}", flush=True)
-    return dict(zip(words, (inside + outside).detach()))
+    return Embeddings(words, (inside + outside).detach())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,12 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(chosen.threads)
     chosen.path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        vectors = train(chosen.documents, chosen.size, chosen.steps, seed=chosen.seed)
+        trained = train(chosen.documents, chosen.size, chosen.steps, seed=chosen.seed)
     except ValueError as error:
         parser.error(str(error))
-    stacked = torch.stack(list(vectors.values())).half()
-    save_file({"vectors": stacked}, chosen.path, metadata={"words": json.dumps(list(vectors))})
-    print(f"{len(vectors):,} words", score(load(chosen.path)))
+    save_file({"vectors": trained.vectors.half()}, chosen.path, metadata={"words": json.dumps(trained.words)})
+    print(f"{len(trained.words):,} words", score(load(chosen.path)))
 
 
 if __name__ == "__main__":

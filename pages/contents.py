@@ -9,8 +9,10 @@ st.navigation(
             st.Page("start/home.py", title="Home", icon=":material/home:", default=True),
             st.Page("start/knows.py", title="What it knows", icon=":material/school:"),
         ],
+        "Language": [st.Page("language/word2vec.py", title="Word2Vec", icon=":material/scatter_plot:")],
         "Transformer": [
             st.Page("transformer/tokens.py", title="Tokens", icon=":material/content_cut:"),
+            st.Page("transformer/embeddings.py", title="Embeddings", icon=":material/explore:"),
             st.Page("transformer/attention.py", title="Attention", icon=":material/hub:"),
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
         ],

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from model import gpt2, probes, skipgram, train
 from model.analogies import score
+from model.embeddings import of_tokens
 from model.probes import head_scores, reply
 from pages.shared.examples import OUTSIDE
 
@@ -47,7 +48,7 @@ def test_the_card_says_what_is_measured(gpt, tokenizer) -> None:
     gap = probes.loss(gpt, tokenizer, told) - probes.floor(tokenizer, told, gpt.config.block_size)
     held_out = CARD["nats_per_token"]["held out"]
     assert gap == pytest.approx(held_out["loss"] - held_out["floor"], abs=0.02)
-    measured = probes.probes(gpt, tokenizer) | score(probes.embeddings(gpt, tokenizer))
+    measured = probes.probes(gpt, tokenizer) | score(of_tokens(gpt, tokenizer))
     measured |= {kind: max(share for _, _, share in found) for kind, found in head_scores(gpt, tokenizer).items()}
     assert measured == pytest.approx(CARD["probes"], abs=0.011)
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from viz import attention, matrices, merges, pieces, sampling, strip, words
+from viz import attention, bars, matrices, merges, pieces, points, sampling, strip, words
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -160,3 +160,54 @@ def test_the_logits_of_the_whole_vocabulary_are_sent() -> None:
     assert np.array_equal(np.frombuffer(packed[4 + length :], "<f4"), logits.astype("f4"))
     with pytest.raises(ValueError, match="not a finite number"):
         sampling.payload(np.array([0.0, np.nan]), [], [], [], [], {})
+
+
+def test_a_bar_is_as_long_as_its_cosine_and_what_was_typed_is_told_apart() -> None:
+    chart = bars.ranked([" a", "b"], [0.9, -0.2], {"b"}).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["word"], row["cosine"], row["typed"]) for row in rows] == [("·a", 0.9, False), ("b", -0.2, True)]
+    drawn, numbers = chart["layer"]
+    assert drawn["encoding"]["x"]["scale"]["domain"] == [-0.2, 1.33]
+    assert drawn["encoding"]["color"]["condition"] == {"test": "datum.typed", "value": bars.TYPED}
+    assert numbers["mark"]["color"] == bars.INK["light"]
+
+
+def test_ranks_are_counted() -> None:
+    (rows,) = bars.counted([1, 3, 3], 4, "dark").to_dict()["datasets"].values()
+    assert [(row["rank"], row["times"]) for row in rows] == [(1, 1), (2, 0), (3, 2), (4, 0)]
+
+
+def test_words_stand_where_they_are_and_arrows_between_them() -> None:
+    where = np.array([[0.0, 0], [4, 0], [0, 2], [4, 2]])
+    names, roles = ["man", "king", "the sum", "x y"], ["typed", "typed", "sum", "listed"]
+    figure = points.words(names, where, roles, ("one", "other"), [(0, 1)], "dark")
+    drawn = {trace.text: (trace.x[0], trace.y[0], trace.marker.symbol) for trace in figure.data}
+    assert drawn == {"man": (0, 0, "square"), "king": (4, 0, "square"), "the sum": (0, 2, "x"), "x·y": (4, 2, "circle")}
+    (arrow,) = figure.layout.annotations
+    assert (arrow.ax, arrow.ay, arrow.x, arrow.y) == (0, 0, 4, 0)
+    assert figure.layout.yaxis.scaleanchor == "x" and figure.layout.xaxis.title.text == "one"
+
+
+def test_no_name_covers_another() -> None:
+    crowd = np.random.default_rng(0).normal(size=(60, 2))
+    names, sizes = [f"word{n}" for n in range(60)], [14.0] * 60
+    stand = points.places(names, crowd, sizes)
+    assert 20 < sum(where is not None for where in stand) < 60  # there is not room for all
+    pixels = crowd * (np.array([points.WIDE, points.HIGH]) / np.ptp(crowd, axis=0)).min()
+    boxes = []
+    for name, pixel, where in zip(names, pixels, stand):
+        if where:
+            box = np.array([len(name) * points.LETTER, points.LINE]) * 14
+            middle = pixel + points.PLACES[where] * box
+            boxes.append((middle - box / 2, middle + box / 2))
+    for n, (low, high) in enumerate(boxes):
+        assert not any((low < up).all() and (high > down).all() for down, up in boxes[:n])
+    stand = points.places(["a"] * 9, np.zeros((9, 2)), sizes[:9])
+    assert None in stand and len({*stand} - {None}) == 9 - stand.count(None)  # all at one point: each at another side
+    assert points.places(["a"], np.zeros((1, 2)), [14.0]) == ["top center"]
+
+
+def test_cosines_are_on_one_scale() -> None:
+    heatmap = matrices.cosines(["a", "b"], np.array([[1.0, -0.5], [-0.5, 1]]), "dark").data[0]
+    assert (heatmap.zmin, heatmap.zmax) == (-1, 1) and "cosine" in heatmap.hovertemplate
+    assert heatmap.customdata[0][1].tolist() == ["a", "b"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 from tokenizers import Tokenizer
@@ -12,14 +13,22 @@ from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
 
 
+def line(label: str, start: str, key: str, **looks: Any) -> str:
+    """A box for one line of text, kept in the link; the page follows while it is typed."""
+    return st.text_input(label, start, key=key, bind="query-params", live=True, **looks)
+
+
+def choice(label: str, offered: Sequence[str], start: str, key: str) -> str:
+    """One of some names, kept in the link."""
+    return st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True)
+
+
 def prompt() -> str:
     """The prompt box."""
-    return st.text_input(
+    return line(
         "Prompt",
         EXAMPLES[0].prompt,
         key="prompt",
-        bind="query-params",
-        live=True,
         placeholder="Type a few words",
         icon=":material/edit:",
         label_visibility="collapsed",
@@ -31,15 +40,15 @@ def append(token: str) -> None:
     st.session_state["prompt"] += token
 
 
-def examples(text: str, offered: Sequence[Example]) -> None:
-    """Buttons that fill the prompt box, and a sentence on what to look for in the example that stands in it."""
+def examples(text: str, offered: Sequence[Example], key: str = "prompt") -> None:
+    """Buttons that fill the box of that key, and a sentence on what to look for in the example that stands in it."""
     with st.container(horizontal=True, gap="small"):
         for example in offered:
             st.button(
                 example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
-                kwargs={"prompt": example.prompt},
+                kwargs={key: example.prompt},
                 type="primary" if example.prompt == text else "secondary",
             )
     for example in offered:

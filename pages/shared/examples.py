@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """A prompt, the name of its button, and one sentence on what to look for."""
+    """A text for a box, the name of its button, and one sentence on what to look for."""
 
     name: str
     prompt: str
@@ -73,6 +73,61 @@ QUIRKS = [
     ),
     Example("A long word", "Donaudampfschifffahrt and antidisestablishmentarianism", "What is rare falls into pieces."),
 ]
+
+# Sums of words.
+ARITHMETIC = [
+    Example(
+        "Queen?",
+        "king - man + woman",
+        "The word vectors say queen even with the inputs in the race; in the model's own wte the inputs win: switch.",
+    ),
+    Example(
+        "Capitals",
+        "Paris - France + Italy",
+        "From a country to its capital is nearly the same step everywhere: both kinds of vectors know it.",
+    ),
+    Example(
+        "Past tense",
+        "walked - walk + jump",
+        "A miss: the nearest words share the past with “walked”, and jumped is not the first of them.",
+    ),
+    Example(
+        "Half of each",
+        "0.5 * cat + 0.5 * dog",
+        "What lies between two animals? Mostly the two: a mean is near to what it was made of.",
+    ),
+    Example("Neighbours", "seven", "One word alone: its neighbours are the words that are used as it is."),
+    Example(
+        "Words in pieces",
+        "woodchuck - wood + stone",
+        "Not read often enough to be one token, a word falls into pieces; its vector is their mean, and it is marked.",
+    ),
+]
+
+# Words to lay on a map, of several kinds.
+MAP = "king queen prince princess man woman boy girl uncle aunt cat dog horse Paris Rome France Italy one two three"
+
+# A text in which words of the first example stand again, and mean something else.
+ANOTHER = "Tom gave a ring to Anna. Anna went to"
+
+# Word2Vec on next to nothing, and on little of the right kind.
+SIX = """\
+the king sat on the throne
+the queen wore the crown
+the man walked to the castle
+the woman ran through the forest
+paris is the capital of france
+london is the capital of england"""
+TWELVE = "\n".join(
+    f"{who} and {his} {what}"
+    for who, his, things in [
+        ("king", "his", "crown throne palace"),
+        ("queen", "her", "crown throne palace"),
+        ("man", "his", "house street garden"),
+        ("woman", "her", "house street garden"),
+    ]
+    for what in things.split()
+)
 
 # Prompts of the toy world, to hold against the truth.
 INSIDE = [

@@ -10,10 +10,13 @@ import streamlit as st
 import torch
 from tokenizers import Tokenizer
 
-from model import gpt2, probes, tokens
+from model import gpt2, probes, skipgram, tokens
+from model.analogies import ANALOGIES, answer
+from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
 from model.tokens import pieces
 from model.truth import Distribution, Truth, divergence
+from model.word2vec import Trained, train
 from pages.shared.examples import INSIDE
 
 CHECKPOINTS = Path(__file__).parents[2] / "model" / "checkpoints"
@@ -23,6 +26,8 @@ NAMES = list(FOLDERS)
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
 ASKED, TOLD = 20, 100  # questions of each kind, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
+WORD_VECTORS = "word vectors"  # their name, beside those of the models
+TRAINED_ON = 300  # words of a text that Word2Vec learns from
 DRAWS = 30  # different draws of questions, which all visitors share
 
 
@@ -152,6 +157,28 @@ def gpt2_tokenizer() -> Tokenizer:
 def ranks(name: str) -> dict[tokens.Pair, int]:
     """The merges of the named model's tokenizer, or of GPT-2's."""
     return tokens.ranks(load(name).tokenizer if name in FOLDERS else gpt2_tokenizer())
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def embeddings(name: str) -> Embeddings:
+    """The word vectors of the toy world, or the rows of wte that are words of the named model."""
+    return skipgram.load() if name == WORD_VECTORS else of_tokens(load(name).gpt, load(name).tokenizer)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def analogies(name: str) -> dict[str, list[tuple[str, str]]]:
+    """The answers of those vectors to each analogy of each kind: the nearest word, and the nearest but the inputs."""
+    return {kind: [answer(embeddings(name), asked) for asked in questions] for kind, questions in ANALOGIES.items()}
+
+
+@st.cache_resource(max_entries=32, show_spinner="Training Word2Vec from 20 seeds")
+def word2vec(text: str, sample: float, epochs: int) -> Trained:
+    """Word2Vec on the lines of a text, from 20 seeds; raises ValueError for a text without words, or too long a one."""
+    sentences = [line.lower().split() for line in text.splitlines() if line.strip()]
+    words = [word for sentence in sentences for word in sentence]
+    if len(words) > TRAINED_ON:
+        raise ValueError(f"the text has {len(words):,} words; it may have {TRAINED_ON}")
+    return train(sentences, epochs=epochs, sample=sample)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Learning the merges")

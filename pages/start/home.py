@@ -12,11 +12,11 @@ PAGE = "start/home"
 # Each part builds on the one before it: what it asks, and its lessons.
 COURSE = [
     ("1 · Learning", "How does a machine learn from examples, and what is a neural network?", []),
-    ("2 · Language", "How do words become numbers, and why was order so hard?", []),
+    ("2 · Language", "How do words become numbers, and why was order so hard?", ["language/word2vec.py"]),
     (
         "3 · Transformer",
         "What happens between the prompt and the next word?",
-        ["transformer/tokens.py", "transformer/attention.py", "transformer/sampling.py"],
+        [f"transformer/{lesson}.py" for lesson in ("tokens", "embeddings", "attention", "sampling")],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
     ("5 · Using", "What can be built with it, and where does it fail?", []),

@@ -52,9 +52,7 @@ with right:
     tokenizers[YOURS] = from_merges([pair for pair, _ in learned])
 with left:
     prose.section(PAGE, "From bytes to tokens, merge by merge")
-    whose = st.segmented_control(
-        "Tokenizer", list(tokenizers), default=name, key="tokenizer", bind="query-params", required=True
-    )
+    whose = controls.choice("Tokenizer", list(tokenizers), name, key="tokenizer")
     known = models.ranks(whose) if whose != YOURS else {pair: rank for rank, (pair, _) in enumerate(learned)}
     found = list(dict.fromkeys(word[:STEPPED] for word in words(tokenizers[whose], text[:DRAWN])))
     longest = found.index(max(found, key=len))
@@ -80,7 +78,7 @@ table, costs = st.columns([2, 3], gap="large")
 with table:
     texts = st.data_editor(LANGUAGES, num_rows="dynamic", hide_index=True, key="languages", height="content")
 with costs:
-    per = st.segmented_control("Tokens", list(PER), default="in all", key="per", bind="query-params", required=True)
+    per = controls.choice("Tokens", list(PER), "in all", key="per")
     rows = [
         {"language": row["language"]}
         | {

@@ -1,0 +1,200 @@
+"""Words as vectors, to calculate with: king - man + woman.
+
+Sources: Mikolov, Yih and Zweig 2013, "Linguistic Regularities in Continuous Space Word Representations"
+(the arithmetic, and that the nearest is that of the largest cosine); Mu and Viswanath 2018, "All-but-the-Top"
+(why the words of a model's wte all seem alike).
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Annotated, NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.gpt import GPT, Trace
+from model.tokens import is_text, pieces
+
+MOST, LONGEST = 12, 40  # terms of an expression, letters of a word
+TERM = re.compile(r"\s*(?P<sign>[-+−–])?\s*(?:(?P<weight>\d+(?:\.\d+)?)\s*[*×])?\s*(?P<word>[^\s+\-−–*×]+)\s*")
+
+
+class Term(NamedTuple):
+    """A word of an expression, and how often it is added."""
+
+    weight: float
+    word: str
+
+
+class Found(NamedTuple):
+    """The vector (C) of a word that was asked for, and the word or the words that it is of."""
+
+    vector: Tensor
+    of: Sequence[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Words, each with a vector."""
+
+    words: Sequence[str]
+    vectors: Annotated[Tensor, "N C"]
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._row
+
+    def __getitem__(self, word: str) -> Tensor:
+        """The vector (C) of a word; raises KeyError where it has none."""
+        return self.vectors[self._row[word]]
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self.words)}
+
+    @cached_property
+    def _lengths(self) -> Tensor:
+        return self.vectors.norm(dim=-1)
+
+    def find(self, word: str) -> Found:
+        """The vector of a word, or of the same word in other letters, small or large.
+
+        Raises ValueError where there is none.
+        """
+        for other in (word, word.lower(), word.capitalize()):
+            if other in self:
+                return Found(self[other], [other])
+        close = get_close_matches(word[:LONGEST], self.words, n=3)
+        like = f"; spelled like it: {', '.join(close)}" if close else ""
+        raise ValueError(f"{word[:LONGEST]!r} is none of the {len(self.words):,} words that have a vector{like}")
+
+    def nearest(self, query: Tensor, leave_out: Collection[str] = (), count: int = 1) -> list[tuple[str, float]]:
+        """The `count` words whose vectors have the largest cosine with the query (C), and it, the largest first."""
+        cosines = self.vectors @ query / (self._lengths * query.norm()).clamp(min=1e-12)
+        cosines[[self._row[word] for word in leave_out if word in self]] = -torch.inf
+        best = cosines.topk(min(count, len(self.words) - len({*leave_out} & self._row.keys())))
+        return [(self.words[row], cosine) for cosine, row in zip(*map(Tensor.tolist, best))]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenEmbeddings(Embeddings):
+    """The rows of wte of those tokens that are a word with a space before it."""
+
+    gpt: GPT
+    tokenizer: Tokenizer
+
+    def find(self, word: str) -> Found:
+        """As for any embeddings; a word that is not one token is the mean of its tokens."""
+        try:
+            return super().find(word)
+        except ValueError:
+            ids = self.tokenizer.encode(f" {word[:LONGEST]}").ids
+            return Found(self.gpt.wte.weight[ids].mean(0), pieces(self.tokenizer, ids))
+
+
+def of_tokens(gpt: GPT, tokenizer: Tokenizer) -> TokenEmbeddings:
+    """The words that are one token of a GPT."""
+    ids = [id for id in range(tokenizer.get_vocab_size()) if is_text(tokenizer, id)]
+    named = {text[1:]: id for text, id in zip(pieces(tokenizer, ids), ids) if text[0] == " " and text[1:].isalpha()}
+    return TokenEmbeddings(list(named), gpt.wte.weight[list(named.values())], gpt, tokenizer)
+
+
+def parse(expression: str) -> list[Term]:
+    """The terms of an expression such as "king - man + 0.5 * woman".
+
+    Raises ValueError where it is none, or has more than 12 terms.
+    """
+    terms, read = [], 0
+    while read < len(expression.rstrip()):
+        term = TERM.match(expression, read)
+        if not term:
+            where = f"after {expression[:read].strip()[-40:]!r}" if terms else "at the beginning"
+            raise ValueError(f"{where} a word must stand")
+        if terms and not term["sign"]:
+            raise ValueError(f"between {terms[-1].word!r} and {term['word'][:40]!r} a + or - must stand")
+        if len(terms) == MOST:
+            raise ValueError(f"an expression may have {MOST} terms, not more")
+        sign = 1.0 if term["sign"] in (None, "+") else -1.0
+        terms.append(Term(sign * float(term["weight"] or 1), term["word"]))
+        read = term.end()
+    if not terms:
+        raise ValueError("there is no word in it")
+    return terms
+
+
+def calculate(embeddings: Embeddings, terms: Sequence[Term]) -> tuple[dict[str, Found], Tensor]:
+    """What was found of the word of each term, and what the terms come to together (C).
+
+    Raises ValueError for a word without a vector, and where the terms cancel out.
+    """
+    found = {word: embeddings.find(word) for _, word in terms}
+    together = torch.stack([weight * found[word].vector for weight, word in terms]).sum(0)
+    if together.norm() < 1e-6:
+        raise ValueError("the terms cancel out, and nothing is left that could have neighbours")
+    return found, together
+
+
+def cosines(vectors: Tensor) -> Tensor:
+    """The cosine of each two of the vectors (N, C): (N, N)."""
+    units = F.normalize(vectors, dim=-1)
+    return units @ units.T
+
+
+def pca(vectors: Tensor, fitted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where vectors (N, C) lie on the two main axes of others (M, C): (N, 2); and their share of variance on each (2).
+
+    Source: Pearson 1901, "On Lines and Planes of Closest Fit to Systems of Points in Space".
+    """
+    middle = fitted.mean(0)
+    axes = torch.linalg.svd(fitted - middle, full_matrices=False).Vh[:2]  # (2, C)
+    points = (vectors - middle) @ axes.T
+    points = points * points.gather(0, points.abs().argmax(0, keepdim=True)).sign()  # the farthest one at the right
+    return points, points.var(0) / vectors.var(0).sum().clamp(min=1e-12)
+
+
+def ends(embeddings: Embeddings, text: str) -> list[tuple[str, Tensor]]:
+    """The four words of a text, the ends of two axes, and their vectors.
+
+    Raises ValueError where it has not four words, for one without a vector, and for an axis with one end.
+    """
+    words = text.split()
+    if len(words) != 4:
+        raise ValueError(f"two axes have four ends, and {text[:LONGEST]!r} has {len(words)} words")
+    vectors = [embeddings.find(word).vector for word in words]
+    if vectors[0].equal(vectors[1]) or vectors[2].equal(vectors[3]):
+        raise ValueError("both ends of an axis are the same word")
+    return [*zip(words, vectors)]
+
+
+def along(a: Tensor, b: Tensor, vectors: Tensor) -> Tensor:
+    """How far the vectors (N, C) lie along the line from a to another b (C): a is at -1, b at 1, their middle at 0."""
+    half = (b - a) / 2
+    return (vectors - (a + b) / 2) @ half / (half @ half)
+
+
+def lost(vectors: Tensor, points: Tensor, neighbours: int) -> float:
+    """The share of the nearest neighbours among the vectors (N, C) that are none among the points (N, 2)."""
+
+    def nearest(places: Tensor) -> Tensor:
+        return torch.cdist(places, places).fill_diagonal_(torch.inf).topk(neighbours, largest=False).indices
+
+    kept = nearest(vectors)[:, :, None] == nearest(points)[:, None]
+    return 1 - kept.any(-1).float().mean().item()
+
+
+def meeting(a: Trace, here: int, b: Trace, there: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How alike the residual stream is at two positions of two texts, at the start and after each block: 3 x (L + 1).
+
+    The cosine of the two; that of the first with what it was at the start; and, to hold them against, the mean cosine
+    of each position of one text with each of the other.
+
+    Source: Ethayarajh 2019, "How Contextual are Contextualized Word Representations?", section 3.
+    """
+    streams = [torch.cat([text.blocks[0].resid_pre, *(block.resid_post for block in text.blocks)]) for text in (a, b)]
+    one, other = (F.normalize(stream, dim=-1) for stream in streams)  # each (L + 1, T, C)
+    every = one @ other.transpose(1, 2)
+    return every[:, here, there], one[:, here] @ one[0, here], every.mean((1, 2))

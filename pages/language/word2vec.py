@@ -1,0 +1,40 @@
+"""Word2Vec: how much of what it finds in a few lines is chance."""
+
+import inspect
+
+import numpy as np
+import streamlit as st
+
+from model import word2vec
+from pages.shared import models, prose
+from pages.shared.examples import SIX, TWELVE
+from viz import bars
+
+PAGE = "language/word2vec"
+QUESTION = ("man", "king", "woman", "queen")
+DEFAULT, OFF = 1e-3, 0.0  # share of all words from which on some occurrences are left out
+
+st.subheader("Word2Vec: is king - man + woman = queen in the words, or in the dice?")
+st.markdown(prose.sections(PAGE)[""])
+epochs = st.slider("Epochs", 10, 300, 100, 10, key="epochs", bind="query-params")
+for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, TWELVE)), 1):
+    with column:
+        picture = st.container()
+        rare = st.toggle("Leave out most of what is frequent", number == 1, key=f"rare {number}", bind="query-params")
+        text = st.text_area("Lines to learn from", lines, key=f"text {number}", height=330, persist_state="session")
+        with picture:
+            try:
+                trained = models.word2vec(text, DEFAULT if rare else OFF, epochs)
+                ranks = word2vec.rank(trained, *QUESTION)
+            except ValueError as error:
+                st.warning(f"This cannot be learned from: {error}.")
+                continue
+            possible = len(trained.words) - 3
+            st.markdown(
+                f"**queen first in {ranks.count(1)} of {len(ranks)}** · median rank {np.median(ranks):g} of {possible}"
+            )
+            st.altair_chart(bars.counted(ranks, possible, st.context.theme.type or "light"), key=f"ranks {number}")
+            st.caption(f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}.")
+prose.section(PAGE, "What the twenty trainings say")
+prose.section(PAGE, "The code that computed this")
+st.code(inspect.getsource(word2vec.train) + "\n\n" + inspect.getsource(word2vec.rank), language="python")

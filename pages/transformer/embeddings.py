@@ -1,0 +1,178 @@
+"""Embeddings: words as vectors, to calculate with and to lay on a map."""
+
+import inspect
+from collections.abc import Mapping
+from textwrap import dedent
+
+import streamlit as st
+import torch
+
+from model import analogies, embeddings
+from model.embeddings import Found
+from pages.shared import controls, models, prose
+from pages.shared.examples import ANOTHER, ARITHMETIC, MAP
+from viz import bars, curves, matrices, points
+from viz.tokens import visible
+
+PAGE = "transformer/embeddings"
+LISTED, NEAR, MAPPED, NEIGHBOURS = (
+    9,
+    3,
+    40,
+    5,
+)  # nearest words in a list, and on the map; words on it; neighbours of each
+SUM = "the sum"
+QUIET = {"displayModeBar": False}
+
+
+def marked(found: Mapping[str, Found]) -> None:
+    """Say which words were read as another one, or as several tokens."""
+    for word, (_, of) in found.items():
+        if list(of) != [word]:
+            how = of[0] if len(of) == 1 else f"the mean of its tokens {' '.join(visible(of))}"
+            st.caption(f":material/info: {word} was read as {how}.")
+
+
+st.subheader("Embeddings: can one calculate with words?")
+left, right = st.columns([4, 1])
+with right:
+    name = controls.model()
+with left:
+    expression = controls.line(
+        "Expression",
+        ARITHMETIC[0].prompt,
+        key="expression",
+        placeholder="king - man + 0.5 * woman",
+        icon=":material/calculate:",
+        label_visibility="collapsed",
+    )
+controls.examples(expression, ARITHMETIC, key="expression")
+
+theme = st.context.theme.type or "light"
+lists, picture = st.columns([2, 3], gap="large")
+with lists:
+    kind = controls.choice("Vectors", [models.WORD_VECTORS, "wte"], models.WORD_VECTORS, key="vectors")
+    vectors = models.embeddings(name if kind == "wte" else kind)
+terms, found, near, answer, arrows = [], {}, {}, {}, []
+try:
+    terms = embeddings.parse(expression)
+    found, answer[SUM] = embeddings.calculate(vectors, terms)
+except ValueError as error:
+    st.warning(f"This cannot be calculated: {error}. Write words with + and - between them, as in the examples.")
+else:
+    inputs = {word for _, of in found.values() for word in of}
+    with lists:
+        for column, title, left_out in zip(st.columns(2), ("raw", "inputs left out"), ((), inputs)):
+            nearest = vectors.nearest(answer[SUM], left_out, LISTED)
+            column.markdown(f"**{title}**")
+            column.altair_chart(bars.ranked(*zip(*nearest), inputs, theme), key=f"nearest {title}")
+        marked(found)
+    near = {word: vectors.find(word) for word, _ in nearest[:NEAR]}
+    plus, minus = ([word for weight, word in terms if weight == sign] for sign in (1, -1))
+    if (len(plus), len(minus), len(terms)) == (2, 1, 3):
+        arrows = [(minus[0], plus[0]), (plus[1], SUM)]
+
+prose.section(PAGE, "Lay out your own words")
+left, middle, right = st.columns([3, 1, 2])
+with left:
+    text = controls.line("Words on the map", MAP, key="words")
+with middle:
+    laid = controls.choice("Axes", [SUM, "all words", "pairs of words"], SUM, key="axes")
+with right:
+    pairs = controls.line("To the right from … to …, and up from … to …", "man woman horse king", key="pairs")
+asked, listed, ends = dict.fromkeys(text.replace(",", " ").split()), {}, []
+for word in [*asked][:MAPPED]:
+    try:
+        listed[word] = vectors.find(word)
+    except ValueError as error:
+        st.warning(f"Not on the map: {error}.")
+if len(asked) > MAPPED:
+    st.warning(f"The map holds {MAPPED} words of yours; {len(asked) - MAPPED} were left out.")
+marked(listed)
+if laid == "pairs of words":
+    try:
+        ends = embeddings.ends(vectors, pairs)
+    except ValueError as error:
+        st.warning(f"These make no axes: {error}. You see the plane of all words.")
+
+on_map = {word: vector for word, (vector, _) in (listed | near | found).items()} | answer
+roles = dict.fromkeys(listed, "listed") | dict.fromkeys(near, "nearest") | dict.fromkeys(found, "typed") | {SUM: "sum"}
+names = [*on_map]
+with picture:
+    if len(names) < 3:
+        st.info("A map needs three words or more: type some below.")
+    else:
+        places = torch.stack([*on_map.values()])
+        if ends:
+            (a, start), (b, end), (c, low), (d, high) = ends
+            flat = torch.stack([embeddings.along(start, end, places), embeddings.along(low, high, places)], dim=1)
+            labels = f"from {a} (-1) to {b} (1)", f"from {c} (-1) to {d} (1)"
+        else:
+            fitted = torch.stack([found[word].vector for word in found]) if laid == SUM and len(found) > 2 else places
+            flat, variance = embeddings.pca(places, fitted)
+            labels = tuple(f"axis {n}: {share:.0%} of the variance" for n, share in enumerate(variance.tolist(), 1))
+            lost = embeddings.lost(places, flat, min(NEIGHBOURS, len(places) - 1))
+            st.caption(f"Of each word's {NEIGHBOURS} nearest among these, {lost:.0%} are lost on this map.")
+        drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
+        figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
+        st.plotly_chart(figure, key="map", config=QUIET)
+
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "How alike is each word to each?")
+    if listed:
+        alike = embeddings.cosines(torch.stack([vector for vector, _ in listed.values()]))
+        st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=QUIET)
+with right:
+    prose.section(PAGE, "One word in two texts")
+    one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
+    if one and other:
+        a, b = models.read(name, one), models.read(name, other)
+        both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
+        if both:
+            names = visible(both)
+            token = both[names.index(st.selectbox("Token", names, names.index(max(names, key=len)), key="shared"))]
+            here, there = a.tokens.index(token), b.tokens.index(token)
+            meet, start, every = embeddings.meeting(a.trace, here, b.trace, there)
+            lines = {"in the two texts": meet, "and as it was at the start": start, "any two tokens": every}
+            chart = curves.several({which: line.tolist() for which, line in lines.items()}, "blocks passed", "cosine")
+            st.altair_chart(chart, key="two texts")
+        else:
+            st.info("The two texts have no token in common: write a word of the first into the second.")
+    else:
+        st.info("One of the two texts is empty: type a few words into both.")
+
+prose.section(PAGE, "160 analogies")
+left, right = st.columns([2, 3], gap="large")
+rows = [
+    {"kind": sort, "question": f"{a} : {b} = {c} : ?", "answer": d, "nearest": raw, "inputs left out": other}
+    for sort, questions in analogies.ANALOGIES.items()
+    for (a, b, c, d), (raw, other) in zip(questions, models.analogies(name if kind == "wte" else kind)[sort])
+]
+with left:
+    shares = [
+        {"kind": sort, "questions": len(questions)}
+        | {
+            column: sum(row[column] == row["answer"] for row in rows if row["kind"] == sort) / len(questions)
+            for column in ("nearest", "inputs left out")
+        }
+        for sort, questions in analogies.ANALOGIES.items()
+    ]
+    share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
+    st.dataframe(shares, hide_index=True, column_config={"nearest": share, "inputs left out": share})
+with right:
+    which = controls.choice("Questions", ["all", "misses", "hits"], "all", key="questions")
+    wanted = {"all": (True, False), "misses": (False,), "hits": (True,)}[which]
+    st.dataframe(
+        [row for row in rows if (row["inputs left out"] == row["answer"]) in wanted], hide_index=True, height=320
+    )
+
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "What to notice")
+with right:
+    prose.section(PAGE, "What an embedding is not")
+    st.page_link("language/word2vec.py")
+prose.section(PAGE, "The code that computed this")
+code = [embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting]
+st.code("\n\n".join(dedent(inspect.getsource(function)) for function in code), language="python")

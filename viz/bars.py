@@ -1,0 +1,38 @@
+"""Bars: words in their order, and how often a number came."""
+
+from collections.abc import Collection, Sequence
+
+import altair as alt
+import pandas as pd
+
+from viz.tokens import visible
+
+TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
+INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
+
+
+def ranked(
+    words: Sequence[str], cosines: Sequence[float], typed: Collection[str], theme: str = "light"
+) -> alt.LayerChart:
+    """A bar for each word, as long as its cosine, in their order; those that were typed in another colour."""
+    frame = pd.DataFrame({"word": visible(words), "cosine": cosines, "typed": [word in typed for word in words]})
+    axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=140, ticks=False, domain=False)
+    y = alt.Y("word:N", sort=None, title=None, axis=axis)
+    # The whole width but a third, which is room for the numbers, is a cosine of 1.
+    x = alt.X("cosine:Q", scale=alt.Scale(domain=[min(0, *cosines), 1.33]), axis=None)
+    colour = alt.condition("datum.typed", alt.value(TYPED), alt.value(OTHER))
+    every = alt.Chart(frame).encode(y, x)
+    bars = every.mark_bar(height={"band": 0.7}).encode(color=colour)
+    numbers = every.mark_text(align="left", dx=4, fontSize=14, color=INK[theme])
+    return (bars + numbers.encode(text=alt.Text("cosine:Q", format=".2f"))).properties(height=32 * len(words))
+
+
+def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerChart:
+    """How often each rank from 1 to `most` came; the first one has a colour of its own."""
+    frame = pd.DataFrame({"rank": range(1, most + 1), "times": [ranks.count(n) for n in range(1, most + 1)]})
+    x = alt.X("rank:O", axis=alt.Axis(labelAngle=0), title="rank of the right word")
+    y = alt.Y("times:Q", scale=alt.Scale(domain=[0, len(ranks)]), title="trainings")
+    colour = alt.condition("datum.rank == 1", alt.value("#0d9488"), alt.value("#94a3b8"))
+    every = alt.Chart(frame).encode(x, y)
+    numbers = every.transform_filter("datum.times > 0").mark_text(dy=-8, fontSize=14, color=INK[theme])
+    return (every.mark_bar().encode(color=colour) + numbers.encode(text="times:Q")).properties(height=220)
