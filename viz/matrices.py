@@ -1,6 +1,6 @@
 """Matrices whose numbers are to be read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from viz.tokens import visible
 
-READABLE = 8  # tokens up to which the numbers fit into the cells; beyond, hover shows them
+READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, a small one; beyond, hover has them
 NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the colour of zero, by theme
 
 
@@ -21,14 +21,66 @@ def steps(
     matrix; the first shows it, since it was computed all the same.
     """
     future = np.triu(np.ones((len(tokens), len(tokens)), bool), 1)
-    diverging = [[0, "#b45309"], [0.5, NOTHING[theme]], [1, "#0f766e"]]
-    sequential = [[0, NOTHING[theme]], [1, "#7c3aed"]]
+    diverging, sequential = _diverging(theme), _sequential(theme)
     masked, weights = np.where(future, np.nan, scores), np.where(future, np.nan, pattern)
     return [
         _matrix("1 · query · key", "q·k", tokens, products, diverging, np.abs(products).max(), ".1f"),
         _matrix("2 · ÷ √D, future masked", "score", tokens, masked, diverging, np.nanmax(np.abs(masked)), ".1f"),
         _matrix("3 · softmax of each row", "weight", tokens, weights, sequential, 1, ".2f"),
     ]
+
+
+def patterns(found: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "light") -> list[go.Figure]:
+    """Weights (T, T) between tokens, a matrix for each name; what is 0 looks like nothing."""
+    return [
+        _matrix(name, "weight", tokens, weights, _sequential(theme), 1, ".2f", readable=SMALL)
+        for name, (tokens, weights) in found.items()
+    ]
+
+
+def scores(found: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "light") -> list[go.Figure]:
+    """Scores (T, T) between tokens, a matrix for each name, all on one scale; the future is left empty."""
+    masked = {name: np.where(np.tri(len(tokens), dtype=bool), of, np.nan) for name, (tokens, of) in found.items()}
+    bound = max(np.nanmax(np.abs(values)) for values in masked.values())
+    return [
+        _matrix(name, "score", tokens, masked[name], _diverging(theme), bound, ".1f", readable=SMALL)
+        for name, (tokens, _) in found.items()
+    ]
+
+
+def vectors(tokens: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:
+    """Vectors (N, C), a row for each position, on a scale that is even about 0; the first T stand at the tokens.
+
+    Where there are more rows than tokens they are numbered only, and hover names the tokens.
+    """
+    positions = [f"{n} {token}" for n, token in enumerate(visible(tokens))]
+    named = len(values) == len(tokens)
+    positions += [str(n) for n in range(len(tokens), len(values))]
+    bound = np.abs(values).max()
+    heatmap = go.Heatmap(
+        z=values,
+        colorscale=_diverging(theme),
+        zmin=-bound,
+        zmax=bound,
+        colorbar={"thickness": 12, "outlinewidth": 0},
+        customdata=np.broadcast_to(np.array(positions)[:, None], values.shape),
+        hovertemplate="%{customdata} · dimension %{x}<br>%{z:.4f}<extra></extra>",
+    )
+    labels = {"tickvals": list(range(len(tokens))), "ticktext": positions} if named else {"title": "position"}
+    return go.Figure(heatmap).update_layout(
+        xaxis={"title": "dimension", "showgrid": False, "zeroline": False},
+        yaxis={"showgrid": False, "zeroline": False, "autorange": "reversed", "tickfont_size": 14} | labels,
+        height=80 + max(120, min(22 * len(values), 330)),
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+    )
+
+
+def _diverging(theme: str) -> list[list[float | str]]:
+    return [[0, "#b45309"], [0.5, NOTHING[theme]], [1, "#0f766e"]]
+
+
+def _sequential(theme: str) -> list[list[float | str]]:
+    return [[0, NOTHING[theme]], [1, "#7c3aed"]]
 
 
 def _matrix(
@@ -39,6 +91,7 @@ def _matrix(
     colours: list[list[float | str]],
     bound: float,
     digits: str,
+    readable: int = READABLE,
 ) -> go.Figure:
     count, labels = len(tokens), visible(tokens)
     heatmap = go.Heatmap(
@@ -49,7 +102,7 @@ def _matrix(
         showscale=False,
         xgap=1,
         ygap=1,
-        texttemplate=f"%{{z:{digits}}}" if count <= READABLE else None,
+        texttemplate=f"%{{z:{digits}}}" if count <= readable else None,
         textfont_size=12,
         customdata=np.array([[(query, key) for key in labels] for query in labels]),
         hovertemplate=f"query %{{customdata[0]}} · key %{{customdata[1]}}<br>{name} %{{z:.4f}}<extra></extra>",

@@ -1,0 +1,112 @@
+"""Numbers along a line: by position, by distance, by angle."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from viz.tokens import visible
+
+LINE, MARK = "#0d9488", "#d97706"  # both can be told from white and from black
+TEXT = {"light": "#92400e", "dark": "#fbbf24"}  # of what is written beside a mark, by theme
+# Of several curves each has a colour and a dash of its own.
+COLOURS = ["#0d9488", "#d97706", "#db2777", "#7c3aed", "#64748b"]
+DASHES = [[1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [4, 4]]
+HEIGHT, HIGH = 260, 400  # with the axes
+
+
+def wave(values: np.ndarray, tokens: Sequence[str], name: str) -> alt.LayerChart:
+    """One number at each position (N), and a dot at those of the tokens (T <= N)."""
+    every = pd.DataFrame({"position": range(len(values)), "value": values})
+    read = every.head(len(tokens)).assign(token=visible(tokens))
+    x, y = alt.X("position:Q", title="position"), alt.Y("value:Q", title=name)
+    shown = [alt.Tooltip("token:N"), alt.Tooltip("position:Q"), alt.Tooltip("value:Q", title=name, format=".4f")]
+    line = alt.Chart(every).mark_line(color=LINE).encode(x, y)
+    dots = alt.Chart(read).mark_circle(color=MARK, size=60, opacity=1).encode(x, y, tooltip=shown)
+    return (line + dots).properties(height=HEIGHT)
+
+
+def by_distance(spread: np.ndarray, rise: int | None, name: str, theme: str = "light") -> alt.LayerChart:
+    """The mean, least and largest number (N, 3) at each distance, and a mark where the mean first rises."""
+    frame = pd.DataFrame(spread, columns=["mean", "least", "largest"]).rename_axis("distance").reset_index()
+    marked = frame.iloc[[] if rise is None else [rise]].assign(label=f"first rise: {rise}")
+    x, y = alt.X("distance:Q", title="distance, in tokens"), alt.Y("mean:Q", title=name)
+    shown = [alt.Tooltip("distance:Q"), *(alt.Tooltip(f"{of}:Q", format=".3f") for of in ("mean", "least", "largest"))]
+    band = alt.Chart(frame).mark_area(color=LINE, opacity=0.2)
+    line = alt.Chart(frame).mark_line(color=LINE, point=alt.OverlayMarkDef(opacity=0, size=80))
+    dot = alt.Chart(marked).mark_circle(color=MARK, size=90, opacity=1)
+    text = alt.Chart(marked).mark_text(color=TEXT[theme], align="left", dx=8, dy=-12, fontSize=14)
+    return (
+        band.encode(x, alt.Y("least:Q", title=name), alt.Y2("largest"))
+        + line.encode(x, y, tooltip=shown)
+        + dot.encode(x, y)
+        + text.encode(x, y, alt.Text("label:N"))
+    ).properties(height=HEIGHT)
+
+
+def clock(points: np.ndarray, name: str, theme: str = "light") -> alt.LayerChart:
+    """Where a hand points (T, 2) at each position, from the centre; the first one is drawn as a hand."""
+    radius = float(np.hypot(*points.T).max()) or 1.0
+    scale = alt.Scale(domain=[-1.4 * radius, 1.4 * radius])
+    x, y, order = alt.X("x:Q", scale=scale, axis=None), alt.Y("y:Q", scale=scale, axis=None), alt.Order("order:Q")
+    turn = np.linspace(0, 2 * math.pi, 73)
+    rim = pd.DataFrame({"x": radius * np.cos(turn), "y": radius * np.sin(turn), "order": turn})
+    first = pd.DataFrame([[0, 0, 0], [*points[0], 1]], columns=["x", "y", "order"])
+    every = pd.DataFrame(points, columns=["x", "y"]).rename_axis("position").reset_index()
+    colour = alt.Color("position:Q", scale=alt.Scale(range=[LINE, MARK]), legend=None)
+    shown = [alt.Tooltip("position:Q"), alt.Tooltip("x:Q", format=".3f"), alt.Tooltip("y:Q", format=".3f")]
+    text = alt.Chart(pd.DataFrame({"name": [name]})).mark_text(fontSize=14, color=TEXT[theme])
+    return (
+        alt.Chart(rim).mark_line(color="#94a3b8", strokeWidth=1).encode(x, y, order)
+        + alt.Chart(first).mark_line(color=LINE).encode(x, y, order)
+        + alt.Chart(every).mark_circle(size=70, opacity=1).encode(x, y, colour, tooltip=shown)
+        + text.encode(alt.XValue(80), alt.YValue(8), alt.Text("name:N"))
+    ).properties(width=160, height=160, padding=2)
+
+
+def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int = 0, picked: str = "") -> alt.Chart:
+    """A line for each name, told apart by colour and dash; the picked one is drawn bolder. The first x is `start`."""
+    names = list(curves)
+    parts = [pd.DataFrame({"x": range(start, start + len(of)), "y": of, "name": name}) for name, of in curves.items()]
+    count = len(COLOURS)  # each name has its own of the 25 pairs
+    colours, dashes = zip(*((COLOURS[n % count], DASHES[(n + n // count) % count]) for n in range(len(names))))
+    legend = alt.Legend(title=None, orient="top", symbolSize=300, columns=5)
+    wide = [4 if name == picked else 2 for name in names]
+    return (
+        alt.Chart(pd.concat(parts))
+        .mark_line()
+        .encode(
+            alt.X("x:Q", title=x),
+            alt.Y("y:Q", title=y, scale=alt.Scale(zero=False)),
+            alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours)), legend=legend),
+            alt.StrokeDash("name:N", scale=alt.Scale(domain=names, range=list(dashes)), legend=legend),
+            alt.StrokeWidth("name:N", scale=alt.Scale(domain=names, range=wide), legend=None),
+            tooltip=[alt.Tooltip("name:N"), alt.Tooltip("x:Q", title=x), alt.Tooltip("y:Q", title=y, format=".3f")],
+        )
+        .properties(height=HIGH)
+    )
+
+
+def smooth(values: Sequence[float], width: int, border: int) -> np.ndarray:
+    """The mean of `width` values about each one, as many as there are, none of them across the border."""
+    found = pd.Series(values, dtype=float)
+    side = np.arange(len(found)) < border
+    return found.groupby(side).transform(lambda part: part.rolling(width, center=True, min_periods=1).mean()).to_numpy()
+
+
+def beyond(
+    curves: Mapping[str, Sequence[float]], border: int, width: int, picked: str, theme: str = "light"
+) -> alt.LayerChart:
+    """The loss at each position, counted from 1, smoothed over `width`, and a rule behind the last one trained on."""
+    smoothed = {name: smooth(values, width, border) for name, values in curves.items()}
+    lines = several(smoothed, "position", "loss, in nats", start=1, picked=picked)
+    rule = alt.Chart(pd.DataFrame({"x": [border + 0.5], "label": [f"trained up to {border}"]}))
+    text = rule.mark_text(color=TEXT[theme], align="right", dx=-6, fontSize=14)
+    x = alt.X("x:Q")
+    return (
+        lines
+        + rule.mark_rule(color=MARK, strokeWidth=2).encode(x)
+        + text.encode(x, alt.YValue(12), alt.Text("label:N"))
+    )
