@@ -12,6 +12,7 @@ st.navigation(
         "Transformer": [
             st.Page("transformer/tokens.py", title="Tokens", icon=":material/content_cut:"),
             st.Page("transformer/attention.py", title="Attention", icon=":material/hub:"),
+            st.Page("transformer/positions.py", title="Positions", icon=":material/format_list_numbered:"),
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
         ],
     },

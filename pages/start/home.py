@@ -16,7 +16,12 @@ COURSE = [
     (
         "3 · Transformer",
         "What happens between the prompt and the next word?",
-        ["transformer/tokens.py", "transformer/attention.py", "transformer/sampling.py"],
+        [
+            "transformer/tokens.py",
+            "transformer/attention.py",
+            "transformer/positions.py",
+            "transformer/sampling.py",
+        ],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
     ("5 · Using", "What can be built with it, and where does it fail?", []),
