@@ -1,7 +1,8 @@
 """GPT-2 in one file, and the record of everything it computes on the way.
 
 Each block returns a frozen record of its forward pass. `GPT.forward` reads one field of it,
-`GPT.trace` keeps them all, `GPT.generate` carries the keys and values on: one walk, no hooks.
+`GPT.trace` keeps them all, `GPT.generate` carries the keys and values on: one walk, no hooks. What a
+visitor switches off (`Changes`) goes down the same walk.
 
 Shapes, in letters bound once: B batch, T tokens, C n_embd, H heads, D head size (C / H),
 V vocabulary. Parameters are named as in the GPT-2 checkpoint, activations as in the
@@ -13,7 +14,7 @@ Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits" (the res
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -44,6 +45,17 @@ class GPTConfig:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What is changed on a walk through a GPT; as it stands, nothing is."""
+
+    positions: bool = True  # a token's vector is added to that of its position
+    mask: bool = True  # no token sees those after it
+
+
+UNCHANGED = Changes()
+
+
+@dataclass(frozen=True)
 class AttentionTrace:
     """What one attention layer computed; in generation, k and v span the cached tokens too."""
 
@@ -51,7 +63,7 @@ class AttentionTrace:
     k: Annotated[Tensor, "B H T D"]
     v: Annotated[Tensor, "B H T D"]
     scores: Annotated[Tensor, "B H T T"]  # q.k / sqrt(D), before the mask
-    pattern: Annotated[Tensor, "B H T T"]  # rows sum to 1, zero above the diagonal
+    pattern: Annotated[Tensor, "B H T T"]  # rows sum to 1, zero above the diagonal unless the mask is lifted
     z: Annotated[Tensor, "B H T D"]  # pattern @ v
     out: Annotated[Tensor, "B T C"]
 
@@ -77,7 +89,7 @@ class Trace:
 
     idx: Annotated[Tensor, "B T"]
     embed: Annotated[Tensor, "B T C"]
-    pos_embed: Annotated[Tensor, "T C"]
+    pos_embed: Annotated[Tensor, "T C"]  # zero where positions are dropped
     blocks: tuple[BlockTrace, ...]
     ln_f: Annotated[Tensor, "B T C"]
     logits: Annotated[Tensor, "B T V"]
@@ -92,16 +104,25 @@ class CausalSelfAttention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None = None) -> AttentionTrace:
+    def forward(
+        self, x: Tensor, past: tuple[Tensor, Tensor] | None = None, changes: Changes = UNCHANGED
+    ) -> AttentionTrace:
         q, k, v = (part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in self.c_attn(x).chunk(3, dim=-1))
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
+        scores = self.scores(q, k)
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1 + k.size(2) - q.size(2))
-        pattern = scores.masked_fill(future, -math.inf).softmax(-1)
+        pattern = (scores.masked_fill(future, -math.inf) if changes.mask else scores).softmax(-1)
         z = pattern @ v
         out = self.c_proj(z.transpose(1, 2).flatten(2))
         return AttentionTrace(q, k, v, scores, pattern, z, out)
+
+    def scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """How well each query fits each key: (B, H, T, T). Here other schemes of positions come in."""
+        return q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
+
+
+Attention = Callable[[GPTConfig], CausalSelfAttention]
 
 
 class MLP(nn.Module):
@@ -121,16 +142,18 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Read the residual stream, normalised; add what attention found; again, for the MLP."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, attention: Attention = CausalSelfAttention) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
-        self.attn = CausalSelfAttention(config)
+        self.attn = attention(config)
         self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
 
-    def forward(self, resid_pre: Tensor, past: tuple[Tensor, Tensor] | None = None) -> BlockTrace:
+    def forward(
+        self, resid_pre: Tensor, past: tuple[Tensor, Tensor] | None = None, changes: Changes = UNCHANGED
+    ) -> BlockTrace:
         ln_1 = self.ln_1(resid_pre)
-        attn = self.attn(ln_1, past)
+        attn = self.attn(ln_1, past, changes)
         resid_mid = resid_pre + attn.out
         ln_2 = self.ln_2(resid_mid)
         mlp_pre, mlp_post, mlp_out = self.mlp(ln_2)
@@ -140,12 +163,12 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """GPT-2, its weights drawn with std 0.02 (less where they add to the stream); the head is wte, transposed."""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, attention: Attention = CausalSelfAttention) -> None:
         super().__init__()
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd)
-        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.h = nn.ModuleList(Block(config, attention) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
@@ -165,13 +188,16 @@ class GPT(nn.Module):
         return self._logits(self.ln_f(x))
 
     @torch.inference_mode()
-    def trace(self, idx: Tensor) -> Trace:
+    def trace(self, idx: Tensor, changes: Changes = UNCHANGED) -> Trace:
         """The forward pass of idx (B, T) with every value it computed; the logits are `forward`'s, to the bit.
 
+        With `changes` it is the pass of the same model in which something is switched off.
         Raises ValueError where idx holds no tokens or more than block_size.
         """
         embed, pos_embed = self._embed(idx)
-        blocks = tuple(self._walk(embed + pos_embed))
+        if not changes.positions:
+            pos_embed = torch.zeros_like(pos_embed)
+        blocks = tuple(self._walk(embed + pos_embed, changes=changes))
         ln_f = self.ln_f(blocks[-1].resid_post)
         return Trace(idx, embed, pos_embed, blocks, ln_f, self._logits(ln_f))
 
@@ -221,9 +247,9 @@ class GPT(nn.Module):
             raise ValueError(f"idx of shape {shape} makes {end} tokens; this model reads 1 to {limit}")
         return self.wte(idx), self.wpe.weight[start:end]
 
-    def _walk(self, x: Tensor, cache: Cache | None = None) -> Iterator[BlockTrace]:
+    def _walk(self, x: Tensor, cache: Cache | None = None, changes: Changes = UNCHANGED) -> Iterator[BlockTrace]:
         for block, past in zip(self.h, cache or [None] * len(self.h), strict=True):
-            trace = block(x, past)
+            trace = block(x, past, changes)
             yield trace
             x = trace.resid_post
 

@@ -33,6 +33,7 @@ from torch.nn import functional as F
 
 from model import gpt2, probes, tokens, world
 from model.gpt import GPT, GPTConfig
+from model.positions import sinusoidal
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
@@ -102,16 +103,6 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     if step < rise:
         return peak * (step + 1) / rise
     return peak * (0.05 + 0.475 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
-
-
-def waves(positions: int, size: int) -> Tensor:
-    """Sines and cosines (positions, size) of growing length: Vaswani et al. 2017, section 3.5.
-
-    Positions start with these and are learned on. From random ones the heads that look at the token
-    before, and those built on them, come much later.
-    """
-    angles = torch.arange(positions)[:, None] * 1000 ** (-torch.arange(0, size, 2) / size)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
 def optimizers_of(gpt: GPT) -> list[torch.optim.Optimizer]:
@@ -194,7 +185,9 @@ def train(
     settings = f"{recipe}, seed {seed}, {made_with}"
     torch.manual_seed(seed)
     gpt = GPT(config)
-    gpt.wpe.weight.data = 0.06 * waves(config.block_size, config.n_embd)
+    # Positions start as waves and are learned on: from random ones the heads that look at the token before, and those
+    # built on them, come much later.
+    gpt.wpe.weight.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
     gpt.to(device)
     optimizers = optimizers_of(gpt)
     start = load_run(gpt, optimizers, settings, run) if run.exists() else 0

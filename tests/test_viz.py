@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from viz import attention, bars, matrices, merges, pieces, points, sampling, strip, words
+from viz import attention, bars, curves, matrices, merges, pieces, points, sampling, strip, words
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -211,3 +211,72 @@ def test_cosines_are_on_one_scale() -> None:
     heatmap = matrices.cosines(["a", "b"], np.array([[1.0, -0.5], [-0.5, 1]]), "dark").data[0]
     assert (heatmap.zmin, heatmap.zmax) == (-1, 1) and "cosine" in heatmap.hovertemplate
     assert heatmap.customdata[0][1].tolist() == ["a", "b"]
+
+
+def rows_of(chart: dict) -> list[list[dict]]:
+    """The data of each layer of an Altair chart; where layers share them, they are the chart's."""
+    return [chart["datasets"][layer.get("data", chart.get("data"))["name"]] for layer in chart["layer"]]
+
+
+def test_matrices_of_one_kind_share_a_scale() -> None:
+    tokens, small = ["a", " b"], np.array([[1.0, 9.0], [-2.0, 0.5]])
+    for figure in matrices.scores({"one": (tokens, small), "two": (tokens, 2 * small)}):
+        assert figure.data[0].zmax == -figure.data[0].zmin == 4  # the 18 above the diagonal is masked
+        assert np.isnan(figure.data[0].z[0][1])
+    one, two = matrices.patterns({"one": (tokens, small), "two": (tokens[::-1], small)})
+    np.testing.assert_array_equal(one.data[0].z, small)
+    assert (one.layout.title.text, list(two.layout.xaxis.ticktext)) == ("one", ["·b", "a"])
+    assert one.data[0].zmax == two.data[0].zmax == 1
+
+
+def test_vectors_are_drawn_with_their_tokens_or_all() -> None:
+    table = np.random.default_rng(0).normal(size=(6, 4))
+    read = matrices.vectors(["a", " b"], table[:2])
+    np.testing.assert_array_equal(read.data[0].z, table[:2])
+    assert list(read.layout.yaxis.ticktext) == ["0 a", "1 ·b"]
+    every = matrices.vectors(["a", " b"], table)
+    assert every.layout.yaxis.ticktext is None
+    assert [row[0] for row in every.data[0].customdata] == ["0 a", "1 ·b", "2", "3", "4", "5"]
+    assert read.data[0].zmax == np.abs(table[:2]).max() == -read.data[0].zmin
+
+
+def test_a_wave_has_a_dot_at_each_token() -> None:
+    line, dots = rows_of(curves.wave(np.array([0.5, -1, 2]), ["a", " b"], "dimension 7").to_dict())
+    assert [row["value"] for row in line] == [0.5, -1, 2]
+    assert [(row["token"], row["position"]) for row in dots] == [("a", 0), ("·b", 1)]
+
+
+@pytest.mark.parametrize("rise", [2, None])
+def test_the_first_rise_is_marked_where_there_is_one(rise: int | None) -> None:
+    spread = np.array([[3.0, 3, 3], [1, 0, 2], [2, 1, 4]])
+    chart = curves.by_distance(spread, rise, "dot product").to_dict()
+    assert ("first rise: 2" in json.dumps(chart)) == (rise is not None)
+    found = [(row["mean"], row["least"], row["largest"]) for row in rows_of(chart)[0]]
+    assert found == [(3, 3, 3), (1, 0, 2), (2, 1, 4)]
+
+
+def test_a_clock_has_a_dot_for_each_position_even_where_nothing_points() -> None:
+    points = np.array([[3.0, 4.0], [0.0, -5.0]])
+    rim, hand, dots, _ = rows_of(curves.clock(points, "pair 0").to_dict())
+    assert [(row["x"], row["y"]) for row in dots] == [(3, 4), (0, -5)]
+    assert (hand[-1]["x"], hand[-1]["y"]) == (3, 4)
+    assert {round(math.hypot(row["x"], row["y"]), 9) for row in rim} == {5}
+    assert curves.clock(np.zeros((1, 2)), "pair 0").to_dict()
+
+
+def test_every_curve_has_a_style_of_its_own() -> None:
+    names = [f"H{n}" for n in range(12)]
+    encoding = curves.several({name: [0, -1] for name in names}, "x", "y", picked="H3").to_dict()["encoding"]
+    colours, dashes = (encoding[channel]["scale"]["range"] for channel in ("color", "strokeDash"))
+    styles = [(colour, *dash) for colour, dash in zip(colours, dashes)]
+    assert len(set(styles)) == 12
+    assert encoding["strokeWidth"]["scale"]["range"] == [2, 2, 2, 4] + [2] * 8
+
+
+def test_curves_are_smoothed_on_either_side_of_the_border() -> None:
+    values = [0.0, 3, 0, 3, 9, 9, 9, 0]
+    assert curves.smooth(values, 3, border=4).tolist() == [1.5, 1, 2, 1.5, 9, 9, 6, 4.5]
+    chart = curves.beyond({"one": values}, 4, 3, "one").to_dict()
+    lines, rule, _ = rows_of(chart)
+    assert [(row["x"], row["y"]) for row in lines[:2]] == [(1, 1.5), (2, 1)]
+    assert rule[0]["x"] == 4.5

@@ -63,7 +63,7 @@ def clock(points: np.ndarray, name: str, theme: str = "light") -> alt.LayerChart
         + alt.Chart(first).mark_line(color=LINE).encode(x, y, order)
         + alt.Chart(every).mark_circle(size=70, opacity=1).encode(x, y, colour, tooltip=shown)
         + text.encode(alt.XValue(80), alt.YValue(8), alt.Text("name:N"))
-    ).properties(width=160, height=160, padding=2)
+    ).properties(width=160, height=160, padding={side: 5 for side in ("left", "top", "right", "bottom")})
 
 
 def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int = 0, picked: str = "") -> alt.Chart:

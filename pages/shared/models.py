@@ -28,12 +28,13 @@ ASKED, TOLD = 20, 100  # questions of each kind, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
 WORD_VECTORS = "word vectors"  # their name, beside those of the models
 TRAINED_ON = 300  # words of a text that Word2Vec learns from
+BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
 DRAWS = 30  # different draws of questions, which all visitors share
 
 
 class Model(NamedTuple):
     """A GPT, its tokenizer, its card, the score of its best head of each kind on random tokens, and the (layer, head)
-    its pictures start on: the best induction head."""
+    its pictures start on: the best induction head; in the first layer, the head that most looks one token back."""
 
     name: str
     gpt: GPT
@@ -41,6 +42,7 @@ class Model(NamedTuple):
     card: dict[str, Any]
     heads: dict[str, float]
     start: tuple[int, int]
+    looks_back: int
 
 
 class Reading(NamedTuple):
@@ -74,7 +76,8 @@ def load(name: str) -> Model:
     scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
-    return Model(name, gpt, tokenizer, CARDS[FOLDERS[name]], heads, (layer, head))
+    _, looks_back, _ = max((found for found in scores["previous-token head"] if found[0] == 0), key=itemgetter(2))
+    return Model(name, gpt, tokenizer, CARDS[FOLDERS[name]], heads, (layer, head), looks_back)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

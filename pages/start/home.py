@@ -16,7 +16,7 @@ COURSE = [
     (
         "3 · Transformer",
         "What happens between the prompt and the next word?",
-        [f"transformer/{lesson}.py" for lesson in ("tokens", "embeddings", "attention", "sampling")],
+        [f"transformer/{lesson}.py" for lesson in ("tokens", "embeddings", "attention", "positions", "sampling")],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
     ("5 · Using", "What can be built with it, and where does it fail?", []),

@@ -1,5 +1,6 @@
 """The app in a real browser, as a student uses it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from model import gpt2, sampling
+from model.positions import SCHEMES
 from pages.shared import models
 from pages.shared.examples import INSIDE
 from tests.browser.conftest import Visitor, start_server
@@ -60,6 +62,37 @@ def test_tokens_open_and_fit(visitor: Visitors, server: str, width: int, scheme:
         assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
     assert one.page.locator("#evil").count() == 0
     assert one.page.locator(".chips").bounding_box()["y"] < 600
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_positions_open_fit_and_change(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
+    one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    one.page.goto(f"{server}/positions?one={quote(MARKUP)}&other={quote(MARKUP)}")
+    one.page.wait_for_selector("[data-testid=stCode] >> nth=1", timeout=60_000)
+    one.page.wait_for_selector(".js-plotly-plot .heatmaplayer image")
+    first = one.page.locator(".js-plotly-plot").first.bounding_box()
+    assert width < 500 or first["y"] + first["height"] < 900  # above the fold
+    for told in SCHEMES[1:]:
+        one.page.get_by_role("radio", name=told).click()
+        one.page.get_by_role("heading", name=re.compile(f"^{told}$", re.IGNORECASE)).wait_for()
+        assert f"scheme={told}" in one.page.url
+        main = one.page.locator('[data-testid="stMain"]')
+        assert main.evaluate("(it) => it.scrollWidth <= it.clientWidth"), told
+    assert one.page.locator("#evil, img[src=x]").count() == 0
+    assert one.page.screenshot(path=tmp_path / "page.png")
+
+
+def test_the_order_is_seen_until_positions_and_mask_are_off(visitor: Visitors, server: str) -> None:
+    one = visitor()
+    one.page.goto(f"{server}/positions")
+    one.page.wait_for_selector("strong:has-text('The order is seen')", timeout=60_000)
+    for switch in ("Positions", "Mask"):
+        one.page.locator(f"label:has(input[aria-label='{switch}'])").click()
+    one.page.wait_for_selector("strong:has-text('The order is not seen')")
+    other = visitor()
+    other.page.goto(one.page.url)
+    other.page.wait_for_selector("strong:has-text('The order is not seen')", timeout=60_000)
 
 
 def test_tokens_are_read_and_merged_without_the_server(visitor: Visitors, server: str) -> None:
