@@ -57,20 +57,28 @@ class Recipe(NamedTuple):
     config: GPTConfig
     steps: int
     peak: float  # the highest learning rate
+    phases: Sequence[Phase]
     keep: Sequence[int] = ()
     batch: int = 32
-    phases: Sequence[Phase] = (Phase(0.08, 0.12), Phase(0.15, 0.6), Phase(0.3, 0.03, asking=0.5), Phase(1, 0.03))
+    last: float = 0.05  # of the peak, the learning rate at the end
 
 
 RECIPES = {
-    "vitrine": Recipe("Vitrine", GPTConfig(6144, 128, n_layer=4, n_head=8, n_embd=256), 12_000, 5e-3),
+    "vitrine": Recipe(
+        "Vitrine",
+        GPTConfig(6144, 128, n_layer=4, n_head=8, n_embd=256),
+        20_000,
+        5e-3,
+        phases=(Phase(0.05, 0.12), Phase(0.09, 0.6), Phase(0.7, 0.03, asking=0.3), Phase(1, 0.03)),
+        last=0.01,
+    ),
     "growing": Recipe(
         "Vitrine, small",
         GPTConfig(6144, 128, n_layer=3, n_head=4, n_embd=64),
         4000,
         5e-3,
-        keep=(0, 60, 125, 250, 500, 1000, 2000),
         phases=(Phase(0.1, 0.12), Phase(0.3, 0.6), Phase(1, 0.03)),
+        keep=(0, 60, 125, 250, 500, 1000, 2000),
     ),
 }
 
@@ -97,12 +105,12 @@ def rows(tokenizer: Tokenizer, seed: str, count: int, width: int, random_share: 
     return torch.tensor([row(end_of_line[: n % 2]) for n in range(count)])
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """A short rise, then half a cosine down to a twentieth of the peak."""
+def learning_rate(step: int, steps: int, peak: float, last: float = 0.05) -> float:
+    """A short rise, then half a cosine down to the share `last` of the peak."""
     rise = min(100, steps // 10)
     if step < rise:
         return peak * (step + 1) / rise
-    return peak * (0.05 + 0.475 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
+    return peak * (last + (1 - last) / 2 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
 
 
 def optimizers_of(gpt: GPT) -> list[torch.optim.Optimizer]:
@@ -178,7 +186,7 @@ def train(
     Until then everything lies in a folder `run` inside it, and the model that was there still works. In bfloat16
     the products are computed, not the weights kept.
     """
-    title, config, steps, peak, keep, batch, phases = recipe
+    title, config, steps, peak, phases, keep, batch, last = recipe
     path, run = folder / "run" / "tokenizer.json", folder / "run" / "state.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     made_with = {"threads": torch.get_num_threads(), "compile": compile, "bfloat16": bfloat16, "device": device}
@@ -211,7 +219,7 @@ def train(
         began = time.monotonic()
         for step in range(start, steps):
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-                group["lr"] = learning_rate(step, steps, peak)
+                group["lr"] = learning_rate(step, steps, peak, last)
             phase = next(phase for phase in phases if step < phase.until * steps)
             data = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1, phase.random, phase.asking)
             loss = loss_of(data.to(device))
@@ -246,7 +254,7 @@ def train(
         "batch": [batch, config.block_size],
         "tokens": steps * batch * config.block_size,
         "phases": [phase._asdict() for phase in phases],
-        "learning_rate": peak,
+        "learning_rate": {"peak": peak, "last": peak * last},
         **made_with,
         "versions": {
             "python": platform.python_version(),

@@ -19,7 +19,13 @@ from model.gpt import GPT, GPTConfig
 from model.truth import Truth
 
 TINY = train.Recipe(
-    "Tiny", GPTConfig(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16), 24, 1e-2, keep=(0, 12), batch=4
+    "Tiny",
+    GPTConfig(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16),
+    24,
+    1e-2,
+    phases=(train.Phase(0.3, 0.12), train.Phase(0.6, 0.6), train.Phase(1, 0.03, asking=0.3)),
+    keep=(0, 12),
+    batch=4,
 )
 
 
@@ -135,3 +141,4 @@ def test_the_learning_rate_rises_and_falls() -> None:
     rates = [train.learning_rate(step, 1000, 1.0) for step in range(1000)]
     assert rates.index(max(rates)) in (99, 100)
     assert rates[0] == 0.01 and rates[-1] == pytest.approx(0.05, abs=1e-3)
+    assert train.learning_rate(999, 1000, 1.0, last=0.01) == pytest.approx(0.01, abs=1e-3)
