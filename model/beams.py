@@ -52,7 +52,7 @@ def search(gpt: GPT, ids: Sequence[int], width: int, length: int, length_penalty
     new, cache, totals = told[:, -block_size:], None, torch.zeros(1)
     for _ in range(length):
         logits, cache = gpt.step(new, cache)
-        log_p = logits[:, -1].log_softmax(-1)
+        log_p = logits.log_softmax(-1)
         if log_p.isnan().any():
             raise ValueError("a logit is NaN, so no token is likelier than another")
         sums = totals[:, None] + log_p
