@@ -74,16 +74,22 @@ class Opened:
         return took, self.bytes - before
 
 
+def with_random_model(folder: Path) -> Path:
+    """A copy of the app that has a second model, of GPT-2 small's shape with random weights."""
+    copy = folder / "app"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
+    shape = copy / "model" / "checkpoints" / "random"
+    torch.manual_seed(0)
+    gpt2.save(GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)), shape)
+    shutil.copy(copy / "model" / "checkpoints" / "vitrine" / "tokenizer.json", shape)
+    (shape / "card.json").write_text('{"name": "random 12x12", "steps": 0, "tokens": 0}')
+    return copy
+
+
 def main(runs: int = 9) -> None:
     """Print a line for each model and length."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        copy = Path(folder) / "app"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
-        shape = copy / "model" / "checkpoints" / "random"
-        torch.manual_seed(0)
-        gpt2.save(GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)), shape)
-        shutil.copy(copy / "model" / "checkpoints" / "vitrine" / "tokenizer.json", shape)
-        (shape / "card.json").write_text('{"name": "random 12x12", "steps": 0, "tokens": 0}')
+        copy = with_random_model(Path(folder))
         (Path(folder) / "echo").mkdir()
         (Path(folder) / "echo" / "app.py").write_text(ECHO)
 

@@ -203,13 +203,14 @@ class GPT(nn.Module):
 
     @torch.inference_mode()
     def step(self, idx: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
-        """The logits (B, T, V) after the new ids idx (B, T), given the cache of those before, and the longer cache.
+        """The logits (B, V) after the new ids idx (B, T), given the cache of those before, and the longer cache.
 
         Raises ValueError where old and new tokens together are more than block_size.
         """
         x = sum(self._embed(idx, start=cache[0][0].size(2) if cache else 0))
         blocks = tuple(self._walk(x, cache))
-        return self._logits(self.ln_f(blocks[-1].resid_post)), tuple((block.attn.k, block.attn.v) for block in blocks)
+        last = blocks[-1].resid_post[:, -1]
+        return self._logits(self.ln_f(last)), tuple((block.attn.k, block.attn.v) for block in blocks)
 
     @torch.inference_mode()
     def generate(
@@ -236,7 +237,7 @@ class GPT(nn.Module):
             if idx.size(1) > self.config.block_size:
                 new, cache = idx[:, -self.config.block_size :], None
             logits, cache = self.step(new, cache)
-            new = _draw(logits[:, -1], temperature, top_k, generator)
+            new = _draw(logits, temperature, top_k, generator)
             idx = torch.cat([idx, new], dim=1)
         return idx
 

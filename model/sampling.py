@@ -88,9 +88,9 @@ def write(gpt: GPT, ids: Sequence[int], chain: Chain, seed: int) -> Iterator[tup
     told, new, cache = list(ids), torch.tensor([ids[-gpt.config.block_size :]], dtype=torch.long), None
     while True:
         logits, cache = gpt.step(new, cache)
-        probabilities = apply(chain, logits[0, -1], told).softmax(-1)
+        probabilities = apply(chain, logits[0], told).softmax(-1)
         id = int(torch.multinomial(probabilities, 1, generator=generator))
-        yield id, -logits[0, -1].log_softmax(-1)[id].item()
+        yield id, -logits[0].log_softmax(-1)[id].item()
         told.append(id)
         full = cache[0][0].size(2) == gpt.config.block_size
         new, cache = (torch.tensor([told[-gpt.config.block_size :]]), None) if full else (torch.tensor([[id]]), cache)

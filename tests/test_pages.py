@@ -13,7 +13,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch.nn.functional import cosine_similarity
 
-from model import probes
+from model import beams, probes
 from model.analogies import score
 from model.embeddings import parse
 from model.gpt import Changes
@@ -224,9 +224,14 @@ def test_the_steps_are_those_of_the_head_in_the_link(link: dict[str, str], shown
         assert len(app.get("plotly_chart")) == 3
 
 
+def all_drawn(app: AppTest, field: str) -> list[dict]:
+    """What the pictures that have such a field were given."""
+    return [json.loads(e.proto.json) for e in app.get("bidi_component") if f'"{field}":' in (e.proto.json or "")]
+
+
 def drawn(app: AppTest, field: str) -> dict:
     """What the one picture that has such a field was given."""
-    (found,) = [json.loads(e.proto.json) for e in app.get("bidi_component") if f'"{field}"' in (e.proto.json or "")]
+    (found,) = all_drawn(app, field)
     return found
 
 
@@ -314,7 +319,7 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
     loss = torch.nn.functional.cross_entropy(
         models.read(models.NAMES[0], prompt).trace.logits[0, :-1], torch.tensor(told[1:])
     )
-    shown = drawn(app, "full")["tokens"]
+    shown = all_drawn(app, "full")[-1]["tokens"]
     assert shown[0]["value"] is None
     assert sum(row["value"] for row in shown[1:]) / (len(told) - 1) == pytest.approx(loss.item(), abs=1e-4)
     assert any(f"perplexity of **{loss.exp():.1f}**" in element.value for element in app.markdown)
@@ -330,6 +335,9 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
         ({"seed": 10**40, "chain": []}, "cannot be written"),
         ({}, "cannot be written"),
         (7, "cannot be written"),
+        ({"chain": [], "beside": [["top-k", 0]], "seed": 1}, "top-k is 0.0; it must be at least 1"),
+        ({"chain": [], "beside": "x", "seed": 1}, "cannot be written"),
+        ({"chain": [["temperature", "nan"]], "seed": 1}, "temperature is nan"),
     ],
 )
 def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -> None:
@@ -347,9 +355,114 @@ def test_what_is_written_on_is_shown() -> None:
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
     greedy = model.gpt.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
-    first = [json.loads(e.proto.json) for e in app.get("bidi_component") if '"full"' in (e.proto.json or "")][0]
     expected = pieces(model.tokenizer, greedy[0, -30:].tolist())
-    assert [row["token"] for row in first["tokens"]] == visible(expected)
+    assert row_of(all_drawn(app, "columns")[0], 0) == visible(expected)
+
+
+def row_of(strips: dict, number: int) -> list[str]:
+    """The tokens of one of several strips."""
+    return [column[number]["token"] for column in strips["columns"]]
+
+
+@pytest.mark.parametrize("beside", [[], [["top-p", 0.9], ["temperature", 0.7]]])
+def test_two_settings_write_with_one_seed(beside: list) -> None:
+    prompt = "The capital of France is"
+    app = page(SAMPLING, prompt=prompt)
+    for seed in (1, 2):
+        app.session_state["written"] = prompt, {"chain": [["temperature", 1.5]], "beside": beside, "seed": seed}
+        app.run()
+        assert not app.exception and not app.warning
+        strips = all_drawn(app, "columns")[0]
+        assert strips["names"] == ["A", "B"]
+        told = [models.written(models.NAMES[0], prompt, chain, seed, 30) for chain in (beside, [("temperature", 1.5)])]
+        named = [visible(pieces(models.load(models.NAMES[0]).tokenizer, [id for id, _ in row])) for row in told]
+        assert [row_of(strips, number) for number in (0, 1)] == named
+        assert named[0][: strips["parted"]] == named[1][: strips["parted"]]
+        assert named[0][strips["parted"]] != named[1][strips["parted"]]
+
+
+def test_the_beams_drawn_are_those_of_the_search() -> None:
+    prompt = "The capital of France is"
+    app = page(SAMPLING, prompt=prompt, width="4", length="6")
+    assert not app.exception and not app.warning
+    model = models.load(models.NAMES[0])
+    found = beams.search(model.gpt, ids(model.name, prompt), 4, 6)
+    tree = drawn(app, "width")
+    assert [[(cell["beam"], cell["total"]) for cell in column] for column in tree["columns"]] == [
+        [(one.beam, pytest.approx(one.total, abs=1e-5)) for one in step] for step in found.steps
+    ]
+    best, score = found.ranked[0]
+    assert "".join(visible(pieces(model.tokenizer, best))) == tree["columns"][-1][0]["text"]
+    greedy = model.gpt.generate(torch.tensor([ids(model.name, prompt)]), 6, temperature=0)[0, -6:].tolist()
+    strips = all_drawn(app, "columns")[1]
+    assert [row_of(strips, n) for n in (0, 1)] == [visible(pieces(model.tokenizer, row)) for row in (greedy, best)]
+    assert any(f"the best beam at **{6 * score:.2f} nats**" in element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("9", 3), ("0", 3), ("-1", 3), ("x", 3), ("1e9", 3), ("", 3), ("2", 2)])
+def test_a_width_in_the_link_is_one_there_is(asked: str, shown: int) -> None:
+    app = page(SAMPLING, prompt="Anna", width=asked)
+    assert not app.exception
+    assert app.slider(key="width").value == drawn(app, "width")["width"] == shown
+
+
+@pytest.mark.parametrize("prompt", ["a", "cat " * 200, *HOSTILE.values()], ids=["one token", "long", *HOSTILE])
+def test_any_prompt_gets_its_beams_and_its_tree(prompt: str) -> None:
+    app = page(SAMPLING, prompt=prompt, width="8", length="12")
+    assert not app.exception
+    tree, branches = drawn(app, "width"), drawn(app, "path")
+    assert len(tree["columns"]) == 12 and len(branches["next"]) == 5
+    assert branches["tokens"] == [] and branches["link"] == ""
+
+
+def test_a_tree_comes_back_from_its_link_with_its_numbers() -> None:
+    name = models.NAMES[0]
+    kitchen, garden, stop = (ids(name, text)[0] for text in (" kitchen", " garden", "."))
+    link = f"14_0-{kitchen}_1-{stop}_0-{garden}"
+    app = page(SAMPLING, prompt="Anna is in the garden", tree=link)
+    assert not app.exception and not app.warning
+    branches = drawn(app, "path")
+    assert (branches["root"], branches["path"], branches["link"]) == ("Anna·is·in·the", [0, 3], link)
+    after = models.read(name, "Anna is in the").trace.logits[0, -1].softmax(-1)
+    shares = [token["share"] for token in branches["tokens"]]
+    assert shares[::2] == pytest.approx([after[kitchen].item(), after[garden].item()])
+    app.text_input(key="prompt").set_value("Anna is in the kitchen").run()
+    assert drawn(app, "path")["path"] == [0, 1]
+    app.text_input(key="prompt").set_value("Anna was").run()
+    assert drawn(app, "path")["tokens"] == []  # edited by hand: a new root
+    assert drawn(app, "path")["root"] == "Anna·was"
+
+
+@pytest.mark.parametrize("tree", ["x", "14_0-999999", "9_0-1441", "<b>", "14_5-1441", "1" * 9000])
+def test_a_tree_that_makes_no_sense_gets_a_sentence(tree: str) -> None:
+    app = page(SAMPLING, prompt="Anna is in the", tree=tree)
+    assert not app.exception
+    assert "does not fit its prompt" in app.warning[0].value and tree not in app.warning[0].value
+    assert drawn(app, "path")["tokens"] == []
+
+
+def test_what_is_taken_grows_the_tree() -> None:
+    """As the pictures do when they are clicked; the driver cannot click them."""
+    name = models.NAMES[0]
+    app = AppTest.from_function(take_them, default_timeout=60)
+    app.session_state["ids"] = ids(name, " kitchen.")
+    app.run()
+    assert not app.exception
+    assert app.session_state["prompt"] == "Anna is in the kitchen."
+    assert app.session_state["branches"][name].texts() == [
+        "Anna is in the",
+        "Anna is in the kitchen",
+        "Anna is in the kitchen.",
+    ]
+
+
+def take_them() -> None:
+    import streamlit as st
+
+    from pages.shared import controls, models
+
+    st.session_state["prompt"] = "Anna is in the"
+    controls.take(models.read(models.NAMES[0], "Anna is in the"), st.session_state["ids"])
 
 
 def test_gpt2s_tokenizer_is_laid_beside_the_others_once_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:

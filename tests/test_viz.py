@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from viz import attention, bars, curves, matrices, merges, pieces, points, sampling, strip, words
+from viz import attention, bars, beams, branches, curves, matrices, merges, pieces, points, sampling, strip, words
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -120,6 +120,41 @@ def test_the_strip_is_as_high_as_its_largest_number() -> None:
     assert strip.data(["a"], [math.nan], full=0.5)["full"] == 0.5
     with pytest.raises(ValueError):
         strip.data(["a", "b"], [1.0], full=1)
+
+
+def test_strips_below_each_other_say_where_they_part() -> None:
+    data = strip.beside({"A": (["a", " b", "c"], [1, 2, 9]), "B": (["a", " c", "c"], [1, 3, math.nan])}, full=5)
+    assert data["names"] == ["A", "B"] and data["parted"] == 1 and data["full"] == 9
+    assert data["columns"][1] == [{"token": "·b", "value": 2.0}, {"token": "·c", "value": 3.0}]
+    assert data["columns"][2][1] == {"token": "c", "value": None}
+    same = strip.beside({"A": (["a"], [1]), "B": (["a"], [2])}, full=5)
+    assert same["parted"] is None
+    assert strip.beside({"": (["a"], [1])}, full=5)["names"] == []
+    with pytest.raises(ValueError):
+        strip.beside({"A": (["a"], [1]), "B": (["a", "b"], [1, 2])}, full=5)
+
+
+def test_the_way_to_the_best_beam_is_marked() -> None:
+    steps = [
+        [(0, " a", True, -0.5, -0.5), (0, "\n", False, -1, -1), (0, "<b>", True, -2, -2)],
+        [(1, " c", True, -0.1, -1.1), (0, " d", True, -1, -1.5), (1, " e", True, -3, -4)],
+    ]
+    drawn = beams.data(" x", steps, width=2)
+    assert drawn["root"] == "·x" and drawn["width"] == 2
+    cells = [cell for column in drawn["columns"] for cell in column]
+    assert [cell["text"] for cell in cells] == ["·a", "⏎", "<b>", "⏎·c", "·a·d", "⏎·e"]
+    assert [cell["kept"] for cell in cells] == [True, True, False] * 2
+    assert [cell["best"] for cell in cells] == [False, True, False, True, False, False]
+    assert [cell["typable"] for cell in cells] == [True, False, True, False, True, False]  # with all before it
+
+
+def test_the_way_to_the_place_in_hand_is_marked() -> None:
+    places = [(0, " a", 0.5), (1, " b", 0.25), (1, "</script>", 0.1), (0, " c", 0.3)]
+    drawn = branches.data("x" * 50, places, 3, [("\n", 0.9, False)], "50_0-1")
+    assert drawn["root"] == "…" + "x" * 40 and drawn["path"] == [0, 1, 3] and drawn["link"] == "50_0-1"
+    assert drawn["tokens"][2] == {"after": 1, "token": "</script>", "share": 0.1}
+    assert drawn["next"] == [{"token": "⏎", "share": 0.9, "typable": False}]
+    assert branches.data("x", [], 0, [], "")["path"] == [0]
 
 
 def test_pieces_are_counted_in_bytes_and_say_what_they_are() -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from tokenizers import Tokenizer
 
 from model import gpt2
+from model.branches import Branches, read
 from pages.shared import models
 from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
@@ -38,6 +39,34 @@ def prompt() -> str:
 def append(token: str) -> None:
     """Continue the prompt with a token that was clicked or drawn."""
     st.session_state["prompt"] += token
+
+
+def branches(reading: models.Reading) -> tuple[Branches, int]:
+    """The tree of what was tried with the model in hand, and the place of the prompt in it.
+
+    The first tree comes from the link; a prompt that is none of a tree's texts is the root of a new one.
+    """
+    name, prompt = reading.model.name, reading.prompt
+    grown = st.session_state.setdefault("branches", {})  # with each model
+    if not grown and "tree" in st.query_params:
+        try:
+            grown[name] = read(st.query_params["tree"], prompt, reading.model.tokenizer)
+        except ValueError:
+            st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
+    tree = grown.get(name)
+    if tree is None or prompt not in tree.texts():
+        tree = Branches(prompt)
+    return tree, tree.texts().index(prompt)
+
+
+def take(reading: models.Reading, ids: Sequence[int]) -> None:
+    """Continue the prompt with tokens that were clicked or drawn; in the tree, they are a branch."""
+    tree, at = branches(reading)
+    for id in ids:
+        text = models.vocabulary(reading.model.name)[0][id]
+        tree, at = tree.grow(at, id, text)
+        append(text)
+    st.session_state["branches"][reading.model.name] = tree
 
 
 def examples(text: str, offered: Sequence[Example], key: str = "prompt") -> None:

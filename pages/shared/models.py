@@ -2,6 +2,7 @@
 
 import gc
 import json
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +11,11 @@ import streamlit as st
 import torch
 from tokenizers import Tokenizer
 
-from model import gpt2, probes, skipgram, tokens
+from model import beams, gpt2, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
-from model.tokens import pieces
+from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
 from pages.shared.examples import INSIDE
@@ -97,6 +98,40 @@ def read(name: str, prompt: str) -> Reading:
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
         cut_tokens=len(ids) - len(kept),
     )
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def vocabulary(name: str) -> tuple[list[str], list[bool]]:
+    """The text of each token that the named model knows, and whether it can be typed; some models have spare ids."""
+    _, gpt, tokenizer, *_ = load(name)
+    ids = range(min(tokenizer.get_vocab_size(), gpt.config.vocab_size))
+    spare = range(len(ids), gpt.config.vocab_size)
+    return (
+        [*pieces(tokenizer, ids), *(f"<id {id}>" for id in spare)],
+        [*(is_typable(tokenizer, id) for id in ids), *(False for _ in spare)],
+    )
+
+
+@st.cache_resource(max_entries=5000, show_spinner=False)
+def probability(name: str, prompt: str, id: int) -> float:
+    """How likely the named model finds a token after a prompt."""
+    return read(name, prompt).trace.logits[0, -1].softmax(-1)[id].item()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def written(name: str, prompt: str, chain: sampling.Chain, seed: int, count: int) -> list[tuple[int, float]]:
+    """The first tokens, and the surprise of each, that the named model writes after a prompt; raises ValueError as
+    `sampling.write` does."""
+    reading = read(name, prompt)
+    told = sampling.write(reading.model.gpt, reading.trace.idx[0].tolist(), chain, seed)
+    return list(islice(told, count))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
+    """What a beam search with the named model tries and finds after a prompt."""
+    reading = read(name, prompt)
+    return beams.search(reading.model.gpt, reading.trace.idx[0].tolist(), width, length)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

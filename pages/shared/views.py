@@ -6,16 +6,20 @@ import numpy as np
 import streamlit as st
 
 from viz import attention as picture
+from viz import beams as trees
+from viz import branches as tried
 from viz import merges, pieces, words
 from viz import sampling as chains
-from viz import strip as strips
+from viz import strip as bars
 from viz.tokens import visible
 
 _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
+_beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
+_branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
 _pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
 _sampling = st.components.v2.component("vitrine.sampling", css=chains.CSS, js=chains.JS)
-_strip = st.components.v2.component("vitrine.strip", css=strips.CSS, js=strips.JS)
+_strip = st.components.v2.component("vitrine.strip", css=bars.CSS, js=bars.JS)
 _words = st.components.v2.component("vitrine.words", css=words.CSS, js=words.JS)
 
 
@@ -59,7 +63,12 @@ def next_words(
 
 def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float) -> None:
     """Draw a number above each token, as a bar; one of `full` is as high as the strip."""
-    _strip(key=key, data=strips.data(tokens, values, full))
+    _strip(key=key, data=bars.data(tokens, values, full))
+
+
+def strips(key: str, rows: Mapping[str, bars.Row], full: float) -> None:
+    """Draw a strip, or several below each other with their names, and where their tokens part."""
+    _strip(key=key, data=bars.beside(rows, full))
 
 
 def cuts(text: str, cuts: Sequence[pieces.Cut]) -> None:
@@ -96,3 +105,48 @@ def sampling(
         on_token_change=taken,
         on_write_change=lambda: on_write(st.session_state["sampling"].write),
     )
+
+
+def branches(
+    root: str,
+    places: Sequence[tried.Place],
+    at: int,
+    likeliest: Sequence[tried.Next],
+    link: str,
+    *,
+    on_go: Callable[[int], None],
+    on_take: Callable[[int], None],
+) -> None:
+    """Draw the tree of what was tried; a click goes to one of its places, or takes one of the likeliest tokens."""
+
+    def go() -> None:
+        place = st.session_state["branches picture"].go
+        if isinstance(place, int) and 0 <= place <= len(places):
+            on_go(place)
+
+    def take() -> None:
+        number = st.session_state["branches picture"].take
+        if isinstance(number, int) and 0 <= number < len(likeliest) and likeliest[number][2]:
+            on_take(number)
+
+    _branches(
+        key="branches picture",
+        data=tried.data(root, places, at, likeliest, link),
+        on_go_change=go,
+        on_take_change=take,
+    )
+
+
+def beams(
+    root: str, steps: Sequence[Sequence[trees.Tried]], width: int, *, on_take: Callable[[int, int], None]
+) -> None:
+    """Draw a beam search; a click takes the text up to one of its tokens, by step and row."""
+    drawn = trees.data(root, steps, width)
+
+    def take() -> None:
+        match st.session_state["beams"].taken:
+            case [int(step), int(row)] if 0 <= step < len(steps) and 0 <= row < len(steps[step]):
+                if drawn["columns"][step][row]["typable"]:
+                    on_take(step, row)
+
+    _beams(key="beams", data=drawn, on_taken_change=take)

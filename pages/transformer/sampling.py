@@ -5,52 +5,96 @@ import math
 
 import streamlit as st
 
-from model import sampling
-from model.tokens import is_typable, pieces
+from model import beams, sampling
 from pages.shared import controls, models, prose, views
 
 PAGE = "transformer/sampling"
 NAMED, WRITTEN = 10_000, 30  # likeliest tokens that have a name in the picture, tokens that are written at once
-
-st.subheader("Sampling: how does a model choose the next word?")
-reading = controls.reading()
-_, gpt, tokenizer, *_ = reading.model
-logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
+NEXT = 5  # likeliest tokens that can be taken in the tree
 
 
 def write(asked: object) -> None:
     """Keep what the chain of the picture asks for; the page writes it below."""
-    st.session_state["written"] = reading.prompt, asked
+    st.session_state["written"] = prompt, asked
 
 
+def chains(asked: dict) -> dict[str, list[tuple[str, float]]]:
+    """The chain that was asked for; or two, where one was kept as A."""
+    both = {"A": asked["beside"], "B": asked["chain"]} if asked.get("beside") is not None else {"": asked["chain"]}
+    return {label: [(str(step), float(value)) for step, value in chain] for label, chain in both.items()}
+
+
+st.subheader("Sampling: how does a model choose the next word?")
+reading = controls.reading()
+name, prompt = reading.model.name, reading.prompt
+texts, typable = models.vocabulary(name)
+logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
 named = logits[-1].topk(min(NAMED, logits.shape[-1])).indices.tolist()
 views.sampling(
     logits[-1].numpy(),
     named,
-    pieces(tokenizer, named),
-    [is_typable(tokenizer, id) for id in named],
+    [texts[id] for id in named],
+    [typable[id] for id in named],
     read,
-    models.truth(reading.model.name, reading.prompt)[-1],
-    on_take=lambda id: controls.append(pieces(tokenizer, [id])[0]),
+    models.truth(name, prompt)[-1],
+    on_take=lambda id: controls.take(reading, [id]),
     on_write=write,
 )
 
-prompt, asked = st.session_state.get("written", ("", None))
-if prompt == reading.prompt:
+written_after, asked = st.session_state.get("written", ("", None))
+if written_after == prompt:
     try:
-        chain = [(str(name), float(value)) for name, value in asked["chain"]]
-        written = sampling.write(gpt, read, chain, int(asked["seed"]))
-        ids, surprises = zip(*(next(written) for _ in range(WRITTEN)))
-    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+        made, seed = chains(asked), int(asked["seed"])
+        told = {label: models.written(name, prompt, chain, seed, WRITTEN) for label, chain in made.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         st.warning(f"This cannot be written: {error}")
     else:
-        steps = ", ".join(f"{step} {value:g}" for step, value in chain) or "no step"
-        st.markdown(f"**Written on** with {steps}, seed {asked['seed']}; above each token its surprise, in nats.")
-        views.strip("written", pieces(tokenizer, ids), surprises, full=5)
+        steps = [", ".join(f"{step} {value:g}" for step, value in chain) or "no step" for chain in made.values()]
+        how = " (A) and ".join(steps) + " (B)" * (len(steps) > 1)
+        st.markdown(f"**Written on** with {how}, seed {seed}; above each token its surprise, in nats.")
+        rows = {label: ([texts[id] for id, _ in row], [surprise for _, surprise in row]) for label, row in told.items()}
+        views.strips("written", rows, full=5)
+
+prose.section(PAGE, "Go back and try another way")
+tree, at = controls.branches(reading)
+places = tree.texts()
+shares, likeliest = (row.tolist() for row in logits[-1].softmax(-1).topk(min(NEXT, logits.shape[-1])))
+views.branches(
+    tree.root,
+    [(parent, text, models.probability(name, places[parent], id)) for parent, id, text in tree.tokens],
+    at,
+    [(texts[id], share, typable[id]) for id, share in zip(likeliest, shares)],
+    tree.written() if tree.tokens else "",
+    on_go=lambda place: st.session_state.update(prompt=places[place]),
+    on_take=lambda number: controls.take(reading, [likeliest[number]]),
+)
+
+prose.section(PAGE, "Beam search: several texts at once")
+left, right = st.columns(2, gap="large")
+width = left.slider("Width: texts that are kept at each step", 1, beams.WIDEST, 3, key="width", bind="query-params")
+length = right.slider("Length in tokens", 1, beams.LONGEST, 5, key="length", bind="query-params")
+found, greedy = (models.searched(name, prompt, wide, length) for wide in (width, 1))
+views.beams(
+    reading.tokens[-1],
+    [[(beam, texts[id], typable[id], log_p, total) for beam, id, log_p, total in step] for step in found.steps],
+    width,
+    on_take=lambda step, row: controls.take(reading, [one.id for one in found.path(step, row)]),
+)
+paths = {"greedy": greedy.path(length - 1, 0), "best beam": found.path(length - 1, 0)}
+rows = {label: ([texts[one.id] for one in path], [-one.log_p for one in path]) for label, path in paths.items()}
+one, best = (path[-1].total for path in paths.values())
+times = f"{math.exp(abs(best - one)):.2f} times as likely"
+compared = "the same text" if rows["greedy"][0] == rows["best beam"][0] else times if best > one else f"greedy {times}"
+st.markdown(
+    f"Greedy ends at a total of **{one:.2f} nats**, the best beam at **{best:.2f} nats**: **{compared}**. "
+    "Above each token its surprise; a row of them adds up to its total, without the sign."
+)
+views.strips("greedy and beam", rows, full=5)
+
+prose.section(PAGE, "What beams are for")
 
 prose.section(PAGE, "How surprising was your text?")
-log_probabilities = logits[:-1].log_softmax(-1)
-surprises = [-row[id].item() for row, id in zip(log_probabilities, read[1:])]
+surprises = [-row[id].item() for row, id in zip(logits[:-1].log_softmax(-1), read[1:])]
 views.strip("surprises", reading.tokens, [math.nan, *surprises], full=5)
 if surprises:
     mean = sum(surprises) / len(surprises)
@@ -63,4 +107,5 @@ with left:
 with right:
     prose.section(PAGE, "What temperature is not")
 prose.section(PAGE, "The code that computed this")
-st.code("\n\n".join(map(inspect.getsource, [*sampling.STEPS.values(), sampling.write])), language="python")
+shown = [*sampling.STEPS.values(), sampling.write, beams.search]
+st.code("\n\n".join(map(inspect.getsource, shown)), language="python")

@@ -1,5 +1,5 @@
 // The chain from logits to a draw. What the steps do is what model/sampling.py does (a test holds the
-// two against each other). The chain, the seed and the number of draws are kept in the link.
+// two against each other). The chain, the one that was kept as A, the seed and the number of draws are kept in the link.
 
 const SHOWN = 12; // tokens in the table
 const STEPS = {
@@ -77,6 +77,26 @@ function* random(seed) {
   }
 }
 
+// The logits after the steps that are on; `told` hears of each step what came in and what it left.
+function apply(steps, raw, seen, told = () => {}) {
+  return steps.reduce((logits, [name, value], n) => {
+    const made = value === STEPS[name].off ? logits : MAKE[name](logits, value, seen);
+    told(n, logits, made);
+    return made;
+  }, raw);
+}
+
+// How many tokens were cut, and the probability that they had.
+function lost(logits, shares) {
+  let [count, mass] = [0, 0];
+  for (let id = 0; id < logits.length; id++) {
+    if (logits[id] > -Infinity || shares[id] === 0) continue;
+    count++;
+    mass += shares[id];
+  }
+  return [count, mass];
+}
+
 function draw(shares, count, seed) {
   let sum = 0;
   const sums = shares.map((share) => (sum += share));
@@ -97,8 +117,13 @@ function draw(shares, count, seed) {
   return { counts, last };
 }
 
-// What was chosen last in this browser window: another page forgets the link.
+const spelled = (steps) => steps.map((step) => step.join(":")).join(",");
+const words = (steps) => steps.map(([name, value]) => `${name} ${value}`).join(", ") || "no step";
+
+// What was chosen last in this browser window: another page forgets the link. And the chain that it shows.
 let chosen = null;
+let shown = null;
+window.addEventListener("vitrine-draw", ({ detail }) => (detail.said = shown?.add() ?? ""));
 
 class Chain {
   constructor(host) {
@@ -117,27 +142,33 @@ class Chain {
     this.layNav();
   }
 
-  // ---- the link: chain=top-p:0.9,temperature:0.7 (the steps that are on, in their order), draws, seed
+  // ---- the link: chain=top-p:0.9,temperature:0.7 (the steps that are on, in their order), beside (likewise), draws, seed
 
   readLink() {
     const here = new URLSearchParams(window.location.search);
-    const link = ["chain", "seed", "draws"].some((name) => here.has(name)) ? here : (chosen ?? here);
-    const asked = (link.get("chain") ?? "").split(",").filter(Boolean).map((step) => step.split(":"));
-    const right = asked.filter(([name, value], n) => {
-      const [least, most] = Object.hasOwn(STEPS, name) ? [STEPS[name].values[0], STEPS[name].values.at(-1)] : [1, 0];
-      return /^\d+(\.\d+)?$/.test(value ?? "") && Number(value) >= least && Number(value) <= most && asked.findIndex(([other]) => other === name) === n;
-    });
-    this.wrong = right.length < asked.length;
-    this.steps = right.map(([name, value]) => [name, name === "top-k" ? Math.round(Number(value)) : Number(value)]);
+    const link = ["chain", "beside", "seed", "draws"].some((name) => here.has(name)) ? here : (chosen ?? here);
+    this.wrong = false;
+    this.steps = this.readSteps(link.get("chain") ?? "");
+    this.beside = link.has("beside") ? this.readSteps(link.get("beside")) : null;
     for (const [name, { off }] of Object.entries(STEPS)) if (!this.steps.some(([other]) => other === name)) this.steps.push([name, off]);
     this.seed = /^\d{1,9}$/.test(link.get("seed") ?? "") ? Number(link.get("seed")) : 1;
     this.draws = ["1", "200"].includes(link.get("draws")) ? Number(link.get("draws")) : 0;
   }
 
+  readSteps(text) {
+    const asked = text.split(",").filter(Boolean).map((step) => step.split(":"));
+    const right = asked.filter(([name, value], n) => {
+      const [least, most] = Object.hasOwn(STEPS, name) ? [STEPS[name].values[0], STEPS[name].values.at(-1)] : [1, 0];
+      return /^\d+(\.\d+)?$/.test(value ?? "") && Number(value) >= least && Number(value) <= most && asked.findIndex(([other]) => other === name) === n;
+    });
+    this.wrong ||= right.length < asked.length;
+    return right.map(([name, value]) => [name, name === "top-k" ? Math.round(Number(value)) : Number(value)]);
+  }
+
   writeLink() {
     const url = new URL(window.location.href);
-    const chain = this.on().map((step) => step.join(":")).join(",");
-    for (const [name, value] of [["chain", chain || null], ["seed", this.seed === 1 ? null : this.seed], ["draws", this.draws || null]]) {
+    const beside = this.beside && spelled(this.beside);
+    for (const [name, value] of [["chain", spelled(this.on()) || null], ["beside", beside], ["seed", this.seed === 1 ? null : this.seed], ["draws", this.draws || null]]) {
       if (value === null) url.searchParams.delete(name);
       else url.searchParams.set(name, value);
     }
@@ -203,9 +234,19 @@ class Chain {
       this.changed();
     };
     const write = Object.assign(element("button", "Write on"), { type: "button", title: "as many as 30 tokens, each drawn by this chain" });
-    write.onclick = () => this.send("write", { chain: this.on(), seed: this.seed });
+    write.onclick = () => this.send("write", { chain: this.on(), beside: this.beside, seed: this.seed });
+    const keep = Object.assign(element("button", "Keep as A"), { type: "button", title: "keep this chain, change it to B, and see both" });
+    keep.onclick = () => {
+      this.beside = this.on().map((step) => [...step]);
+      this.changed();
+    };
+    this.drop = Object.assign(element("button", "Drop A"), { type: "button" });
+    this.drop.onclick = () => {
+      this.beside = null;
+      this.changed();
+    };
     this.mass = element("span", "");
-    this.nav.replaceChildren(...this.buttons.map(([, button]) => button), element("label", "seed ", seed), write, this.mass);
+    this.nav.replaceChildren(...this.buttons.map(([, button]) => button), element("label", "seed ", seed), write, keep, this.drop, this.mass);
   }
 
   changed() {
@@ -229,51 +270,74 @@ class Chain {
     return this.data.names[id] ?? `token ${id}`;
   }
 
-  draw() {
-    const { logits: raw, seen } = this.data;
-    this.notice.textContent = this.wrong ? "The link asks for a step or a number that is not there; what could be read of it is used." : "";
-    let logits = raw;
-    for (const [n, [name, value]] of this.steps.entries()) {
-      const { off } = STEPS[name];
+  // The settings that are shown, each with what it makes of the logits: one without a name, or A and B.
+  settings() {
+    const { logits: raw, seen, read } = this.data;
+    const told = (n, before, after) => {
+      const [name, value] = this.steps[n];
       const { does, box } = this.cards[n];
-      const on = value !== off;
-      box.classList.toggle("on", on);
-      if (on) {
-        const before = softmax(logits);
-        logits = MAKE[name](logits, value, seen);
-        const [gone, count] = logits.reduce(([mass, cut], logit, id) => (logit === -Infinity && before[id] > 0 ? [mass + before[id], cut + 1] : [mass, cut]), [0, 0]);
-        does.textContent = `${value}${name === "temperature" && !value ? " (greedy)" : ""}${count ? ` · cuts ${percent(gone)} of what comes in` : ""}`;
-      } else does.textContent = "off";
-    }
-    const shares = softmax(logits);
-    const { counts, last } = draw(shares, this.draws, this.seed + 7919 * this.data.read); // at each length other numbers
-    this.buttons.forEach(([count, button]) => button.setAttribute("aria-pressed", this.draws === count));
-
-    const [cut, gone] = logits.reduce(([count, mass], logit, id) => (logit > -Infinity ? [count, mass] : [count + 1, mass + this.model[id]]), [0, 0]);
-    const kept = raw.length - cut;
-    this.mass.textContent = `kept: ${kept.toLocaleString("en")} of ${raw.length.toLocaleString("en")} tokens, ${percent(1 - gone)} of the model’s probability; cut: ${percent(gone)}`;
-
-    const ids = [...new Set([...this.likeliest, ...(last === null ? [] : [last])])];
-    if (this.chosen === null) this.chosen = ids[0];
-    const truth = this.data.truth ? ["truth"] : [];
-    const heads = ["token", "logit", "after steps", ...truth, "P of the model", "P after steps", "■ after □ before", ...(this.draws ? ["drawn / expected"] : [])];
-    const rows = ids.map((id) => this.row(id, logits, shares, counts));
-    this.table.replaceChildren(element("thead", "", element("tr", "", ...heads.map((head) => element("th", head)))), element("tbody", "", ...rows));
-    this.tell(logits, shares, last);
+      box.classList.toggle("on", value !== STEPS[name].off);
+      if (value === STEPS[name].off) return void (does.textContent = "off");
+      const cuts = after.some((logit, id) => logit === -Infinity && before[id] > -Infinity);
+      const [count, mass] = cuts ? lost(after, softmax(before)) : [0, 0];
+      does.textContent = `${value}${name === "temperature" && !value ? " (greedy)" : ""}${count ? ` · cuts ${percent(mass)} of what comes in` : ""}`;
+    };
+    const both = this.beside ? [["A", this.beside], ["B", this.steps]] : [["", this.steps]];
+    return both.map(([label, steps]) => {
+      const logits = apply(steps, raw, seen, steps === this.steps ? told : undefined);
+      const shares = softmax(logits);
+      return { label, steps, logits, shares, ...draw(shares, this.draws, this.seed + 7919 * read) }; // at each length other numbers
+    });
   }
 
-  row(id, logits, shares, counts) {
+  draw() {
+    this.notice.textContent = this.wrong ? "The link asks for a step or a number that is not there; what could be read of it is used." : "";
+    const settings = this.settings();
+    this.buttons.forEach(([count, button]) => button.setAttribute("aria-pressed", this.draws === count));
+    this.drop.hidden = !this.beside;
+    this.mass.replaceChildren(
+      ...settings.map(({ label, steps, logits }) => {
+        const [count, gone] = lost(logits, this.model);
+        const kept = `kept: ${(logits.length - count).toLocaleString("en")} of ${logits.length.toLocaleString("en")} tokens, ${percent(1 - gone)} of the model’s probability; cut: ${percent(gone)}`;
+        return element("div", label ? `${label} (${words(steps.filter(([name, value]) => value !== STEPS[name].off))}) ${kept}` : kept);
+      }),
+    );
+
+    const drawn = settings.map(({ last }) => last).filter((id) => id !== null);
+    const ids = [...new Set([...this.likeliest, ...drawn])];
+    if (this.chosen === null) this.chosen = ids[0];
+    const each = (head) => settings.map(({ label }) => head.replace("*", label));
+    const two = settings.length > 1;
+    const heads = [
+      "token",
+      "logit",
+      ...(two ? [] : ["after steps"]),
+      ...(this.data.truth ? ["truth"] : []),
+      "P of the model",
+      ...each(two ? "P after *" : "P after steps"),
+      two ? "▨ A ■ B □ before" : "■ after □ before",
+      ...(this.draws ? each(two ? "* drawn / expected" : "drawn / expected") : []),
+    ];
+    const rows = ids.map((id) => this.row(id, settings));
+    this.table.replaceChildren(element("thead", "", element("tr", "", ...heads.map((head) => element("th", head)))), element("tbody", "", ...rows));
+    this.tell(settings);
+  }
+
+  row(id, settings) {
     const bar = (share, kind) => {
       const made = element("i", "");
       made.className = kind;
       made.style.width = `${100 * share}%`;
       return made;
     };
-    const bars = element("td", "", bar(shares[id], "after"), bar(this.model[id], "model"));
+    const bars = element("td", "", ...settings.map(({ label, shares }) => bar(shares[id], label || "after")), bar(this.model[id], "model"));
     bars.className = "bars";
-    const cut = logits[id] === -Infinity;
-    const drawn = this.draws ? [`${counts.get(id) ?? 0} / ${(this.draws * shares[id]).toFixed(1)}`] : [];
-    const texts = [this.data.logits[id].toFixed(2), cut ? "cut" : logits[id].toFixed(2), ...(this.data.truth ? [percent(this.data.truth[id] ?? 0)] : []), percent(this.model[id]), percent(shares[id])];
+    const { logits } = settings.at(-1);
+    const cut = settings.every((one) => one.logits[id] === -Infinity);
+    const truth = this.data.truth ? [percent(this.data.truth[id] ?? 0)] : [];
+    const after = settings.length > 1 ? [] : [cut ? "cut" : logits[id].toFixed(2)];
+    const texts = [this.data.logits[id].toFixed(2), ...after, ...truth, percent(this.model[id]), ...settings.map(({ shares }) => percent(shares[id]))];
+    const drawn = this.draws ? settings.map(({ counts, shares }) => `${counts.get(id) ?? 0} / ${(this.draws * shares[id]).toFixed(1)}`) : [];
     const name = Object.assign(element("button", this.name(id)), { type: "button", title: "how its probability comes about" });
     const row = element("tr", "", element("td", "", name), ...texts.map((text) => element("td", text)), bars, ...drawn.map((text) => element("td", text)));
     row.classList.toggle("cut", cut);
@@ -285,8 +349,9 @@ class Chain {
     return row;
   }
 
-  tell(logits, shares, last) {
+  tell(settings) {
     const id = this.chosen;
+    const { label, logits, shares } = settings.at(-1);
     const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
     const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
     const power = (logits[id] - largest).toFixed(2);
@@ -294,13 +359,23 @@ class Chain {
       logits[id] === -Infinity
         ? `${this.name(id)} was cut, so it cannot be drawn; the model gives it ${percent(this.model[id])}.`
         : `P(${this.name(id)}) = e^${power} / ${sum.toFixed(3)} = ${percent(shares[id])}: its logit less the largest, as a power of e, over the sum of these powers of all that are kept. Before any step it was ${percent(this.model[id])}.`;
-    this.said.replaceChildren(element("span", how));
-    if (this.draws === 1) {
+    this.said.replaceChildren(element("span", label ? `After ${label}: ${how}` : how));
+    if (this.draws !== 1) return;
+    const takes = settings.flatMap(({ label, last }) => {
       const take = Object.assign(element("button", `take ${this.name(last)}`), { type: "button" });
       take.onclick = () => this.send("token", last);
       take.disabled = !this.data.typable.includes(last);
-      this.said.prepend(element("b", `Drawn: ${this.name(last)} `), take, element("br", ""));
-    }
+      return [element("b", `${label ? `${label} draws` : "Drawn"}: ${this.name(last)} `), take];
+    });
+    this.said.prepend(...takes, element("br", ""));
+  }
+
+  // Draw one token with this chain and take it; what there is to say if it cannot be taken.
+  add() {
+    const { last } = draw(this.settings().at(-1).shares, 1, this.seed + 7919 * this.data.read);
+    if (!this.data.typable.includes(last)) return `Drawn: ${this.name(last)}, which cannot stand in the prompt. Another seed draws another token.`;
+    this.send("token", last);
+    return "";
   }
 }
 
@@ -310,5 +385,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".sampling") ?? parentElement.appendChild(element("div", ""));
   host.className = "sampling";
   if (!chains.has(parentElement)) chains.set(parentElement, new Chain(host));
-  chains.get(parentElement).show(unpack(data), setTriggerValue);
+  shown = chains.get(parentElement);
+  shown.show(unpack(data), setTriggerValue);
 }

@@ -1,7 +1,7 @@
 """A number for each token, as a bar above it: how far from the truth, how surprising, how large."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from viz.component import assets
@@ -9,9 +9,11 @@ from viz.tokens import visible
 
 JS, CSS = assets("strip")
 
+Row = tuple[Sequence[str], Sequence[float]]  # tokens, and of each a value, at least 0; NaN where there is none
+
 
 def data(tokens: Sequence[str], values: Sequence[float], full: float) -> dict[str, Any]:
-    """What the strip draws: the tokens, and of each a value, at least 0; NaN where there is none.
+    """What the strip draws.
 
     A bar of the value `full`, or of the largest one if that is more, is as high as the strip.
     """
@@ -19,3 +21,19 @@ def data(tokens: Sequence[str], values: Sequence[float], full: float) -> dict[st
     bars = [None if math.isnan(value) else float(value) for value in values]
     rows = [{"token": token, "value": value} for token, value in zip(visible(tokens), bars, strict=True)]
     return {"tokens": rows, "full": max([full, *known])}
+
+
+def beside(rows: Mapping[str, Row], full: float) -> dict[str, Any]:
+    """What strips below each other draw; marked is the column from which on their tokens are not all the same.
+
+    A single strip goes without its name. Raises ValueError where they differ in length.
+    """
+    strips = [data(*row, full) for row in rows.values()]
+    columns = [list(column) for column in zip(*(strip["tokens"] for strip in strips), strict=True)]
+    parted = (n for n, column in enumerate(columns) if len({cell["token"] for cell in column}) > 1)
+    return {
+        "names": list(rows) if len(rows) > 1 else [],
+        "columns": columns,
+        "parted": next(parted, None),
+        "full": max(strip["full"] for strip in strips),
+    }
