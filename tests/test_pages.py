@@ -20,7 +20,8 @@ from model.gpt import Changes
 from model.positions import SCHEMES, first_attention, reordered, sinusoidal
 from model.tokens import pieces, train_bpe
 from pages.shared import models, prose
-from pages.shared.examples import EXAMPLES, INSIDE, LANGUAGES, OUTSIDE
+from pages.shared.examples import EXAMPLES, INSIDE, OUTSIDE
+from pages.shared.examples import LANGUAGES as LINES
 from viz.tokens import visible
 
 PAGES = Path(prose.__file__).parents[1]
@@ -28,6 +29,7 @@ LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a
 KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
 CONTEXT = 128
+LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 
 HOSTILE = {
     "spaces": "   ",
@@ -466,7 +468,7 @@ def take_them() -> None:
 
 
 def test_gpt2s_tokenizer_is_laid_beside_the_others_once_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = train_bpe([row["text"] for row in LANGUAGES], 400)
+    trained = train_bpe(LANGUAGES.values(), 400)
     monkeypatch.setattr("model.gpt2.tokenizer", lambda: trained)
     app = page(TOKENS, prompt="The cat is sleeping", tokenizer="GPT-2")
     assert not app.exception and not [button for button in app.button if "GPT-2" in button.label]
@@ -474,7 +476,7 @@ def test_gpt2s_tokenizer_is_laid_beside_the_others_once_it_is_here(monkeypatch: 
     assert rows["GPT-2"] == trained.encode("The cat is sleeping").ids
     word = app.selectbox(key="word").value
     assert len(drawn(app, "symbols")["rows"][-1]["symbols"]) == len(trained.encode(word).ids)
-    assert list(app.dataframe[-1].value["GPT-2"])[0] == len(trained.encode(LANGUAGES[0]["text"]).ids)
+    assert list(app.dataframe[-1].value["GPT-2"])[0] == len(trained.encode(LANGUAGES["English"]).ids)
 
 
 def test_a_long_word_is_stepped_through_in_part() -> None:
@@ -487,12 +489,29 @@ def test_a_long_word_is_stepped_through_in_part() -> None:
 def test_what_a_language_costs_is_counted_now() -> None:
     app = page(TOKENS, per="per word between spaces")
     costs = app.dataframe[-1].value
-    for row, cost in zip(LANGUAGES, costs[models.NAMES[0]], strict=True):
-        if " " in row["text"]:
-            words = row["text"].count(" ") + 1
-            assert cost == pytest.approx(len(ids(models.NAMES[0], row["text"])) / words, abs=0.006)
+    assert list(costs["language"]) == list(LANGUAGES)
+    for (language, text), cost in zip(LANGUAGES.items(), costs[models.NAMES[0]], strict=True):
+        if " " in text:
+            words = text.count(" ") + 1
+            assert cost == pytest.approx(len(ids(models.NAMES[0], text)) / words, abs=0.006)
         else:
-            assert row["language"] == "Japanese" and pd.isna(cost)
+            assert language == "Japanese" and pd.isna(cost)
+
+
+def test_texts_of_ones_own_are_in_the_link_while_they_are_short() -> None:
+    app = page(TOKENS)
+    assert not {"corpus", "languages"} & {*app.query_params}
+    app.text_area(key="languages").set_value("Latin: cattus dormit\nno colon\n: nothing\n\n12: 30: 45").run()
+    app.text_area(key="corpus").set_value("banana").run()
+    assert list(app.dataframe[-1].value["language"]) == ["Latin", "no colon", "12"]
+    link = {name: app.query_params[name] for name in ("corpus", "languages")}
+    other = page(TOKENS, **link)
+    assert other.text_area(key="corpus").value == "banana"
+    assert list(other.dataframe[-1].value["language"]) == ["Latin", "no colon", "12"]
+    app.text_area(key="corpus").set_value("banana " * 1000).run()
+    assert "corpus" not in app.query_params and "languages" in app.query_params
+    app.text_area(key="languages").set_value("a: b\n" * 10_000).run()
+    assert not app.exception and any("are counted" in warning.value for warning in app.warning)
 
 
 def rankings(app: AppTest) -> list[list[tuple[str, float]]]:
@@ -601,7 +620,7 @@ def test_word2vec_is_trained_on_the_lines_typed() -> None:
     assert not app.exception and not app.warning
     assert [" of 20** · median rank" in element.value for element in app.markdown].count(True) == 2
     before = [element.value for element in app.markdown if "median rank" in element.value]
-    app.text_area(key="text 2").set_value("king queen man woman castle\n" * 5).run()
+    app.text_area(key="lines2").set_value("king queen man woman castle\n" * 5).run()
     after = [element.value for element in app.markdown if "median rank" in element.value]
     assert after[0] == before[0] and "of 2" in after[1]
     for text, said in (
@@ -610,7 +629,7 @@ def test_word2vec_is_trained_on_the_lines_typed() -> None:
         ("man " * 1000, "may have 300"),
         ("a" * 10**6, "'man'"),
     ):
-        app.text_area(key="text 1").set_value(text).run()
+        app.text_area(key="lines1").set_value(text).run()
         assert not app.exception and said in app.warning[0].value
         assert len(app.warning[0].value) < 200
 

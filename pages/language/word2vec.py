@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from model import word2vec
-from pages.shared import models, prose
+from pages.shared import controls, models, prose
 from pages.shared.examples import SIX, TWELVE
 from viz import bars
 
@@ -20,8 +20,8 @@ epochs = st.slider("Epochs", 10, 300, 100, 10, key="epochs", bind="query-params"
 for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, TWELVE)), 1):
     with column:
         picture = st.container()
-        rare = st.toggle("Leave out most of what is frequent", number == 1, key=f"rare {number}", bind="query-params")
-        text = st.text_area("Lines to learn from", lines, key=f"text {number}", height=330, persist_state="session")
+        rare = st.toggle("Leave out most of what is frequent", number == 1, key=f"rare{number}", bind="query-params")
+        text = controls.text("Lines to learn from", lines, key=f"lines{number}", height=330)
         with picture:
             try:
                 trained = models.word2vec(text, DEFAULT if rare else OFF, epochs)

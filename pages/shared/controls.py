@@ -13,10 +13,23 @@ from pages.shared import models
 from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
 
+LINKED = 2_000  # characters of a text that a link can hold
+
 
 def line(label: str, start: str, key: str, **looks: Any) -> str:
     """A box for one line of text, kept in the link; the page follows while it is typed."""
     return st.text_input(label, start, key=key, bind="query-params", live=True, **looks)
+
+
+def text(label: str, start: str, key: str, height: int) -> str:
+    """A box for lines of text; as long as they are few, the link holds them."""
+    st.session_state.setdefault(key, st.query_params.get(key, start))
+    written = st.text_area(label, key=key, height=height, persist_state="session")
+    if written != start and len(written) <= LINKED:
+        st.query_params[key] = written
+    else:
+        st.query_params.pop(key, None)
+    return written
 
 
 def choice(label: str, offered: Sequence[str], start: str, key: str) -> str:

@@ -174,14 +174,13 @@ CORPUS = (
 )
 
 # One sentence in many languages.
-LANGUAGES = [
-    {"language": "English", "text": "The cat is sleeping in the garden today."},
-    {"language": "German", "text": "Die Katze schläft heute im Garten."},
-    {"language": "Spanish", "text": "El gato duerme hoy en el jardín."},
-    {"language": "Turkish", "text": "Kedi bugün bahçede uyuyor."},
-    {"language": "Greek", "text": "Η γάτα κοιμάται σήμερα στον κήπο."},
-    {"language": "Russian", "text": "Кошка сегодня спит в саду."},
-    {"language": "Arabic", "text": "القطة تنام اليوم في الحديقة."},
-    {"language": "Hindi", "text": "बिल्ली आज बगीचे में सो रही है।"},
-    {"language": "Japanese", "text": "猫は今日庭で寝ています。"},
-]
+LANGUAGES = """\
+English: The cat is sleeping in the garden today.
+German: Die Katze schläft heute im Garten.
+Spanish: El gato duerme hoy en el jardín.
+Turkish: Kedi bugün bahçede uyuyor.
+Greek: Η γάτα κοιμάται σήμερα στον κήπο.
+Russian: Кошка сегодня спит в саду.
+Arabic: القطة تنام اليوم في الحديقة.
+Hindi: बिल्ली आज बगीचे में सो रही है।
+Japanese: 猫は今日庭で寝ています。"""

@@ -37,7 +37,7 @@ tokenizers = {name: model.tokenizer} | controls.gpt2_tokenizer()
 left, right = st.columns(2, gap="large")
 with right:
     prose.section(PAGE, "Learn the merges from a text of yours")
-    corpus = st.text_area("Text to learn from", CORPUS, key="corpus", height=110, persist_state="session")
+    corpus = controls.text("Text to learn from", CORPUS, key="corpus", height=110)
     count = st.slider("Merges", 0, LEARNED, 15, key="merges", bind="query-params")
     if len(corpus) > models.STUDIED:
         st.warning(f"Only the first {models.STUDIED:,} of these {len(corpus):,} characters are learned from.")
@@ -76,17 +76,17 @@ with picture:
 prose.section(PAGE, "What a language costs")
 table, costs = st.columns([2, 3], gap="large")
 with table:
-    texts = st.data_editor(LANGUAGES, num_rows="dynamic", hide_index=True, key="languages", height="content")
+    lines = controls.text("Lines, each of a language and a text in it", LANGUAGES, key="languages", height=320)
+    if len(lines) > models.MAX_CHARACTERS:
+        st.warning(f"Of these {len(lines):,} characters the first {models.MAX_CHARACTERS:,} are counted.")
+    told = [line.partition(":") for line in lines[: models.MAX_CHARACTERS].splitlines()]
+    texts = {language.strip(): (text or language).strip() for language, _, text in told if language.strip()}
 with costs:
     per = controls.choice("Tokens", list(PER), "in all", key="per")
     rows = [
-        {"language": row["language"]}
-        | {
-            whose: PER[per](len(tokenizer.encode(row["text"]).ids), row["text"])
-            for whose, tokenizer in tokenizers.items()
-        }
-        for row in texts
-        if row["text"]
+        {"language": language}
+        | {whose: PER[per](len(tokenizer.encode(said).ids), said) for whose, tokenizer in tokenizers.items()}
+        for language, said in texts.items()
     ]
     st.dataframe(rows, hide_index=True, height="content")
 
