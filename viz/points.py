@@ -75,6 +75,7 @@ def words(
             textposition=where or "top center",
             textfont={"size": font, "color": INK[theme]},
             marker={"color": colour, "symbol": symbol, "size": size},
+            cliponaxis=False,
             hovertemplate="%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
         )
     for tail, head in arrows:

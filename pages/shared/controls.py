@@ -143,9 +143,9 @@ def gpt2_tokenizer() -> dict[str, Tokenizer]:
     return {}
 
 
-def reading() -> models.Reading:
+def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
     """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
-    found = models.read(*asked())
+    found = models.read(*asked(offered))
     if found.cut_tokens or found.cut_characters:
         st.warning(
             f"This prompt is longer than the model can read at once ({len(found.tokens)} tokens). You see its end; "

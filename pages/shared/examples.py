@@ -74,6 +74,40 @@ QUIRKS = [
     Example("A long word", "Donaudampfschifffahrt and antidisestablishmentarianism", "What is rare falls into pieces."),
 ]
 
+# Texts that can go on in many ways, or in one.
+OPEN = [
+    Example(
+        "A story",
+        "Once upon a time there was a",
+        "One likely word and a long flat tail: how many tokens does a top-p of 0.9 keep, and how many a top-k of 10?",
+    ),
+    Example(
+        "A name",
+        "Hello, my name is",
+        "Many names, nearly all alike: any top-k cuts most of what is right. The truth says so, too.",
+    ),
+    Example(
+        "A colour",
+        "My favourite colour is",
+        "Some twenty words share nearly everything. Draw 200 and compare with what was expected.",
+    ),
+    Example(
+        "One answer",
+        "The capital of France is",
+        "Almost certain: how hot must it be before another city is drawn? It is wrong at every temperature.",
+    ),
+    Example(
+        "Two ways",
+        "In the morning",
+        "Two tokens share nearly all of it. Take the one, go on, then go back and take the other: the tree keeps both.",
+    ),
+    Example(
+        "Not its world",
+        "Pizza is better than",
+        "No text that it has read goes on like this, so there is no truth; the probabilities add up to 1 all the same.",
+    ),
+]
+
 # Sums of words.
 ARITHMETIC = [
     Example(

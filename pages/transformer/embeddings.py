@@ -111,8 +111,9 @@ with picture:
             fitted = torch.stack([found[word].vector for word in found]) if laid == SUM and len(found) > 2 else places
             flat, variance = embeddings.pca(places, fitted)
             labels = tuple(f"axis {n}: {share:.0%} of the variance" for n, share in enumerate(variance.tolist(), 1))
-            lost = embeddings.lost(places, flat, min(NEIGHBOURS, len(places) - 1))
-            st.caption(f"Of each word's {NEIGHBOURS} nearest among these, {lost:.0%} are lost on this map.")
+            count = min(NEIGHBOURS, len(places) - 1)
+            lost = embeddings.lost(places, flat, count)
+            st.caption(f"■ typed ◆ nearest ✕ the sum · of the {count} nearest of each, {lost:.0%} are lost on this map")
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
         figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
         st.plotly_chart(figure, key="map", config=QUIET)

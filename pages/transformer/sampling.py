@@ -7,6 +7,7 @@ import streamlit as st
 
 from model import beams, sampling
 from pages.shared import controls, models, prose, views
+from pages.shared.examples import OPEN
 
 PAGE = "transformer/sampling"
 NAMED, WRITTEN = 10_000, 30  # likeliest tokens that have a name in the picture, tokens that are written at once
@@ -25,7 +26,7 @@ def chains(asked: dict) -> dict[str, list[tuple[str, float]]]:
 
 
 st.subheader("Sampling: how does a model choose the next word?")
-reading = controls.reading()
+reading = controls.reading(OPEN)
 name, prompt = reading.model.name, reading.prompt
 texts, typable = models.vocabulary(name)
 logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
