@@ -87,6 +87,12 @@ def rank(trained: Trained, a: str, b: str, c: str, d: str) -> list[int]:
     return (1 + (alike > alike[:, rows[3], None]).sum(1)).tolist()
 
 
+def cosine(trained: Trained, a: str, b: str) -> np.ndarray:
+    """The cosine of two words in each training: (S); raises ValueError for a word that was not read."""
+    unit = _unit(trained.vectors)
+    return (unit[:, trained.words.index(a)] * unit[:, trained.words.index(b)]).sum(-1)
+
+
 def turned(trained: Trained) -> float:
     """The mean cosine of all vectors with what they were at the start: 1 where nothing was learned."""
     return float((_unit(trained.start) * _unit(trained.vectors)).sum(-1).mean())

@@ -53,6 +53,8 @@ def test_six_sentences_leave_the_answer_to_chance() -> None:
     trained = word2vec.train(lines(SIX))
     assert len(trained.words) == 23
     assert word2vec.turned(trained) > 0.999
+    alike = word2vec.cosine(trained, "paris", "london")
+    assert abs(alike.mean()) < 0.1 and 0.05 < alike.std() < 0.2
     ranks = word2vec.rank(trained, *QUESTION)
     assert ranks.count(1) <= 4 and 5 <= np.median(ranks) <= 16
 
@@ -69,6 +71,7 @@ def test_a_rank_counts_the_words_that_are_nearer_but_the_inputs() -> None:
     trained = word2vec.Trained(["a", "b", "c", "d", "e"], vectors, vectors)
     assert word2vec.rank(trained, "a", "b", "c", "d") == [1]
     assert word2vec.rank(trained, "a", "b", "c", "e") == [2]
+    assert word2vec.cosine(trained, "c", "e").tolist() == [-1]
     with pytest.raises(ValueError, match="'x' is not in it"):
         word2vec.rank(trained, "a", "b", "c", "x")
     with pytest.raises(ValueError, match="no word"):

@@ -12,6 +12,7 @@ from viz import bars
 
 PAGE = "language/word2vec"
 QUESTION = ("man", "king", "woman", "queen")
+PAIRS = [("paris", "london"), ("king", "castle"), ("king", "queen")]  # how alike are they?
 DEFAULT, OFF = 1e-3, 0.0  # share of all words from which on some occurrences are left out
 
 st.subheader("Word2Vec: is king - man + woman = queen in the words, or in the dice?")
@@ -34,7 +35,12 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
                 f"**queen first in {ranks.count(1)} of {len(ranks)}** · median rank {np.median(ranks):g} of {possible}"
             )
             st.altair_chart(bars.counted(ranks, possible, st.context.theme.type or "light"), key=f"ranks {number}")
-            st.caption(f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}.")
+            told = [f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}."]
+            for a, b in PAIRS:
+                if {a, b} <= {*trained.words}:
+                    found = word2vec.cosine(trained, a, b)
+                    told.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
+            st.caption(" ".join(told))
 prose.section(PAGE, "What the twenty trainings say")
 prose.section(PAGE, "The code that computed this")
 st.code(inspect.getsource(word2vec.train) + "\n\n" + inspect.getsource(word2vec.rank), language="python")

@@ -132,7 +132,11 @@ with right:
         both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
         if both:
             names = visible(both)
-            token = both[names.index(st.selectbox("Token", names, names.index(max(names, key=len)), key="shared"))]
+            token = both[
+                names.index(
+                    st.selectbox("Token", names, names.index(max(names, key=len)), key="shared", bind="query-params")
+                )
+            ]
             here, there = a.tokens.index(token), b.tokens.index(token)
             meet, start, every = embeddings.meeting(a.trace, here, b.trace, there)
             lines = {"in the two texts": meet, "and as it was at the start": start, "any two tokens": every}
