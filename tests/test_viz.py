@@ -242,6 +242,13 @@ def test_no_name_covers_another() -> None:
     assert points.places(["a"], np.zeros((1, 2)), [14.0]) == ["top center"]
 
 
+def test_markup_in_a_word_is_no_markup_to_plotly() -> None:
+    figure = points.words(["<b>x</b>", "a&b"], np.eye(2), ["typed", "listed"], ("", ""))
+    assert {trace.text for trace in figure.data} == {"&lt;b&gt;x&lt;/b&gt;", "a&amp;b"}
+    heatmap = matrices.cosines(["<i>"], np.eye(1))
+    assert heatmap.layout.xaxis.ticktext == ("&lt;i&gt;",) and heatmap.data[0].customdata[0][0][0] == "&lt;i&gt;"
+
+
 def test_cosines_are_on_one_scale() -> None:
     heatmap = matrices.cosines(["a", "b"], np.array([[1.0, -0.5], [-0.5, 1]]), "dark").data[0]
     assert (heatmap.zmin, heatmap.zmax) == (-1, 1) and "cosine" in heatmap.hovertemplate

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from viz.tokens import visible
+from viz.tokens import plotted, visible
 
 READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, a small one; beyond, hover has them
 NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the colour of zero, by theme
@@ -60,7 +60,7 @@ def vectors(tokens: Sequence[str], values: np.ndarray, theme: str = "light") -> 
 
     Where there are more rows than tokens they are numbered only, and hover names the tokens.
     """
-    positions = [f"{n} {token}" for n, token in enumerate(visible(tokens))]
+    positions = [f"{n} {token}" for n, token in enumerate(plotted(tokens))]
     named = len(values) == len(tokens)
     positions += [str(n) for n in range(len(tokens), len(values))]
     bound = np.abs(values).max()
@@ -100,7 +100,7 @@ def _matrix(
     digits: str,
     readable: int = READABLE,
 ) -> go.Figure:
-    count, labels = len(tokens), visible(tokens)
+    count, labels = len(tokens), plotted(tokens)
     heatmap = go.Heatmap(
         z=values,
         colorscale=colours,

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from viz.bars import INK, OTHER, TYPED
-from viz.tokens import visible
+from viz.tokens import plotted
 
 # What a point is, in the order in which their names are given a place: its colour, form and size, and its name's size.
 LOOKS = {
@@ -62,9 +62,9 @@ def words(
     A name for which there is no room is shown on hover only.
     """
     figure, ranks = go.Figure(), list(LOOKS)
-    labels = [name if role == "sum" else visible([name])[0] for name, role in zip(names, roles, strict=True)]
+    labels = [name if role == "sum" else plotted([name])[0] for name, role in zip(names, roles, strict=True)]
     order = sorted(range(len(names)), key=lambda n: ranks.index(roles[n]))
-    stand = places([labels[n] for n in order], points[order], [LOOKS[roles[n]][3] for n in order])
+    stand = places([names[n] for n in order], points[order], [LOOKS[roles[n]][3] for n in order])
     for n, where in zip(order[::-1], stand[::-1]):
         colour, symbol, size, font = LOOKS[roles[n]]
         figure.add_scatter(

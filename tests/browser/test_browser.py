@@ -22,6 +22,15 @@ SIZES = CONFIG.n_layer, CONFIG.n_head
 MARKUP = "</script><img src=x onerror=alert(1)><b id=evil>"
 
 
+SCREENS = [(1440, "light"), (1440, "dark"), (1024, "light"), (390, "dark")]  # how wide, and in which theme
+
+
+def fits(one: Visitor, *selectors: str) -> None:
+    """Neither the page nor what is in it has to be scrolled sideways."""
+    for selector in ('[data-testid="stMain"]', *selectors):
+        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 @pytest.mark.parametrize("page", PAGES)
@@ -31,41 +40,34 @@ def test_every_page_opens_and_fits(
     one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme).open(f"{server}/{page}")
     assert one.page.screenshot(path=tmp_path / "page.png")
     assert one.page.get_by_text("not found", exact=False).count() == 0
-    for selector in ('[data-testid="stMain"]', ".vitrine", ".maps"):
-        room = one.page.locator(selector)
-        assert room.evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    fits(one, ".vitrine", ".maps")
     arcs = one.page.locator(".arcs").bounding_box()
     assert width < 500 or arcs["y"] + arcs["height"] < 800  # above the fold
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_what_it_knows_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
     one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme)
     one.page.goto(f"{server}/knows")
     one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
     assert one.page.screenshot(path=tmp_path / "page.png")
-    for selector in ('[data-testid="stMain"]', ".strip >> nth=0"):
-        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    fits(one, ".strip >> nth=0")
     assert one.page.locator(".strip").count() == len(INSIDE)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_tokens_open_and_fit(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
     one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme)
     one.page.goto(f"{server}/tokens?prompt={quote(MARKUP + ' 👋🏽 ' + PROMPT)}")
     one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
     one.page.wait_for_selector(".pieces .line")
     assert one.page.screenshot(path=tmp_path / "page.png")
-    for selector in ('[data-testid="stMain"]', ".pieces", ".merges"):
-        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    fits(one, ".pieces", ".merges")
     assert one.page.locator("#evil").count() == 0
     assert one.page.locator(".chips").bounding_box()["y"] < 600
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_positions_open_fit_and_change(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
     one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
     one.page.goto(f"{server}/positions?one={quote(MARKUP)}&other={quote(MARKUP)}")
@@ -77,10 +79,38 @@ def test_positions_open_fit_and_change(visitor: Visitors, server: str, width: in
         one.page.get_by_role("radio", name=told).click()
         one.page.get_by_role("heading", name=re.compile(f"^{told}$", re.IGNORECASE)).wait_for()
         assert f"scheme={told}" in one.page.url
-        main = one.page.locator('[data-testid="stMain"]')
-        assert main.evaluate("(it) => it.scrollWidth <= it.clientWidth"), told
+        fits(one)
     assert one.page.locator("#evil, img[src=x]").count() == 0
     assert one.page.screenshot(path=tmp_path / "page.png")
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_embeddings_open_fit_and_calculate(visitor: Visitors, server: str, width: int, scheme: str) -> None:
+    one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    one.page.goto(f"{server}/embeddings?prompt={quote(MARKUP)}&vectors=wte&words={quote('cat dog ' + MARKUP)}")
+    one.page.wait_for_selector(".js-plotly-plot .scatterlayer text >> nth=5", timeout=60_000)
+    one.page.wait_for_selector("[data-testid=stVegaLiteChart] svg >> nth=1")
+    fits(one)
+    where = one.page.locator(".js-plotly-plot").first.bounding_box()
+    assert width < 500 or where["y"] + where["height"] < 900  # above the fold
+    assert one.page.locator("#evil").count() == 0
+    one.page.get_by_label("Expression").fill(f"{MARKUP} - man")
+    one.page.get_by_label("Expression").press("Enter")
+    one.page.get_by_text("cannot be calculated").wait_for()
+    one.page.get_by_label("Expression").fill("Paris - France + Italy")
+    one.page.get_by_label("Expression").press("Enter")
+    one.page.locator(".js-plotly-plot .scatterlayer text", has_text="Italy").first.wait_for()
+    assert "expression=Paris" in one.page.url
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_word2vec_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str) -> None:
+    one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    one.page.goto(f"{server}/word2vec?epochs=20&lines1={quote(MARKUP)}")
+    one.page.get_by_text("is not in it").wait_for(timeout=60_000)
+    one.page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
+    fits(one)
+    assert one.page.locator("#evil").count() == 0
 
 
 def test_the_order_is_seen_until_positions_and_mask_are_off(visitor: Visitors, server: str) -> None:
@@ -145,15 +175,13 @@ def column(one: Visitor, head: str) -> list[str]:
     return one.page.locator(f".sampling tbody td:nth-child({heads.index(head) + 1})").all_inner_texts()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_sampling_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
     one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
     open_sampling(one, server, prompt=MARKUP, chain="temperature:0.7", draws="200", beside="top-k:5")
     at_rest(one)
     assert one.page.screenshot(path=tmp_path / "page.png")
-    for selector in ('[data-testid="stMain"]', ".sampling", ".chain", ".branches", ".strip >> nth=0"):
-        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+    fits(one, ".sampling", ".chain", ".branches", ".strip >> nth=0")
     assert one.page.locator("#evil").count() == 0
     assert width < 500 or one.page.locator(".sampling tbody").bounding_box()["y"] < 500
 
