@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
 
-from model import gpt2, tokens
+from model import gpt2, probes, tokens
 from model.gpt import GPT
 
 SHIPPED = Path(gpt2.__file__).parent / "checkpoints" / "vitrine"
@@ -212,3 +212,11 @@ def test_offline_nothing_is_asked(hub: Callable[..., Hub], monkeypatch: pytest.M
     with pytest.raises(OSError, match="HF_HUB_OFFLINE"):
         gpt2.fetch_tokenizer()
     assert not one.asked
+
+
+def test_matrices_are_laid_out_for_one_row_at_a_time() -> None:
+    gpt = gpt2.load(probes.FOLDER)
+    matrices = {name: weight for name, weight in gpt.named_parameters() if "h." in name and weight.dim() == 2}
+    assert len(matrices) == 4 * gpt.config.n_layer
+    for weight in [*matrices.values(), gpt.wte.weight]:
+        assert weight.dtype == torch.float32 and weight.t().is_contiguous() and not weight.is_contiguous()
