@@ -17,7 +17,7 @@ def ranked(
     """A bar for each word, as long as its cosine, in their order; those that were typed in another colour."""
     frame = pd.DataFrame({"word": visible(words), "cosine": cosines, "typed": [word in typed for word in words]})
     axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=140, ticks=False, domain=False)
-    y = alt.Y("word:N", sort=None, title=None, axis=axis)
+    y = alt.Y("word:N", sort=visible(words), title=None, axis=axis)
     # The whole width but a third, which is room for the numbers, is a cosine of 1.
     x = alt.X("cosine:Q", scale=alt.Scale(domain=[min(0, *cosines), 1.33]), axis=None)
     colour = alt.condition("datum.typed", alt.value(TYPED), alt.value(OTHER))
@@ -30,7 +30,7 @@ def ranked(
 def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerChart:
     """How often each rank from 1 to `most` came; the first one has a colour of its own."""
     frame = pd.DataFrame({"rank": range(1, most + 1), "times": [ranks.count(n) for n in range(1, most + 1)]})
-    x = alt.X("rank:O", axis=alt.Axis(labelAngle=0), title="rank of the right word")
+    x = alt.X("rank:O", axis=alt.Axis(labelAngle=0), title="rank of queen")
     y = alt.Y("times:Q", scale=alt.Scale(domain=[0, len(ranks)]), title="trainings")
     colour = alt.condition("datum.rank == 1", alt.value("#0d9488"), alt.value("#94a3b8"))
     every = alt.Chart(frame).encode(x, y)

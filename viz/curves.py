@@ -72,13 +72,13 @@ def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int
     parts = [pd.DataFrame({"x": range(start, start + len(of)), "y": of, "name": name}) for name, of in curves.items()]
     count = len(COLOURS)  # each name has its own of the 25 pairs
     colours, dashes = zip(*((COLOURS[n % count], DASHES[(n + n // count) % count]) for n in range(len(names))))
-    legend = alt.Legend(title=None, orient="top", symbolSize=300, columns=5)
+    legend = alt.Legend(title=None, orient="top", symbolSize=300, columns=3)
     wide = [4 if name == picked else 2 for name in names]
     return (
         alt.Chart(pd.concat(parts))
         .mark_line()
         .encode(
-            alt.X("x:Q", title=x),
+            alt.X("x:Q", title=x, axis=alt.Axis(tickMinStep=1)),
             alt.Y("y:Q", title=y, scale=alt.Scale(zero=False)),
             alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours)), legend=legend),
             alt.StrokeDash("name:N", scale=alt.Scale(domain=names, range=list(dashes)), legend=legend),

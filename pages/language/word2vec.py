@@ -21,7 +21,12 @@ epochs = st.slider("Epochs", 10, 300, 100, 10, key="epochs", bind="query-params"
 for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, TWELVE)), 1):
     with column:
         picture = st.container()
-        rare = st.toggle("Leave out most of what is frequent", number == 1, key=f"rare{number}", bind="query-params")
+        rare = st.toggle(
+            "Skip most occurrences of frequent words (subsampling)",
+            number == 1,
+            key=f"rare{number}",
+            bind="query-params",
+        )
         text = controls.text("Lines to learn from", lines, key=f"lines{number}", height=330)
         with picture:
             try:

@@ -134,7 +134,7 @@ ARITHMETIC = [
     Example(
         "Words in pieces",
         "woodchuck - wood + stone",
-        "Not read often enough to be one token, a word falls into pieces; its vector is their mean, and it is marked.",
+        "Choose wte: a word of several tokens has the mean of their vectors there, and is marked. The others have none.",
     ),
 ]
 

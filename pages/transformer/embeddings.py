@@ -21,7 +21,7 @@ LISTED, NEAR, MAPPED, NEIGHBOURS = (
     40,
     5,
 )  # nearest words in a list, and on the map; words on it; neighbours of each
-SUM = "the sum"
+SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
 QUIET = {"displayModeBar": False}
 
 
@@ -53,52 +53,48 @@ lists, picture = st.columns([2, 3], gap="large")
 with lists:
     kind = controls.choice("Vectors", [models.WORD_VECTORS, "wte"], models.WORD_VECTORS, key="vectors")
     vectors = models.embeddings(name if kind == "wte" else kind)
-terms, found, near, answer, arrows = [], {}, {}, {}, []
-try:
-    terms = embeddings.parse(expression)
-    found, answer[SUM] = embeddings.calculate(vectors, terms)
-except ValueError as error:
-    st.warning(f"This cannot be calculated: {error}. Write words with + and - between them, as in the examples.")
-else:
-    inputs = {word for _, of in found.values() for word in of}
-    with lists:
+    terms, found, near, answer, arrows = [], {}, {}, {}, []
+    try:
+        terms = embeddings.parse(expression)
+        found, answer[SUM] = embeddings.calculate(vectors, terms)
+    except ValueError as error:
+        st.warning(f"This cannot be calculated: {error}. Write words with + and - between them, as in the examples.")
+    else:
+        inputs = {word for _, of in found.values() for word in of}
         for column, title, left_out in zip(st.columns(2), ("raw", "inputs left out"), ((), inputs)):
             nearest = vectors.nearest(answer[SUM], left_out, LISTED)
             column.markdown(f"**{title}**")
             column.altair_chart(bars.ranked(*zip(*nearest), inputs, theme), key=f"nearest {title}")
         marked(found)
-    near = {word: vectors.find(word) for word, _ in nearest[:NEAR]}
-    plus, minus = ([word for weight, word in terms if weight == sign] for sign in (1, -1))
-    if (len(plus), len(minus), len(terms)) == (2, 1, 3):
-        arrows = [(minus[0], plus[0]), (plus[1], SUM)]
-
-prose.section(PAGE, "Lay out your own words")
-left, middle, right = st.columns([3, 1, 2])
-with left:
+        near = {word: vectors.find(word) for word, _ in nearest[:NEAR]}
+        plus, minus = ([word for weight, word in terms if weight == sign] for sign in (1, -1))
+        if (len(plus), len(minus), len(terms)) == (2, 1, 3):
+            arrows = [(minus[0], plus[0]), (plus[1], SUM)]
+with picture:
+    laid = controls.choice("Map", [f"plane of {SUM}", "plane of all words", PAIRS], f"plane of {SUM}", key="axes")
+    drawing = st.container()
     text = controls.line("Words on the map", MAP, key="words")
-with middle:
-    laid = controls.choice("Axes", [SUM, "all words", "pairs of words"], SUM, key="axes")
-with right:
-    pairs = controls.line("To the right from … to …, and up from … to …", "man woman horse king", key="pairs")
-asked, listed, ends = dict.fromkeys(text.replace(",", " ").split()), {}, []
-for word in [*asked][:MAPPED]:
-    try:
-        listed[word] = vectors.find(word)
-    except ValueError as error:
-        st.warning(f"Not on the map: {error}.")
-if len(asked) > MAPPED:
-    st.warning(f"The map holds {MAPPED} words of yours; {len(asked) - MAPPED} were left out.")
-marked(listed)
-if laid == "pairs of words":
-    try:
-        ends = embeddings.ends(vectors, pairs)
-    except ValueError as error:
-        st.warning(f"These make no axes: {error}. You see the plane of all words.")
+    ends = []
+    if laid == PAIRS:
+        pairs = controls.line("Four words: to the right from … to …, up from … to …", ENDS, key="pairs")
+        try:
+            ends = embeddings.ends(vectors, pairs)
+        except ValueError as error:
+            st.warning(f"These make no axes: {error}. You see the plane of all words.")
+    asked, listed = dict.fromkeys(text.replace(",", " ").split()), {}
+    for word in [*asked][:MAPPED]:
+        try:
+            listed[word] = vectors.find(word)
+        except ValueError as error:
+            st.warning(f"Not on the map: {error}.")
+    if len(asked) > MAPPED:
+        st.warning(f"The map holds {MAPPED} words of yours; {len(asked) - MAPPED} were left out.")
+    marked(listed)
 
 on_map = {word: vector for word, (vector, _) in (listed | near | found).items()} | answer
 roles = dict.fromkeys(listed, "listed") | dict.fromkeys(near, "nearest") | dict.fromkeys(found, "typed") | {SUM: "sum"}
 names = [*on_map]
-with picture:
+with drawing:
     if len(names) < 3:
         st.info("A map needs three words or more: type some below.")
     else:
@@ -108,16 +104,21 @@ with picture:
             flat = torch.stack([embeddings.along(start, end, places), embeddings.along(low, high, places)], dim=1)
             labels = f"from {a} (-1) to {b} (1)", f"from {c} (-1) to {d} (1)"
         else:
-            fitted = torch.stack([found[word].vector for word in found]) if laid == SUM and len(found) > 2 else places
+            own = laid.endswith(SUM) and len(found) > 2
+            fitted = torch.stack([vector for vector, _ in found.values()]) if own else places
             flat, variance = embeddings.pca(places, fitted)
             labels = tuple(f"axis {n}: {share:.0%} of the variance" for n, share in enumerate(variance.tolist(), 1))
-            count = min(NEIGHBOURS, len(places) - 1)
-            lost = embeddings.lost(places, flat, count)
-            st.caption(f"■ typed ◆ nearest ✕ the sum · of the {count} nearest of each, {lost:.0%} are lost on this map")
+        count = min(NEIGHBOURS, len(places) - 1)
+        lost = embeddings.lost(places, flat, count)
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
         figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
         st.plotly_chart(figure, key="map", config=QUIET)
+        st.markdown(
+            f":orange[■] typed :violet[◆] nearest :green[✕] the sum. Of each word's {count} nearest among these, "
+            f"**{lost:.0%} are not near it on this map**."
+        )
 
+prose.section(PAGE, "What the map shows")
 left, right = st.columns(2, gap="large")
 with left:
     prose.section(PAGE, "How alike is each word to each?")
@@ -139,7 +140,11 @@ with right:
             ]
             here, there = a.tokens.index(token), b.tokens.index(token)
             meet, start, every = embeddings.meeting(a.trace, here, b.trace, there)
-            lines = {"in the two texts": meet, "and as it was at the start": start, "any two tokens": every}
+            lines = {
+                "in one text and the other": meet,
+                "in the first, and at its start": start,
+                "any two tokens": every,
+            }
             chart = curves.several({which: line.tolist() for which, line in lines.items()}, "blocks passed", "cosine")
             st.altair_chart(chart, key="two texts")
         else:

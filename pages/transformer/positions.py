@@ -118,7 +118,11 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
         if (most := found.moved.max().item()) < 1e-4:
             st.markdown(f"**The order is not seen.** Nothing moves by more than {most:.0e}, and that is rounding.")
         else:
-            st.markdown(f"**The order is seen.** The vector of one token moves by {most:.0%} of its length.")
+            by = [f"by its {name}" for name, on in vars(changes).items() if on]
+            st.markdown(
+                f"**The order is seen**, {' and '.join(by)}: one token moves by {most:.0%} of its length. "
+                "(How far says little where something is switched off: it never learned to read so.)"
+            )
     one, other = (trace.blocks[0].attn.pattern[0, head] for trace in (found.one, found.other))
     back = order.argsort()
     drawn = {

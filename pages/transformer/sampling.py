@@ -42,6 +42,10 @@ views.sampling(
     on_write=write,
 )
 
+if logits[-1].softmax(-1).max() > 0.95:
+    st.caption(
+        ":material/lightbulb: One token has nearly everything here; the examples above leave more to choose from."
+    )
 written_after, asked = st.session_state.get("written", ("", None))
 if written_after == prompt:
     try:

@@ -239,9 +239,18 @@ def test_sliders_and_draws_ask_nothing_of_the_server(visitor: Visitors, server: 
     other.page.goto(one.page.url)
     other.page.wait_for_selector(".sampling tbody tr")
     assert column(other, "drawn / expected") == texts  # the same seed draws the same
-    one.page.get_by_label("seed").fill("2")
+    one.page.get_by_role("button", name="Draw 200").click()  # once more
     one.page.wait_for_timeout(300)
+    assert one.page.get_by_label("seed").input_value() == "2"
     assert column(one, "drawn / expected") != texts
+    one.page.get_by_label("seed").fill("1")
+    one.page.wait_for_timeout(300)
+    assert column(one, "drawn / expected") == texts
+    cards = other.page.locator(".sampling .chain header").all_inner_texts()
+    assert [card.split()[0] for card in cards] == [*sampling.STEPS]  # what is off has its own place
+    other.page.get_by_role("button", name="×").click()
+    other.page.wait_for_timeout(300)
+    assert "draws" not in other.page.url and one.sent == frames
 
 
 def test_a_drawn_token_is_taken_and_the_chain_writes_on(visitor: Visitors, server: str) -> None:

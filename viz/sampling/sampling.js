@@ -148,9 +148,10 @@ class Chain {
     const here = new URLSearchParams(window.location.search);
     const link = ["chain", "beside", "seed", "draws"].some((name) => here.has(name)) ? here : (chosen ?? here);
     this.wrong = false;
-    this.steps = this.readSteps(link.get("chain") ?? "");
+    const on = this.readSteps(link.get("chain") ?? "");
+    const names = new Set(on.map(([name]) => name)); // the places of these are taken in the order of the link
+    this.steps = Object.entries(STEPS).map(([name, { off }]) => (names.has(name) ? on.shift() : [name, off]));
     this.beside = link.has("beside") ? this.readSteps(link.get("beside")) : null;
-    for (const [name, { off }] of Object.entries(STEPS)) if (!this.steps.some(([other]) => other === name)) this.steps.push([name, off]);
     this.seed = /^\d{1,9}$/.test(link.get("seed") ?? "") ? Number(link.get("seed")) : 1;
     this.draws = ["1", "200"].includes(link.get("draws")) ? Number(link.get("draws")) : 0;
   }
@@ -218,14 +219,20 @@ class Chain {
 
   layNav() {
     const pressed = (count, label) => {
-      const button = Object.assign(element("button", label), { type: "button" });
+      const button = Object.assign(element("button", label), { type: "button", title: "once more: with the next seed" });
       button.onclick = () => {
-        this.draws = this.draws === count ? 0 : count;
+        if (this.draws === count) seed.value = ++this.seed;
+        this.draws = count;
         this.changed();
       };
       return [count, button];
     };
     this.buttons = [pressed(1, "Draw one"), pressed(200, "Draw 200")];
+    this.clear = Object.assign(element("button", "×"), { type: "button", title: "no draw" });
+    this.clear.onclick = () => {
+      this.draws = 0;
+      this.changed();
+    };
     const seed = Object.assign(element("input", ""), { type: "number", min: 0, max: 999999999, value: this.seed });
     seed.setAttribute("aria-label", "seed");
     seed.oninput = () => {
@@ -246,7 +253,7 @@ class Chain {
       this.changed();
     };
     this.mass = element("span", "");
-    this.nav.replaceChildren(...this.buttons.map(([, button]) => button), element("label", "seed ", seed), write, keep, this.drop, this.mass);
+    this.nav.replaceChildren(...this.buttons.map(([, button]) => button), this.clear, element("label", "seed ", seed), write, keep, this.drop, this.mass);
   }
 
   changed() {
@@ -277,7 +284,8 @@ class Chain {
       const [name, value] = this.steps[n];
       const { does, box } = this.cards[n];
       box.classList.toggle("on", value !== STEPS[name].off);
-      if (value === STEPS[name].off) return void (does.textContent = "off");
+      const { off } = STEPS[name];
+      if (value === off) return void (does.textContent = Number.isFinite(off) ? `${off}: off` : "off");
       const cuts = after.some((logit, id) => logit === -Infinity && before[id] > -Infinity);
       const [count, mass] = cuts ? lost(after, softmax(before)) : [0, 0];
       does.textContent = `${value}${name === "temperature" && !value ? " (greedy)" : ""}${count ? ` · cuts ${percent(mass)} of what comes in` : ""}`;
@@ -294,6 +302,7 @@ class Chain {
     this.notice.textContent = this.wrong ? "The link asks for a step or a number that is not there; what could be read of it is used." : "";
     const settings = this.settings();
     this.buttons.forEach(([count, button]) => button.setAttribute("aria-pressed", this.draws === count));
+    this.clear.hidden = !this.draws;
     this.drop.hidden = !this.beside;
     this.mass.replaceChildren(
       ...settings.map(({ label, steps, logits }) => {
