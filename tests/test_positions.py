@@ -140,7 +140,7 @@ def test_a_scheme_holds_in_generation_too(scheme: str) -> None:
     for part in idx.split([6, 1, 13], dim=1):
         logits, cache = gpt.step(part, cache)
         found.append(logits)
-    torch.testing.assert_close(torch.cat(found, dim=1), gpt(idx), rtol=0, atol=1e-4)
+    torch.testing.assert_close(torch.cat(found), gpt(idx)[0, [5, 6, 19]], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

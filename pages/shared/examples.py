@@ -134,7 +134,7 @@ ARITHMETIC = [
     Example(
         "Words in pieces",
         "woodchuck - wood + stone",
-        "Choose wte: a word of several tokens has the mean of their vectors there, and is marked. The others have none.",
+        "Choose wte: a word of several tokens has the mean of their vectors there, and is marked. Others have none.",
     ),
 ]
 
