@@ -60,6 +60,11 @@ def page(name: str, **link: str) -> AppTest:
     return app.run()
 
 
+def unescaped(markdown: str) -> str:
+    """What a sentence says, without the signs that keep what was typed from being markup."""
+    return re.sub(r"\\(.)", r"\1", markdown)
+
+
 def pictures(app: AppTest) -> list[bytes]:
     return [element.proto.bytes for element in app.get("bidi_component") if element.proto.bytes]
 
@@ -347,7 +352,7 @@ def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -
     app.session_state["written"] = "Anna", asked
     app.run()
     assert not app.exception
-    assert said in app.warning[0].value
+    assert said in unescaped(app.warning[0].value)
 
 
 def test_what_is_written_on_is_shown() -> None:
@@ -552,7 +557,7 @@ def test_what_cannot_be_calculated_gets_a_sentence(expression: str, said: str) -
     app.text_input(key="expression").set_value(expression).run()
     assert not app.exception
     (warning,) = app.warning
-    assert said in warning.value and len(warning.value) < 400
+    assert said in unescaped(warning.value) and len(warning.value) < 400
     assert len(app.get("plotly_chart")) == 2  # the map and the cosines: the rest of the page goes on
 
 
@@ -568,6 +573,7 @@ def test_a_word_of_several_tokens_is_their_mean_and_marked(name: str, word: str)
     ("link", "said"),
     [
         ({"words": "king blorf queen"}, "'blorf' is none of the"),
+        ({"words": "king [l](javascript:alert(1)) `x` $y$"}, "'[l](javascript:alert(1))' is none of the"),
         (
             {"words": "cat " + " ".join(f"w{n}" for n in range(5000))},
             "The map holds 40 words of yours; 4961 were left out",
@@ -582,7 +588,7 @@ def test_a_word_of_several_tokens_is_their_mean_and_marked(name: str, word: str)
 def test_words_that_make_no_map_get_a_sentence(link: dict[str, str], said: str | None) -> None:
     app = page(EMBEDDINGS, **link)
     assert not app.exception
-    assert any(said in warning.value for warning in app.warning) if said else not app.warning
+    assert any(said in unescaped(warning.value) for warning in app.warning) if said else not app.warning
 
 
 def test_two_texts_without_a_common_token_get_a_sentence() -> None:

@@ -21,3 +21,8 @@ def section(page: str, heading: str) -> None:
     """Show one section; raises KeyError where the prose has none of that heading."""
     st.subheader(heading)
     st.markdown(sections(page)[heading])
+
+
+def literal(text: object) -> str:
+    """What a visitor typed, for a sentence in Markdown: every sign stands for itself."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))

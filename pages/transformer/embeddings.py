@@ -29,8 +29,8 @@ def marked(found: Mapping[str, Found]) -> None:
     """Say which words were read as another one, or as several tokens."""
     for word, (_, of) in found.items():
         if list(of) != [word]:
-            how = of[0] if len(of) == 1 else f"the mean of its tokens {' '.join(visible(of))}"
-            st.caption(f":material/info: {word} was read as {how}.")
+            how = of[0] if len(of) == 1 else f"the mean of its tokens {prose.literal(' '.join(visible(of)))}"
+            st.caption(f":material/info: {prose.literal(word[:20])} was read as {how}.")
 
 
 st.subheader("Embeddings: can one calculate with words?")
@@ -58,7 +58,9 @@ with lists:
         terms = embeddings.parse(expression)
         found, answer[SUM] = embeddings.calculate(vectors, terms)
     except ValueError as error:
-        st.warning(f"This cannot be calculated: {error}. Write words with + and - between them, as in the examples.")
+        st.warning(
+            f"This cannot be calculated: {prose.literal(error)}. Write words with + and - between, as in the examples."
+        )
     else:
         inputs = {word for _, of in found.values() for word in of}
         for column, title, left_out in zip(st.columns(2), ("raw", "inputs left out"), ((), inputs)):
@@ -80,13 +82,13 @@ with picture:
         try:
             ends = embeddings.ends(vectors, pairs)
         except ValueError as error:
-            st.warning(f"These make no axes: {error}. You see the plane of all words.")
+            st.warning(f"These make no axes: {prose.literal(error)}. You see the plane of all words.")
     asked, listed = dict.fromkeys(text.replace(",", " ").split()), {}
     for word in [*asked][:MAPPED]:
         try:
             listed[word] = vectors.find(word)
         except ValueError as error:
-            st.warning(f"Not on the map: {error}.")
+            st.warning(f"Not on the map: {prose.literal(error)}.")
     if len(asked) > MAPPED:
         st.warning(f"The map holds {MAPPED} words of yours; {len(asked) - MAPPED} were left out.")
     marked(listed)

@@ -52,7 +52,7 @@ if written_after == prompt:
         made, seed = chains(asked), int(asked["seed"])
         told = {label: models.written(name, prompt, chain, seed, WRITTEN) for label, chain in made.items()}
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-        st.warning(f"This cannot be written: {error}")
+        st.warning(f"This cannot be written: {prose.literal(error)}")
     else:
         steps = [", ".join(f"{step} {value:g}" for step, value in chain) or "no step" for chain in made.values()]
         how = " (A) and ".join(steps) + " (B)" * (len(steps) > 1)

@@ -96,6 +96,9 @@ def test_embeddings_open_fit_and_calculate(visitor: Visitors, server: str, width
     one.page.get_by_label("Expression").fill(f"{MARKUP} - man")
     one.page.get_by_label("Expression").press("Enter")
     one.page.get_by_text("cannot be calculated").wait_for()
+    one.page.get_by_label("Expression").fill(":red[r]$x$`c`_d_[l](#) 7")
+    one.page.get_by_label("Expression").press("Enter")
+    one.page.get_by_text("':red[r]$x$`c`_d_[l](#)'").wait_for()  # to the letter
     one.page.get_by_label("Expression").fill("Paris - France + Italy")
     one.page.get_by_label("Expression").press("Enter")
     one.page.locator(".js-plotly-plot .scatterlayer text", has_text="Italy").first.wait_for()
