@@ -72,7 +72,8 @@ def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int
     parts = [pd.DataFrame({"x": range(start, start + len(of)), "y": of, "name": name}) for name, of in curves.items()]
     count = len(COLOURS)  # each name has its own of the 25 pairs
     colours, dashes = zip(*((COLOURS[n % count], DASHES[(n + n // count) % count]) for n in range(len(names))))
-    legend = alt.Legend(title=None, orient="top", symbolSize=300, columns=3)
+    columns = 3 if max(map(len, names)) < 12 else 1
+    legend = alt.Legend(title=None, orient="top", symbolSize=300, columns=columns)
     wide = [4 if name == picked else 2 for name in names]
     return (
         alt.Chart(pd.concat(parts))

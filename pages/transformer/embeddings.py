@@ -83,12 +83,15 @@ with picture:
             ends = embeddings.ends(vectors, pairs)
         except ValueError as error:
             st.warning(f"These make no axes: {prose.literal(error)}. You see the plane of all words.")
-    asked, listed = dict.fromkeys(text.replace(",", " ").split()), {}
+    asked, listed, unknown = dict.fromkeys(text.replace(",", " ").split()), {}, []
     for word in [*asked][:MAPPED]:
         try:
             listed[word] = vectors.find(word)
         except ValueError as error:
-            st.warning(f"Not on the map: {prose.literal(error)}.")
+            unknown.append(error)
+    if unknown:
+        more = f" Nor are {len(unknown) - 1} others." if unknown[1:] else ""
+        st.warning(f"Not on the map: {prose.literal(unknown[0])}.{more}")
     if len(asked) > MAPPED:
         st.warning(f"The map holds {MAPPED} words of yours; {len(asked) - MAPPED} were left out.")
     marked(listed)
