@@ -11,8 +11,9 @@ from tokenizers import Tokenizer
 from model import gpt2, probes, skipgram, train
 from model.analogies import score
 from model.embeddings import of_tokens
+from model.positions import SCHEMES, first_attention
 from model.probes import head_scores, reply
-from pages.shared.examples import OUTSIDE
+from pages.shared.examples import ORDER, OUTSIDE
 
 FOLDER, GROWING = probes.FOLDER, train.CHECKPOINTS / "growing"
 CARD = json.loads((FOLDER / "card.json").read_text("utf-8"))
@@ -107,6 +108,17 @@ def test_they_are_small_enough() -> None:
     assert size(FOLDER) < 10_000_000
     assert size(GROWING) < 10_000_000
     assert skipgram.PATH.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("example", ORDER, ids=lambda example: example.name)
+def test_what_stands_twice_is_told_apart_by_its_position_alone(gpt, tokenizer, example) -> None:
+    ids = tokenizer.encode(example.prompt).ids
+    twice = [(n, ids.index(id)) for n, id in enumerate(ids) if ids.index(id) < n]
+    assert len(twice) >= 2
+    for scheme in SCHEMES:
+        last = first_attention(gpt, torch.tensor([ids]), scheme).pattern[0, :, -1]
+        apart = max((last[:, one] - last[:, other]).abs().max().item() for one, other in twice)
+        assert apart < 1e-6 if scheme == "none" else apart > 0.01, scheme
 
 
 def test_the_word_vectors_know_analogies() -> None:

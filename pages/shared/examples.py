@@ -74,6 +74,25 @@ QUIRKS = [
     Example("A long word", "Donaudampfschifffahrt and antidisestablishmentarianism", "What is rare falls into pieces."),
 ]
 
+# Texts in which a word stands more than once, so that only its position tells which is which.
+ORDER = [
+    Example(
+        "Twice Anna",
+        EXAMPLES[0].prompt,
+        "“Anna” stands here twice. Under “none” every later word gives both the same weight: compare their columns.",
+    ),
+    Example(
+        "Twice in the",
+        "Anna is in the kitchen. Tom is in the cellar",
+        "“is in the” stands here twice. Which of the schemes can tell the first from the second?",
+    ),
+    Example(
+        "Said again",
+        " river apple lamp river apple lamp river apple lamp",
+        "The same three words again and again. Under “none” the columns repeat, too; ALiBi sees the last ones best.",
+    ),
+]
+
 # Texts that can go on in many ways, or in one.
 OPEN = [
     Example(

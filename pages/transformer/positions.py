@@ -11,6 +11,7 @@ from model.gpt import Changes
 from model.positions import SCHEMES
 from model.tokens import pieces
 from pages.shared import controls, models, prose, views
+from pages.shared.examples import ORDER
 from viz import curves, matrices
 
 PAGE = "transformer/positions"
@@ -160,7 +161,7 @@ def two_orders() -> None:
 
 
 st.subheader("Positions: how does the model know the order of the words?")
-reading = controls.reading()
+reading = controls.reading(ORDER)
 gpt, tokens, idx = reading.model.gpt, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
 size, names = gpt.config.n_embd, [f"H{n}" for n in range(gpt.config.n_head)]
 theme = st.context.theme.type or "light"
