@@ -43,7 +43,8 @@ def train(
         raise ValueError("there is no word to learn from")
     words, count = list(counts), np.array(list(counts.values()))
     one_hot = np.eye(len(words), dtype=np.float32)
-    read = [one_hot[[words.index(word) for word in sentence]] for sentence in sentences]  # each (T, N)
+    told = [sentence for sentence in sentences if len(sentence) > 1]  # a word alone has nothing around it
+    read = [one_hot[[words.index(word) for word in sentence]] for sentence in told]  # each (T, N)
     often = count / (sample * count.sum()) if sample else np.ones(len(words))
     keep = np.minimum(1, (np.sqrt(often) + 1) / often)
     noise = count**POWER / (count**POWER).sum()

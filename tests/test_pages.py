@@ -632,7 +632,7 @@ def test_word2vec_is_trained_on_the_lines_typed() -> None:
     for text, said in (
         ("", "no word"),
         ("a b c", "'man' is not in it"),
-        ("man " * 1000, "may have 300"),
+        ("man " * 1000, "may have 150"),
         ("a" * 10**6, "'man'"),
     ):
         app.text_area(key="lines1").set_value(text).run()

@@ -28,7 +28,7 @@ MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would 
 ASKED, TOLD = 20, 100  # questions of each kind, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
 WORD_VECTORS = "word vectors"  # their name, beside those of the models
-TRAINED_ON = 300  # words of a text that Word2Vec learns from
+TRAINED_ON = 150  # words of a text that Word2Vec learns from
 BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
 DRAWS = 30  # different draws of questions, which all visitors share
 
