@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from model.gpt import GPT, Trace
 from model.tokens import is_text, pieces
 
-MOST, LONGEST = 12, 40  # terms of an expression, letters of a word
+MOST, LONGEST, HEAVIEST = 12, 40, 1000  # terms of an expression, letters of a word, and the largest weight
 TERM = re.compile(r"\s*(?P<sign>[-+−–])?\s*(?:(?P<weight>\d+(?:\.\d+)?)\s*[*×])?\s*(?P<word>[^\s+\-−–*×]+)\s*")
 
 
@@ -93,7 +93,8 @@ class TokenEmbeddings(Embeddings):
             return super().find(word)
         except ValueError:
             ids = self.tokenizer.encode(f" {word[:LONGEST]}").ids
-            return Found(self.gpt.wte.weight[ids].mean(0), pieces(self.tokenizer, ids))
+            of = pieces(self.tokenizer, ids)
+            return Found(self.gpt.wte.weight[ids].mean(0), [word] if of == [f" {word}"] else of)
 
 
 def of_tokens(gpt: GPT, tokenizer: Tokenizer) -> TokenEmbeddings:
@@ -118,6 +119,8 @@ def parse(expression: str) -> list[Term]:
             raise ValueError(f"between {terms[-1].word!r} and {term['word'][:40]!r} a + or - must stand")
         if len(terms) == MOST:
             raise ValueError(f"an expression may have {MOST} terms, not more")
+        if float(term["weight"] or 1) > HEAVIEST:
+            raise ValueError(f"a weight may be up to {HEAVIEST}, not {term['weight'][:20]}")
         sign = 1.0 if term["sign"] in (None, "+") else -1.0
         terms.append(Term(sign * float(term["weight"] or 1), term["word"]))
         read = term.end()

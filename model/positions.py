@@ -137,7 +137,9 @@ def first_rise(curve: Sequence[float]) -> int | None:
 
 def order(one: Sequence[str], other: Sequence[str]) -> list[int]:
     """For each word of the other text its place in the one; raises ValueError where they are not the same words."""
-    places = {word: [n for n, found in enumerate(one) if found == word][::-1] for word in one}
+    places: dict[str, list[int]] = {}
+    for place in reversed(range(len(one))):
+        places.setdefault(one[place], []).append(place)
     found = [places[word].pop() if places.get(word) else None for word in other]
     strangers = [word for word, place in zip(other, found) if place is None] + [w for w in places if places[w]]
     if strangers:

@@ -1,7 +1,7 @@
 """Word2Vec as its libraries train it, from many seeds at once: how much of what it finds is chance?
 
 The continuous bag of words: the mean of the vectors around a word must tell that word from words drawn at random.
-Vectors, rates and what is left out are those that gensim takes when it is not told otherwise.
+Rates, negatives, their power and what is left out are those that gensim takes when it is not told otherwise.
 
 Sources: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section 3.1, and
 "Distributed Representations of Words and Phrases and their Compositionality", sections 2.2 and 2.3.
@@ -36,7 +36,7 @@ def train(
     """The vectors (size) of all words of some sentences, trained from so many seeds side by side.
 
     Of a word that is more than the share `sample` of all, some occurrences are left out; at 0 none are.
-    Raises ValueError where there are no words.
+    A sentence is one step. Raises ValueError where there are no words, and where the vectors grow without bound.
     """
     counts = Counter(word for sentence in sentences for word in sentence)
     if not counts:
@@ -70,6 +70,10 @@ def train(
             back = error @ outside
             outside += error.swapaxes(1, 2) @ hidden
             inside += around.swapaxes(1, 2) @ back  # the whole error for each word around, not its share of the mean
+    if not np.isfinite(inside).all():
+        raise ValueError(
+            "the vectors grew without bound; fewer epochs, or lines that say the same less often, would do"
+        )
     return Trained(words, start, inside)
 
 
@@ -81,6 +85,8 @@ def rank(trained: Trained, a: str, b: str, c: str, d: str) -> list[int]:
     for word in (a, b, c, d):
         if word not in trained.words:
             raise ValueError(f"the word {word!r} is not in it, and the question needs it")
+    if len(trained.words) < 5:
+        raise ValueError("it has no word but the four of the question, so there is nothing to choose from")
     unit = _unit(trained.vectors)
     rows = [trained.words.index(word) for word in (a, b, c, d)]
     alike = np.einsum("snc,sc->sn", unit, unit[:, rows[1]] - unit[:, rows[0]] + unit[:, rows[2]])

@@ -432,7 +432,7 @@ def test_a_tree_comes_back_from_its_link_with_its_numbers() -> None:
     assert (branches["root"], branches["path"], branches["link"]) == ("Anna·is·in·the", [0, 3], link)
     after = models.read(name, "Anna is in the").trace.logits[0, -1].softmax(-1)
     shares = [token["share"] for token in branches["tokens"]]
-    assert shares[::2] == pytest.approx([after[kitchen].item(), after[garden].item()])
+    assert shares[::2] == pytest.approx([after[kitchen].item(), after[garden].item()], rel=1e-5)
     app.text_input(key="prompt").set_value("Anna is in the kitchen").run()
     assert drawn(app, "path")["path"] == [0, 1]
     app.text_input(key="prompt").set_value("Anna was").run()
@@ -583,6 +583,8 @@ def test_a_word_of_several_tokens_is_their_mean_and_marked(name: str, word: str)
         ({"axes": "<b>", "vectors": "../x", "questions": "9"}, None),
         ({"words": "", "expression": ""}, "no word in it"),
         ({"words": "", "expression": "king"}, None),
+        ({"expression": "2 * king - man + woman"}, None),
+        ({"expression": "King + king - KING"}, None),
     ],
 )
 def test_words_that_make_no_map_get_a_sentence(link: dict[str, str], said: str | None) -> None:
@@ -628,7 +630,7 @@ def test_word2vec_is_trained_on_the_lines_typed() -> None:
     before = [element.value for element in app.markdown if "median rank" in element.value]
     app.text_area(key="lines2").set_value("king queen man woman castle\n" * 5).run()
     after = [element.value for element in app.markdown if "median rank" in element.value]
-    assert after[0] == before[0] and "of 2" in after[1]
+    assert after[0] == before[0] and after[1].endswith("of 2")
     for text, said in (
         ("", "no word"),
         ("a b c", "'man' is not in it"),

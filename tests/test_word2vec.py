@@ -74,5 +74,12 @@ def test_a_rank_counts_the_words_that_are_nearer_but_the_inputs() -> None:
     assert word2vec.cosine(trained, "c", "e").tolist() == [-1]
     with pytest.raises(ValueError, match="'x' is not in it"):
         word2vec.rank(trained, "a", "b", "c", "x")
-    with pytest.raises(ValueError, match="no word"):
+    with pytest.raises(ValueError, match="no word to learn"):
         word2vec.train([])
+    with pytest.raises(ValueError, match="nothing to choose from"):
+        word2vec.rank(word2vec.Trained(["a", "b", "c", "d"], vectors[:, :4], vectors[:, :4]), "a", "b", "c", "d")
+
+
+def test_vectors_that_grow_without_bound_are_refused() -> None:
+    with pytest.raises(ValueError, match="without bound"), np.errstate(all="ignore"):
+        word2vec.train([["king", "queen", "man", "woman"] * 37], epochs=300, sample=0)

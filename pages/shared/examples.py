@@ -79,7 +79,7 @@ ORDER = [
     Example(
         "Twice Anna",
         EXAMPLES[0].prompt,
-        "“Anna” stands here twice. Under “none” every later word gives both the same weight: compare their columns.",
+        "“Anna” stands here twice. Under “none” every later word gives both the same weight, to the last digit.",
     ),
     Example(
         "Twice in the",
@@ -89,7 +89,7 @@ ORDER = [
     Example(
         "Said again",
         " river apple lamp river apple lamp river apple lamp",
-        "The same three words again and again. Under “none” the columns repeat, too; ALiBi sees the last ones best.",
+        "The same three words again and again. Under “none” the columns repeat, too; the others tell them apart.",
     ),
 ]
 
@@ -103,7 +103,7 @@ OPEN = [
     Example(
         "A name",
         "Hello, my name is",
-        "Many names, nearly all alike: any top-k cuts most of what is right. The truth says so, too.",
+        "Many names, nearly all alike: a top-k of 10 cuts most of what is right. The truth says so, too.",
     ),
     Example(
         "A colour",
@@ -132,17 +132,17 @@ ARITHMETIC = [
     Example(
         "Queen?",
         "king - man + woman",
-        "The word vectors say queen even with the inputs in the race; in the model's own wte the inputs win: switch.",
+        "The word vectors say queen even with the inputs in the race. In the model's own wte the inputs win: switch.",
     ),
     Example(
         "Capitals",
         "Paris - France + Italy",
-        "From a country to its capital is nearly the same step everywhere: both kinds of vectors know it.",
+        "From a country to its capital is nearly the same step everywhere; wte needs the inputs left out to say so.",
     ),
     Example(
         "Past tense",
         "walked - walk + jump",
-        "A miss: the nearest words share the past with “walked”, and jumped is not the first of them.",
+        "A miss: jumped is not the first. Among the word vectors others share the past; in wte hardly anything fits.",
     ),
     Example(
         "Half of each",

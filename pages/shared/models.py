@@ -115,7 +115,10 @@ def vocabulary(name: str) -> tuple[list[str], list[bool]]:
 @st.cache_resource(max_entries=5000, show_spinner=False)
 def probability(name: str, prompt: str, id: int) -> float:
     """How likely the named model finds a token after a prompt."""
-    return read(name, prompt).trace.logits[0, -1].softmax(-1)[id].item()
+    model = load(name)  # and not `read`: what others read would be forgotten for a tree of many places
+    ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.gpt.config.block_size :]
+    logits, _ = model.gpt.step(torch.tensor([ids]))
+    return logits[0].softmax(-1)[id].item()
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -15,12 +15,8 @@ from viz import bars, curves, matrices, points
 from viz.tokens import visible
 
 PAGE = "transformer/embeddings"
-LISTED, NEAR, MAPPED, NEIGHBOURS = (
-    9,
-    3,
-    40,
-    5,
-)  # nearest words in a list, and on the map; words on it; neighbours of each
+LISTED, NEAR = 9, 3  # nearest words in a list, and on the map
+MAPPED, NEIGHBOURS = 40, 5  # words on the map, and neighbours of each that may be lost
 SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
 QUIET = {"displayModeBar": False}
 
@@ -62,7 +58,7 @@ with lists:
             f"This cannot be calculated: {prose.literal(error)}. Write words with + and - between, as in the examples."
         )
     else:
-        inputs = {word for _, of in found.values() for word in of}
+        inputs = {of[0] for _, of in found.values() if len(of) == 1}
         for column, title, left_out in zip(st.columns(2), ("raw", "inputs left out"), ((), inputs)):
             nearest = vectors.nearest(answer[SUM], left_out, LISTED)
             column.markdown(f"**{title}**")
@@ -109,7 +105,12 @@ with drawing:
             flat = torch.stack([embeddings.along(start, end, places), embeddings.along(low, high, places)], dim=1)
             labels = f"from {a} (-1) to {b} (1)", f"from {c} (-1) to {d} (1)"
         else:
-            own = laid.endswith(SUM) and len(found) > 2
+            own = laid.endswith(SUM) and len({of[0] for _, of in found.values()}) == 3
+            own = own and sum(weight for weight, _ in terms) == 1
+            if laid.endswith(SUM) and not own:
+                st.caption(
+                    "Only three words whose weights add up to 1 make a plane with their sum: here is that of all words."
+                )
             fitted = torch.stack([vector for vector, _ in found.values()]) if own else places
             flat, variance = embeddings.pca(places, fitted)
             labels = tuple(f"axis {n}: {share:.0%} of the variance" for n, share in enumerate(variance.tolist(), 1))

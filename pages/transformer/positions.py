@@ -149,6 +149,11 @@ def two_orders() -> None:
             positions=st.toggle("Positions", True, key="positions", bind="query-params"),
             mask=st.toggle("Mask", True, key="mask", bind="query-params"),
         )
+    if max(len(one), len(other)) > DRAWN:
+        st.info(
+            f"These are {max(len(one), len(other)):,} words; the pictures here hold {DRAWN} tokens. Take fewer words."
+        )
+        return
     try:
         places = positions.order(one, other)
     except ValueError:
