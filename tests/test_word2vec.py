@@ -39,7 +39,37 @@ def test_the_slope_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not np.array_equal(two.vectors, two.start)
 
 
-def test_what_is_frequent_is_left_out_as_often_as_the_paper_says() -> None:
+def test_a_training_is_that_of_plain_loops() -> None:
+    """Words that come more or less often, a window that is wider or narrower: place by place, with the same draws."""
+    sentence, seeds, size, window = ["a", "b", "a", "c", "d", "a"], 2, 5, 2
+    trained = word2vec.train([sentence], size=size, window=window, epochs=3, sample=0, seeds=seeds)
+    rng = np.random.default_rng(0)
+    inside = (rng.random((seeds, 4, size)) - 0.5) / size
+    outside = np.zeros_like(inside)
+    ids = ["abcd".index(word) for word in sentence]
+    noise = np.array([3.0, 1, 1, 1]) ** 0.75
+    for epoch in range(3):
+        rate = word2vec.RATE + (word2vec.LAST_RATE - word2vec.RATE) * epoch / 3
+        rng.random((seeds, 6))
+        reach = rng.integers(1, window + 1, (seeds, 6))
+        drawn = rng.multinomial(word2vec.NEGATIVES, noise / noise.sum(), (seeds, 6))
+        for s in range(seeds):
+            new_inside, new_outside = inside[s].copy(), outside[s].copy()
+            for at, target in enumerate(ids):
+                around = [ids[n] for n in range(6) if n != at and abs(n - at) <= reach[s, at]]
+                hidden = inside[s, around].mean(0)
+                for word in range(4):
+                    guess = 1 / (1 + np.exp(-outside[s, word] @ hidden))
+                    error = rate * (1 - guess) if word == target else -rate * drawn[s, at, word] * guess
+                    new_outside[word] += error * hidden
+                    for other in around:
+                        new_inside[other] += error * outside[s, word]
+            inside[s], outside[s] = new_inside, new_outside
+    np.testing.assert_allclose(trained.vectors, inside, atol=1e-7)
+    assert abs(trained.vectors - trained.start).max() > 1e-5
+
+
+def test_what_is_frequent_is_left_out_as_often_as_the_libraries_do() -> None:
     """A word that is the share f of all is kept with the probability (sqrt(f / s) + 1) s / f, and moves only then."""
     kept = word2vec.train([["a", "b"]], size=4, window=1, epochs=2, sample=1, seeds=400)
     assert (kept.vectors != kept.start).any((1, 2)).all()  # at s = 1 all are kept
