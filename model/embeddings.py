@@ -21,7 +21,8 @@ from model.gpt import GPT, Trace
 from model.tokens import is_text, pieces
 
 MOST, LONGEST, HEAVIEST = 12, 40, 1000  # terms of an expression, letters of a word, and the largest weight
-TERM = re.compile(r"\s*(?P<sign>[-+−–])?\s*(?:(?P<weight>\d+(?:\.\d+)?)\s*[*×])?\s*(?P<word>[^\s+\-−–*×]+)\s*")
+# Spaces are never given back (*+), so that a line of them takes no longer than it is long.
+TERM = re.compile(r"\s*+(?P<sign>[-+−–])?\s*+(?:(?P<weight>\d+(?:\.\d+)?)\s*+[*×])?\s*+(?P<word>[^\s+\-−–*×]+)\s*+")
 
 
 class Term(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 RATE, LAST_RATE = 0.025, 0.0001  # of learning, at the beginning and at the end
+LARGEST = 100  # number in a vector; a training in which it is larger has no limit
 NEGATIVES, POWER = 5, 0.75  # words drawn at random for each one read; by this power of their counts
 
 
@@ -70,7 +71,7 @@ def train(
             back = error @ outside
             outside += error.swapaxes(1, 2) @ hidden
             inside += around.swapaxes(1, 2) @ back  # the whole error for each word around, not its share of the mean
-    if not np.isfinite(inside).all():
+    if not abs(inside).max() < LARGEST:
         raise ValueError(
             "the vectors grew without bound; fewer epochs, or lines that say the same less often, would do"
         )
@@ -91,7 +92,7 @@ def rank(trained: Trained, a: str, b: str, c: str, d: str) -> list[int]:
     rows = [trained.words.index(word) for word in (a, b, c, d)]
     alike = np.einsum("snc,sc->sn", unit, unit[:, rows[1]] - unit[:, rows[0]] + unit[:, rows[2]])
     alike[:, rows[:3]] = -np.inf
-    return (1 + (alike > alike[:, rows[3], None]).sum(1)).tolist()
+    return (alike >= alike[:, rows[3], None]).sum(1).tolist()
 
 
 def cosine(trained: Trained, a: str, b: str) -> np.ndarray:

@@ -46,6 +46,7 @@ def test_an_expression_is_read(expression: str, terms: list[tuple[float, str]]) 
         ("2 * * king", "after '2'"),
         (" + ".join(["king"] * 13), "12 terms"),
         ("king " * 20_000, "between"),
+        (" " * 20_000 + "*", "at the beginning"),
         ("9" * 50 + " * king", "up to 1000"),
     ],
 )

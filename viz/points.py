@@ -1,6 +1,7 @@
 """Words as points of a plane, as far apart as they are: one unit is as long in both directions."""
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -85,8 +86,8 @@ def words(
         figure.add_annotation(text="", showarrow=True, **ends, **looks)
     plain = {"showticklabels": False, "zeroline": False, "showgrid": False}
     return figure.update_layout(
-        xaxis={"title": axes[0], **plain},
-        yaxis={"title": axes[1], "scaleanchor": "x", **plain},
+        xaxis={"title": escape(axes[0][:120]), **plain},
+        yaxis={"title": escape(axes[1][:120]), "scaleanchor": "x", **plain},
         height=470,
         margin={"l": 5, "r": 5, "t": 25, "b": 5},
         showlegend=False,

@@ -1,6 +1,7 @@
 """Embeddings: words as vectors, to calculate with and to lay on a map."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from textwrap import dedent
 
@@ -105,8 +106,8 @@ with drawing:
             flat = torch.stack([embeddings.along(start, end, places), embeddings.along(low, high, places)], dim=1)
             labels = f"from {a} (-1) to {b} (1)", f"from {c} (-1) to {d} (1)"
         else:
-            own = laid.endswith(SUM) and len({of[0] for _, of in found.values()}) == 3
-            own = own and sum(weight for weight, _ in terms) == 1
+            own = laid.endswith(SUM) and len({tuple(of) for _, of in found.values()}) == 3
+            own = own and math.isclose(sum(weight for weight, _ in terms), 1)
             if laid.endswith(SUM) and not own:
                 st.caption(
                     "Only three words whose weights add up to 1 make a plane with their sum: here is that of all words."
