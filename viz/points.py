@@ -86,8 +86,8 @@ def words(
         figure.add_annotation(text="", showarrow=True, **ends, **looks)
     plain = {"showticklabels": False, "zeroline": False, "showgrid": False}
     return figure.update_layout(
-        xaxis={"title": escape(axes[0][:120]), **plain},
-        yaxis={"title": escape(axes[1][:120]), "scaleanchor": "x", **plain},
+        xaxis={"title": escape(axes[0][:120], quote=False), **plain},
+        yaxis={"title": escape(axes[1][:120], quote=False), "scaleanchor": "x", **plain},
         height=470,
         margin={"l": 5, "r": 5, "t": 25, "b": 5},
         showlegend=False,

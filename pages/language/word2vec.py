@@ -1,7 +1,5 @@
 """Word2Vec: how much of what it finds in a few lines is chance."""
 
-import inspect
-
 import numpy as np
 import streamlit as st
 
@@ -39,7 +37,7 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
             st.markdown(
                 f"**queen first in {ranks.count(1)} of {len(ranks)}** · median rank {np.median(ranks):g} of {possible}"
             )
-            st.altair_chart(bars.counted(ranks, possible, st.context.theme.type or "light"), key=f"ranks {number}")
+            st.altair_chart(bars.counted(ranks, possible, controls.theme()), key=f"ranks {number}")
             told = [f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}."]
             for a, b in PAIRS:
                 if {a, b} <= {*trained.words}:
@@ -48,4 +46,4 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
             st.caption(" ".join(told))
 prose.section(PAGE, "What the twenty trainings say")
 prose.section(PAGE, "The code that computed this")
-st.code(inspect.getsource(word2vec.train) + "\n\n" + inspect.getsource(word2vec.rank), language="python")
+prose.source(word2vec.train, word2vec.rank)

@@ -32,9 +32,9 @@ def text(label: str, start: str, key: str, height: int) -> str:
     return written
 
 
-def choice(label: str, offered: Sequence[str], start: str, key: str) -> str:
+def choice(label: str, offered: Sequence[str], start: str, key: str, **looks: Any) -> str:
     """One of some names, kept in the link."""
-    return st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True)
+    return st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True, **looks)
 
 
 def prompt() -> str:
@@ -153,6 +153,11 @@ def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
             + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
         )
     return found
+
+
+def theme() -> str:
+    """The theme that the visitor sees: light or dark."""
+    return st.context.theme.type or "light"
 
 
 def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | None:

@@ -1,8 +1,10 @@
 """The words of a lesson: the .md beside its page, cut at its ## headings."""
 
+import inspect
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 
 import streamlit as st
 
@@ -21,6 +23,11 @@ def section(page: str, heading: str) -> None:
     """Show one section; raises KeyError where the prose has none of that heading."""
     st.subheader(heading)
     st.markdown(sections(page)[heading])
+
+
+def source(*shown: object) -> None:
+    """Show the source of functions, methods or classes, as it runs here."""
+    st.code("\n\n".join(dedent(inspect.getsource(one)) for one in shown), language="python")
 
 
 def literal(text: object) -> str:

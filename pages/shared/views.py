@@ -13,6 +13,8 @@ from viz import sampling as chains
 from viz import strip as bars
 from viz.tokens import visible
 
+BARE = {"displayModeBar": False}  # a Plotly figure without its tools
+
 _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)

@@ -1,6 +1,5 @@
 """What this model knows: what it has read, its loss beside the floor, its answers beside the truth."""
 
-import inspect
 import random
 
 import streamlit as st
@@ -65,4 +64,4 @@ told = [{"prompt": prompt, "it goes on": models.reply(model.name, prompt)} for p
 st.dataframe(told, hide_index=True, height="content")
 
 prose.section(PAGE, "How the truth is computed")
-st.code(inspect.getsource(world.document) + "\n\n" + inspect.getsource(truth._walk), language="python")
+prose.source(world.document, truth._walk)

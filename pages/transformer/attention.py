@@ -1,7 +1,5 @@
 """Attention: which tokens each token looks at, in every head of every layer."""
 
-import inspect
-
 import streamlit as st
 import torch
 
@@ -33,9 +31,8 @@ with steps:
             f"**L{layer} H{head}** · rows are :blue[queries], columns :red[keys] · √D = √{width} = {width**0.5:.2f}"
         )
         *columns, last = st.columns(4)
-        theme = st.context.theme.type or "light"
-        for n, figure in enumerate(matrices.steps(reading.tokens, products, scores, pattern, theme)):
-            columns[n].plotly_chart(figure, key=f"matrix {n}", config={"displayModeBar": False})
+        for n, figure in enumerate(matrices.steps(reading.tokens, products, scores, pattern, controls.theme())):
+            columns[n].plotly_chart(figure, key=f"matrix {n}", config=views.BARE)
         with last:
             query = controls.token("Numbers of the row of", reading.tokens)
             st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
@@ -50,4 +47,4 @@ with left:
 with right:
     prose.section(PAGE, "What attention is not")
 prose.section(PAGE, "The code that computed this")
-st.code(inspect.getsource(CausalSelfAttention), language="python")
+prose.source(CausalSelfAttention)

@@ -1,16 +1,14 @@
 """Embeddings: words as vectors, to calculate with and to lay on a map."""
 
-import inspect
 import math
 from collections.abc import Mapping
-from textwrap import dedent
 
 import streamlit as st
 import torch
 
 from model import analogies, embeddings
 from model.embeddings import Found
-from pages.shared import controls, models, prose
+from pages.shared import controls, models, prose, views
 from pages.shared.examples import ANOTHER, ARITHMETIC, MAP
 from viz import bars, curves, matrices, points
 from viz.tokens import visible
@@ -19,7 +17,6 @@ PAGE = "transformer/embeddings"
 LISTED, NEAR = 9, 3  # nearest words in a list, and on the map
 MAPPED, NEIGHBOURS = 40, 5  # words on the map, and neighbours of each that may be lost
 SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
-QUIET = {"displayModeBar": False}
 
 
 def marked(found: Mapping[str, Found]) -> None:
@@ -45,7 +42,7 @@ with left:
     )
 controls.examples(expression, ARITHMETIC, key="expression")
 
-theme = st.context.theme.type or "light"
+theme = controls.theme()
 lists, picture = st.columns([2, 3], gap="large")
 with lists:
     kind = controls.choice("Vectors", [models.WORD_VECTORS, "wte"], models.WORD_VECTORS, key="vectors")
@@ -119,7 +116,7 @@ with drawing:
         lost = embeddings.lost(places, flat, count)
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
         figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
-        st.plotly_chart(figure, key="map", config=QUIET)
+        st.plotly_chart(figure, key="map", config=views.BARE)
         st.markdown(
             f":orange[■] typed :violet[◆] nearest :green[✕] the sum. Of each word's {count} nearest among these, "
             f"**{lost:.0%} are not near it on this map**."
@@ -131,7 +128,7 @@ with left:
     prose.section(PAGE, "How alike is each word to each?")
     if listed:
         alike = embeddings.cosines(torch.stack([vector for vector, _ in listed.values()]))
-        st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=QUIET)
+        st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=views.BARE)
 with right:
     prose.section(PAGE, "One word in two texts")
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
@@ -191,5 +188,4 @@ with right:
     prose.section(PAGE, "What an embedding is not")
     st.page_link("language/word2vec.py")
 prose.section(PAGE, "The code that computed this")
-code = [embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting]
-st.code("\n\n".join(dedent(inspect.getsource(function)) for function in code), language="python")
+prose.source(embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting)

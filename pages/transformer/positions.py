@@ -1,6 +1,5 @@
 """Positions: how a model knows in which order the words stand."""
 
-import inspect
 import random
 
 import streamlit as st
@@ -20,7 +19,6 @@ ONE, OTHER, TAKEN = "dog bites man", "man bites dog", 12  # two orders; words of
 STEPS = 7  # of the rotation that is tried
 PLACES = [(5, 2), (105, 102), (1005, 1002), (5, 3)]  # of a query and a key
 SMOOTH = 9  # positions
-BARE = {"displayModeBar": False}
 
 
 def added(table: torch.Tensor) -> None:
@@ -29,7 +27,7 @@ def added(table: torch.Tensor) -> None:
         st.markdown(f"**What is added** to each token: {table.shape[1]} numbers, a row for each position.")
         every = st.toggle(f"All {len(table)} positions", key="every", bind="query-params")
     rows = table if every else table[: len(tokens)]
-    st.plotly_chart(matrices.vectors(tokens, rows.numpy(), theme), key="added", config=BARE)
+    st.plotly_chart(matrices.vectors(tokens, rows.numpy(), theme), key="added", config=views.BARE)
     left, right = st.columns(2)
     with left:
         dimension = st.slider("Dimension", 0, table.shape[1] - 1, 8, key="dimension", bind="query-params")
@@ -88,7 +86,7 @@ def taken_off() -> None:
     left.altair_chart(curves.several(falls, "distance", "added to the score", picked=picked))
     bias = positions.alibi(len(slopes), len(tokens))[head].numpy()
     (figure,) = matrices.scores({f"added in {picked}": (tokens, bias)}, theme)
-    right.plotly_chart(figure, key="bias", config=BARE)
+    right.plotly_chart(figure, key="bias", config=views.BARE)
 
 
 def take_the_prompt() -> None:
@@ -132,7 +130,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
         "the other, put back": (once, other[back][:, back].numpy()),
     }
     for n, (column, figure) in enumerate(zip(right.columns(3), matrices.patterns(drawn, theme))):
-        column.plotly_chart(figure, key=f"order {n}", config=BARE)
+        column.plotly_chart(figure, key=f"order {n}", config=views.BARE)
 
 
 @st.fragment
@@ -169,22 +167,19 @@ st.subheader("Positions: how does the model know the order of the words?")
 reading = controls.reading(ORDER)
 gpt, tokens, idx = reading.model.gpt, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
 size, names = gpt.config.n_embd, [f"H{n}" for n in range(gpt.config.n_head)]
-theme = st.context.theme.type or "light"
+theme = controls.theme()
 
 left, right = st.columns([3, 2])
-scheme = left.segmented_control(
-    "Positions are told by",
-    SCHEMES,
-    default=SCHEMES[0],
-    key="scheme",
-    bind="query-params",
-    required=True,
-    format_func=lambda scheme: f"{scheme} (this model)" if scheme == SCHEMES[0] else scheme,
-)
-start = names[reading.model.looks_back]
-picked = right.segmented_control(
-    "Head of the first layer", names, default=start, key="first", bind="query-params", required=True
-)
+with left:
+    scheme = controls.choice(
+        "Positions are told by",
+        SCHEMES,
+        SCHEMES[0],
+        key="scheme",
+        format_func=lambda scheme: f"{scheme} (this model)" if scheme == SCHEMES[0] else scheme,
+    )
+with right:
+    picked = controls.choice("Head of the first layer", names, names[reading.model.looks_back], key="first")
 head = names.index(picked)
 attention = {scheme: positions.first_attention(gpt, idx, scheme) for scheme in SCHEMES}
 
@@ -219,14 +214,12 @@ match scheme:
             prose.section(PAGE, "None")
 
 prose.section(PAGE, "The same words under five schemes")
-field = st.segmented_control(
-    "Show", ["weights", "scores"], default="weights", key="shown", bind="query-params", required=True
-)
+field = controls.choice("Show", ["weights", "scores"], "weights", key="shown")
 draw, name = {"weights": (matrices.patterns, "pattern"), "scores": (matrices.scores, "scores")}[field]
 figures = draw({scheme: (tokens, getattr(attention[scheme], name)[0, head].numpy()) for scheme in SCHEMES}, theme)
 with st.container(horizontal=True):
     for n, figure in enumerate(figures):
-        st.plotly_chart(figure, key=f"scheme {n}", config=BARE, width=MATRIX)
+        st.plotly_chart(figure, key=f"scheme {n}", config=views.BARE, width=MATRIX)
 if len(reading.tokens) > DRAWN:
     st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens.")
 
@@ -261,4 +254,4 @@ with right:
     prose.section(PAGE, "What is often told wrong")
 prose.section(PAGE, "The code that computed this")
 shown = [positions.angles, positions.sinusoidal, positions.rotate, positions.alibi_slopes, positions.alibi]
-st.code("\n\n".join(map(inspect.getsource, [*shown, positions.PositionedAttention, positions.reordered])), "python")
+prose.source(*shown, positions.PositionedAttention, positions.reordered)

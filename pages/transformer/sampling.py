@@ -1,6 +1,5 @@
 """Sampling: from the logits to the next token."""
 
-import inspect
 import math
 
 import streamlit as st
@@ -42,7 +41,8 @@ views.sampling(
     on_write=write,
 )
 
-if logits[-1].softmax(-1).max() > 0.95:
+likeliest = logits[-1].softmax(-1).topk(min(NEXT, logits.shape[-1]))
+if likeliest.values[0] > 0.95:
     st.caption(
         ":material/lightbulb: One token has nearly everything here; the examples above leave more to choose from."
     )
@@ -63,7 +63,7 @@ if written_after == prompt:
 prose.section(PAGE, "Go back and try another way")
 tree, at = controls.branches(reading)
 places = tree.texts()
-shares, likeliest = (row.tolist() for row in logits[-1].softmax(-1).topk(min(NEXT, logits.shape[-1])))
+shares, likeliest = (row.tolist() for row in likeliest)
 views.branches(
     tree.root,
     [(parent, text, models.probability(name, places[parent], id)) for parent, id, text in tree.tokens],
@@ -112,5 +112,4 @@ with left:
 with right:
     prose.section(PAGE, "What temperature is not")
 prose.section(PAGE, "The code that computed this")
-shown = [*sampling.STEPS.values(), sampling.write, beams.search]
-st.code("\n\n".join(map(inspect.getsource, shown)), language="python")
+prose.source(*sampling.STEPS.values(), sampling.write, beams.search)

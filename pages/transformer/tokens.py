@@ -1,7 +1,5 @@
 """Tokens: how a text is cut into pieces before a model reads it."""
 
-import inspect
-
 import streamlit as st
 
 from model.tokens import from_merges, learn_merges, merge_steps, token_bytes, words
@@ -96,4 +94,4 @@ with left:
 with right:
     prose.section(PAGE, "What a token is not")
 prose.section(PAGE, "The code that computed this")
-st.code(inspect.getsource(merge_steps) + "\n\n" + inspect.getsource(learn_merges), language="python")
+prose.source(merge_steps, learn_merges)
