@@ -36,7 +36,7 @@ def train(
 ) -> Trained:
     """The vectors (size) of all words of some sentences, trained from so many seeds side by side.
 
-    Of a word that is more than the share `sample` of all, some occurrences are left out; at 0 none are.
+    Of a word that is more than 2.6 times the share `sample` of all, some occurrences are left out; at 0 none are.
     A sentence is one step. Raises ValueError where there are no words, and where the vectors grow without bound.
     """
     counts = Counter(word for sentence in sentences for word in sentence)

@@ -137,7 +137,7 @@ ARITHMETIC = [
     Example(
         "Capitals",
         "Paris - France + Italy",
-        "From a country to its capital is nearly the same step everywhere; wte needs the inputs left out to say so.",
+        "From a country to its capital is nearly the same step everywhere. In Vitrine's wte an input still wins.",
     ),
     Example(
         "Past tense",
@@ -153,7 +153,7 @@ ARITHMETIC = [
     Example(
         "Words in pieces",
         "woodchuck - wood + stone",
-        "Choose wte: a word of several tokens has the mean of their vectors there, and is marked. Others have none.",
+        "Choose wte: a word of several tokens is the mean of their vectors there, and marked. Word vectors lack it.",
     ),
 ]
 
