@@ -243,7 +243,8 @@ def test_no_name_covers_another() -> None:
 
 
 def test_markup_in_a_word_is_no_markup_to_plotly() -> None:
-    figure = points.words(["<b>x</b>", "a&b"], np.eye(2), ["typed", "listed"], ("", ""))
+    figure = points.words(["<b>x</b>", "a&b"], np.eye(2), ["typed", "listed"], ("from <b>x</b>", "it's"))
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("from &lt;b&gt;x&lt;/b&gt;", "it's")
     assert {trace.text for trace in figure.data} == {"&lt;b&gt;x&lt;/b&gt;", "a&amp;b"}
     heatmap = matrices.cosines(["<i>"], np.eye(1))
     assert heatmap.layout.xaxis.ticktext == ("&lt;i&gt;",) and heatmap.data[0].customdata[0][0][0] == "&lt;i&gt;"
