@@ -41,7 +41,7 @@ def main(pairs: int = 15) -> None:
         trace = ours.trace(idx)
         records = [record for block in trace.blocks for record in (block, block.attn)]
         values = [value for record in records for value in vars(record).values() if isinstance(value, torch.Tensor)]
-        kept = sum({value.data_ptr(): value.nbytes for value in values}.values())  # resid_post is the next resid_pre
+        kept = sum({value.data_ptr(): value.nbytes for value in values}.values())
         print(
             f"{tokens:6}   {1e3 * median(plain for plain, _ in times):17.0f}"
             f"   {1e3 * median(kept_all for _, kept_all in times):10.0f}"

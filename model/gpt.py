@@ -43,6 +43,12 @@ class GPTConfig:
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd {self.n_embd} does not divide into n_head {self.n_head} heads")
 
+    def kept(self, tokens: int) -> int:
+        """The bytes that the trace of so many tokens keeps, in float32."""
+        block = 12 * self.n_embd + 2 * self.n_head * tokens  # of each token: see BlockTrace
+        ends = 2 * self.n_embd + self.vocab_size  # embed, ln_f, logits
+        return 4 * tokens * (self.n_layer * block + ends)
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -73,14 +79,22 @@ class BlockTrace:
     """What one block computed: attention adds to the residual stream, then the MLP does."""
 
     resid_pre: Annotated[Tensor, "B T C"]
-    ln_1: Annotated[Tensor, "B T C"]
     attn: AttentionTrace
     resid_mid: Annotated[Tensor, "B T C"]  # resid_pre + attn.out
-    ln_2: Annotated[Tensor, "B T C"]
     mlp_pre: Annotated[Tensor, "B T 4C"]
-    mlp_post: Annotated[Tensor, "B T 4C"]  # gelu(mlp_pre)
     mlp_out: Annotated[Tensor, "B T C"]
-    resid_post: Annotated[Tensor, "B T C"]  # resid_mid + mlp_out
+
+    # What one step gives back to the bit is not kept: it would be a quarter of the record.
+
+    @property
+    def mlp_post(self) -> Annotated[Tensor, "B T 4C"]:
+        """What the MLP's neurons pass on."""
+        return gelu(self.mlp_pre)
+
+    @property
+    def resid_post(self) -> Annotated[Tensor, "B T C"]:
+        """The residual stream that the next block reads."""
+        return self.resid_mid + self.mlp_out
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,11 @@ class CausalSelfAttention(nn.Module):
 Attention = Callable[[GPTConfig], CausalSelfAttention]
 
 
+def gelu(x: Tensor) -> Tensor:
+    """GPT-2's activation: x times the share of a normal distribution below x, by its tanh approximation."""
+    return F.gelu(x, approximate="tanh")
+
+
 class MLP(nn.Module):
     """Four times as wide, a GELU, and back."""
 
@@ -133,10 +152,9 @@ class MLP(nn.Module):
         self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
         self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         pre = self.c_fc(x)
-        post = F.gelu(pre, approximate="tanh")
-        return pre, post, self.c_proj(post)
+        return pre, self.c_proj(gelu(pre))
 
 
 class Block(nn.Module):
@@ -152,12 +170,10 @@ class Block(nn.Module):
     def forward(
         self, resid_pre: Tensor, past: tuple[Tensor, Tensor] | None = None, changes: Changes = UNCHANGED
     ) -> BlockTrace:
-        ln_1 = self.ln_1(resid_pre)
-        attn = self.attn(ln_1, past, changes)
+        attn = self.attn(self.ln_1(resid_pre), past, changes)
         resid_mid = resid_pre + attn.out
-        ln_2 = self.ln_2(resid_mid)
-        mlp_pre, mlp_post, mlp_out = self.mlp(ln_2)
-        return BlockTrace(resid_pre, ln_1, attn, resid_mid, ln_2, mlp_pre, mlp_post, mlp_out, resid_mid + mlp_out)
+        mlp_pre, mlp_out = self.mlp(self.ln_2(resid_mid))
+        return BlockTrace(resid_pre, attn, resid_mid, mlp_pre, mlp_out)
 
 
 class GPT(nn.Module):
@@ -184,8 +200,8 @@ class GPT(nn.Module):
         """
         x = sum(self._embed(idx))
         for block in self._walk(x):
-            x = block.resid_post
-        return self._logits(self.ln_f(x))
+            pass  # each is forgotten when the next one has read it
+        return self._logits(self.ln_f(block.resid_post))
 
     @torch.inference_mode()
     def trace(self, idx: Tensor, changes: Changes = UNCHANGED) -> Trace:

@@ -5,26 +5,25 @@ per block are stored transposed (its Conv1D computes x W, a Linear x W^T).
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.gpt import GPT, GPTConfig
 
-TOKENIZER = ("openai-community/gpt2", "tokenizer.json")  # on the hub
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 MASKS = (".attn.bias", ".attn.masked_bias")  # old checkpoints carry the causal mask as a buffer
 # What our GPT computes; a checkpoint that asks for anything else is refused, not approximated.
 FIXED = {
     "model_type": "gpt2",
     "activation_function": "gelu_new",
-    "n_inner": None,
     "scale_attn_weights": True,
     "scale_attn_by_inverse_layer_idx": False,
     "tie_word_embeddings": True,
@@ -36,7 +35,7 @@ def from_hugging_face(hf_model: Any) -> GPT:
 
     Raises ValueError where its configuration or its weights are not those of a GPT-2.
     """
-    return _pour(hf_model.config.to_dict(), hf_model.state_dict())
+    return _pour(config(hf_model.config.to_dict()), hf_model.state_dict())
 
 
 def load(folder: Path) -> GPT:
@@ -45,22 +44,46 @@ def load(folder: Path) -> GPT:
     Raises FileNotFoundError where config.json or model.safetensors is missing, and ValueError
     where one of them cannot be read or is not that of a GPT-2.
     """
+    described = _opened(folder, "config.json", lambda path: json.loads(path.read_text("utf-8")))
+    return _pour(config(described), _opened(folder, "model.safetensors", load_file))
+
+
+def tokenizer(folder: Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer of a folder; raises as `load` does, and where its ids are not below vocab_size."""
+    found = _opened(folder, "tokenizer.json", lambda path: Tokenizer.from_file(str(path)))
+    ids = max(found.get_vocab().values(), default=-1) + 1
+    if not 0 < ids <= vocab_size:
+        raise ValueError(f"tokenizer.json has ids up to {ids - 1:,}, the model an embedding for {vocab_size:,} tokens")
+    return found
+
+
+def parameters(folder: Path) -> int:
+    """How many numbers the weights of a folder are; nothing of them is read. Raises as `load` does."""
+
+    def count(path: Path) -> int:
+        with safe_open(path, "pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys() if not name.endswith(MASKS))
+
+    return _opened(folder, "model.safetensors", count)
+
+
+def _opened(folder: Path, name: str, reader: Callable[[Path], Any]) -> Any:
+    if not (folder / name).is_file():
+        pickled = name == "model.safetensors" and (folder / "pytorch_model.bin").exists()
+        raise FileNotFoundError(f"{name} is missing" + (": a pickle is never opened" if pickled else ""))
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-        state = load_file(folder / "model.safetensors")
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # json and safetensors each have their own
-        raise ValueError(f"{folder.name} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"config.json of {folder.name} holds a {type(config).__name__}, not an object")
-    return _pour(config, state)
+        return reader(folder / name)
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror or 'it is damaged'}") from error
+    except Exception as error:  # json, safetensors and tokenizers each have their own
+        raise ValueError(f"{name} cannot be read: {error}") from error
 
 
 def save(gpt: GPT, folder: Path) -> None:
     """Write config.json and model.safetensors (float16) so that transformers opens the folder too."""
-    config = {
+    described = {
         **FIXED,
+        "n_inner": None,
         "architectures": ["GPT2LMHeadModel"],
         "vocab_size": gpt.config.vocab_size,
         "n_positions": gpt.config.block_size,
@@ -74,7 +97,7 @@ def save(gpt: GPT, folder: Path) -> None:
     state = {f"transformer.{name}": weight.detach() for name, weight in gpt.state_dict().items()}
     state = {name: weight.t() if name.endswith(TRANSPOSED) else weight for name, weight in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    (folder / "config.json").write_text(json.dumps(described, indent=2) + "\n", "utf-8")
     save_file(
         {name: weight.half().contiguous() for name, weight in state.items()},
         folder / "model.safetensors",
@@ -82,59 +105,50 @@ def save(gpt: GPT, folder: Path) -> None:
     )
 
 
-def tokenizer() -> Tokenizer:
-    """GPT-2's own tokenizer, as it was fetched from the hub; raises FileNotFoundError where it was not yet."""
-    found = huggingface_hub.try_to_load_from_cache(*TOKENIZER)
-    if not isinstance(found, str):
-        raise FileNotFoundError("the tokenizer of GPT-2 is not on this machine")
-    try:
-        return Tokenizer.from_file(found)
-    except Exception as error:  # the library's own; a bare one
-        raise FileNotFoundError(f"the tokenizer of GPT-2 on this machine cannot be read: {error}") from error
-
-
-def fetch_tokenizer() -> None:
-    """Fetch GPT-2's tokenizer from the hub; raises OSError, with a sentence, where that cannot be done."""
-    if huggingface_hub.is_offline_mode():
-        raise OSError("This server is set to work offline (HF_HUB_OFFLINE), so nothing is fetched from the hub.")
-    try:  # asked once, before the client, which asks a hub that does not answer for half a minute
-        answer = huggingface_hub.get_session().head(huggingface_hub.hf_hub_url(*TOKENIZER), timeout=5)
-        if answer.status_code < 400:
-            huggingface_hub.hf_hub_download(*TOKENIZER, etag_timeout=5)
-            return
-    except Exception as error:  # the client's own, those of its library, and those of the disk
-        raise OSError(f"The hub could not be reached ({type(error).__name__}).") from error
-    raise OSError(f"The hub has no tokenizer of GPT-2 for this server: it answered {answer.status_code}.")
-
-
-def _pour(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> GPT:
-    n_embd = config.get("n_embd")
+def config(found: Any) -> GPTConfig:
+    """The sizes that the content of a config.json gives; raises ValueError where they are not those of a GPT-2."""
+    if not isinstance(found, dict):
+        raise ValueError(f"config.json holds a {type(found).__name__}, not an object")
     for key, value in FIXED.items():
-        found = config.get(key, value)
-        if found != value and not (key == "n_inner" and found == 4 * n_embd):
-            raise ValueError(f"{key} is {found!r} in this checkpoint; a GPT-2 has {value!r}")
-    sizes = {name: config.get(name) for name in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
+        given = found.get(key, value)
+        if given != value:
+            raise ValueError(f"{key} is {given!r} in this checkpoint; a GPT-2 has {value!r}")
+    sizes = {name: found.get(name) for name in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
     for name, size in sizes.items():
         if type(size) is not int:
             raise ValueError(f"{name} is {size!r} in this checkpoint's configuration; it must be a whole number")
-    epsilon = config.get("layer_norm_epsilon", 1e-5)
+    if found.get("n_inner") not in (None, 4 * sizes["n_embd"]):
+        raise ValueError(f"n_inner is {found['n_inner']!r} in this checkpoint; a GPT-2 has four times its n_embd")
+    epsilon = found.get("layer_norm_epsilon", 1e-5)
     if not isinstance(epsilon, float):
         raise ValueError(f"layer_norm_epsilon is {epsilon!r} in this checkpoint's configuration; it must be a number")
-    gpt = GPT(GPTConfig(block_size=sizes.pop("n_positions"), layer_norm_epsilon=epsilon, **sizes))
+    return GPTConfig(block_size=sizes.pop("n_positions"), layer_norm_epsilon=epsilon, **sizes)
+
+
+def _pour(sizes: GPTConfig, state: Mapping[str, Tensor]) -> GPT:
     weights = {name.removeprefix("transformer."): weight for name, weight in state.items() if not name.endswith(MASKS)}
     weights = {name: weight.float() for name, weight in weights.items()}
     head = weights.pop("lm_head.weight", None)
     if head is not None and "wte.weight" in weights and not torch.equal(head, weights["wte.weight"]):
         raise ValueError("lm_head.weight is not wte.weight in this checkpoint; a GPT-2 ties them")
+    layers = sum(name.endswith(".ln_1.weight") for name in weights)
+    if layers != sizes.n_layer:
+        raise ValueError(f"n_layer is {sizes.n_layer:,}, but these are the weights of {layers} layers")
+    with torch.device("meta"):  # sizes without memory: every weight comes from the checkpoint
+        gpt = GPT(sizes)
     # Every matrix keeps the layout that the checkpoint gives it in memory, inputs by outputs, and wte gets it: one row
     # times such a matrix, which is a token in generation, is read in order, and takes a seventh less time.
-    try:
-        for name, weight in weights.items():
-            if name.endswith(TRANSPOSED):
-                weights[name] = weight.t()
-            elif name == "wte.weight":
-                weights[name] = weight.t().contiguous().t()
-        gpt.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise ValueError(f"the weights do not fit this configuration: {error}") from error
+    for name, weight in weights.items():
+        if name.endswith(TRANSPOSED):
+            weights[name] = weight.mT
+        elif name == "wte.weight":
+            weights[name] = weight.mT.contiguous().mT
+    expected = {name: tuple(weight.shape) for name, weight in gpt.state_dict().items()}
+    given = {name: tuple(weight.shape) for name, weight in weights.items()}
+    for name in expected.keys() ^ given.keys():
+        raise ValueError(f"the weight {name} " + ("is missing" if name in expected else "is none of a GPT-2's"))
+    for name, shape in given.items():
+        if shape != expected[name]:
+            raise ValueError(f"the weight {name} is {shape} where the configuration makes it {expected[name]}")
+    gpt.load_state_dict(weights, assign=True)
     return gpt.eval().requires_grad_(False)

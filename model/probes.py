@@ -118,13 +118,17 @@ def head_scores(
     Any token of the vocabulary is as likely as any other.
     """
     generator = torch.Generator().manual_seed(seed)
-    once = torch.randint(tokenizer.get_vocab_size(), (8, length), generator=generator)
-    trace = gpt.trace(torch.cat([once, once], dim=1))
+    length = min(length, gpt.config.block_size // 2)
+    once = torch.randint(tokenizer.get_vocab_size(), (8, 1, length), generator=generator)
+    patterns = [  # one text after the other, since of a large model one record is large
+        torch.cat([block.attn.pattern for block in gpt.trace(row).blocks]) for row in torch.cat([once, once], dim=2)
+    ]
+    pattern = torch.stack(patterns).mean(0)
 
     def scores(offset: int, first: int) -> Iterator[tuple[int, int, float]]:
-        for layer, block in enumerate(trace.blocks):
-            looks_back = block.attn.pattern.diagonal(-offset, dim1=2, dim2=3)[..., first - offset :]
-            yield from ((layer, head, score) for head, score in enumerate(looks_back.mean(dim=(0, 2)).tolist()))
+        looks_back = pattern.diagonal(-offset, dim1=2, dim2=3)[..., first - offset :].mean(-1)
+        for layer, heads in enumerate(looks_back.tolist()):
+            yield from ((layer, head, score) for head, score in enumerate(heads))
 
     return {"previous-token head": list(scores(1, 1)), "induction head": list(scores(length - 1, length))}
 

@@ -1,9 +1,16 @@
-"""What the tests share: a tiny random GPT of odd sizes, so that no swapped axis can hide."""
+"""What the tests share: a tiny random GPT of odd sizes, so that no swapped axis can hide; and a hub on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 
+from model import download
 from model.gpt import GPT, GPTConfig
+from pages.shared import models
+from tests.hub import Hub, repository
 
 torch.set_num_threads(1)
 SIZES = GPTConfig(vocab_size=97, block_size=31, n_layer=3, n_head=5, n_embd=35)
@@ -21,3 +28,30 @@ def gpt() -> GPT:
 @pytest.fixture(scope="session")
 def idx() -> torch.Tensor:
     return torch.randint(SIZES.vocab_size, (2, 17), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(autouse=True)
+def nothing_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever this machine has fetched from the hub, the tests have not, and they cannot reach it."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    download.forget()
+    models.gpt2_tokenizer.clear()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a tiny GPT-2."""
+    return repository(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tiny: dict[str, bytes], nothing_fetched: None) -> Iterator[Hub]:
+    """The hub that the client of this process asks; it has a tiny model under GPT-2's name."""
+    one = Hub({download.FAMILY["gpt2"].repo: tiny})
+    monkeypatch.setattr(constants, "ENDPOINT", one.address)
+    template = one.address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    yield one
+    one.close()

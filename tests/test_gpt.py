@@ -16,7 +16,11 @@ from model.gpt import GPT, GPTConfig, Trace
 def annotated(record: object) -> list[tuple[str, Tensor, str]]:
     """Each tensor of a record and of the records in it, with its name and its shape in letters."""
     found = []
-    for name, hint in get_type_hints(type(record), include_extras=True).items():
+    hints = get_type_hints(type(record), include_extras=True)
+    for name, given in vars(type(record)).items():
+        if isinstance(given, property):
+            hints[name] = get_type_hints(given.fget, include_extras=True)["return"]
+    for name, hint in hints.items():
         value = getattr(record, name)
         if isinstance(value, Tensor):
             found.append((name, value, get_args(hint)[1]))
@@ -31,7 +35,7 @@ def test_every_shape_is_as_annotated(gpt: GPT, idx: Tensor) -> None:
     sizes = {"B": 2, "T": 17, "C": 35, "4C": 140, "H": 5, "D": 7, "V": 97}
     assert len(set(sizes.values())) == len(sizes)
     found = annotated(gpt.trace(idx))
-    assert len(found) == 5 + config.n_layer * (8 + 7)
+    assert len(found) == 5 + config.n_layer * (6 + 7)
     for name, value, letters in found:
         assert tuple(value.shape) == tuple(sizes[letter] for letter in letters.split()), name
 
@@ -39,6 +43,17 @@ def test_every_shape_is_as_annotated(gpt: GPT, idx: Tensor) -> None:
 def test_the_record_cannot_be_changed(gpt: GPT, idx: Tensor) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         gpt.trace(idx).logits = None
+
+
+@pytest.mark.parametrize("tokens", [1, 17])
+def test_what_a_trace_keeps_is_known_before(gpt: GPT, idx: Tensor, tokens: int) -> None:
+    trace = gpt.trace(idx[:1, :tokens])
+    records = [trace, *trace.blocks, *(block.attn for block in trace.blocks)]
+    kept = {
+        value.data_ptr(): value for record in records for value in vars(record).values() if hasattr(value, "nbytes")
+    }
+    own = [value for value in kept.values() if value.is_floating_point() and value is not trace.pos_embed]
+    assert sum(value.nbytes for value in own) == gpt.config.kept(tokens)
 
 
 def test_trace_is_forward_to_the_bit(gpt: GPT, idx: Tensor) -> None:
@@ -62,6 +77,13 @@ def test_the_residual_stream_adds_up(gpt: GPT, idx: Tensor) -> None:
         stream = block.resid_post
     assert torch.equal(trace.ln_f, gpt.ln_f(stream))
     assert torch.equal(trace.logits, trace.ln_f @ gpt.wte.weight.T)
+
+
+def test_the_mlp_reads_the_stream_and_writes_to_it(gpt: GPT, idx: Tensor) -> None:
+    for module, block in zip(gpt.h, gpt.trace(idx).blocks):
+        assert torch.equal(block.mlp_pre, module.mlp.c_fc(module.ln_2(block.resid_mid)))
+        assert torch.equal(block.mlp_post, F.gelu(block.mlp_pre, approximate="tanh"))
+        assert torch.equal(block.mlp_out, module.mlp.c_proj(block.mlp_post))
 
 
 def test_attention_equals_torch(gpt: GPT, idx: Tensor) -> None:

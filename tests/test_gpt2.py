@@ -1,20 +1,16 @@
 """Our GPT against transformers', on the same weights."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
 
-from model import gpt2, probes, tokens
+from model import gpt2, probes
 from model.gpt import GPT
 
 SHIPPED = Path(gpt2.__file__).parent / "checkpoints" / "vitrine"
@@ -89,7 +85,10 @@ def test_a_folder_that_transformers_wrote(tmp_path: Path) -> None:
         ({"activation_function": "relu"}, "activation_function"),
         ({"n_inner": 5}, "n_inner"),
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn"),
-        ({"n_layer": 3}, "do not fit"),
+        ({"n_layer": 3}, "the weights of 2 layers"),
+        ({"n_layer": 10**12}, "the weights of 2 layers"),
+        ({"n_positions": 5}, r"wpe.weight is \(29, 21\) where the configuration makes it \(5, 21\)"),
+        ({"vocab_size": 90}, "wte.weight"),
         ({"n_head": 2}, "n_embd 21"),
         ({"n_embd": None}, "n_embd is None"),
         ({"n_head": "3"}, "n_head is '3'"),
@@ -122,96 +121,39 @@ def test_weights_that_are_missing_truncated_or_untied(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds a list"):
         gpt2.load(tmp_path)
     random_hugging_face().config.save_pretrained(tmp_path)
+    whole_state = dict(state)
     del state["transformer.ln_f.bias"]
     save_file(state, path)
-    with pytest.raises(ValueError, match="ln_f.bias"):
+    with pytest.raises(ValueError, match="ln_f.bias is missing"):
+        gpt2.load(tmp_path)
+    save_file(whole_state | {"transformer.h.0.lora": torch.zeros(2)}, path)
+    with pytest.raises(ValueError, match="h.0.lora is none of a GPT-2's"):
         gpt2.load(tmp_path)
     path.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="^model.safetensors is missing$"):
+        gpt2.load(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(FileNotFoundError, match="a pickle is never opened"):
         gpt2.load(tmp_path)
 
 
-class Hub:
-    """A stand-in for the model hub on this machine: one file, or an answer that is no file; counts what is asked."""
-
-    def __init__(self, status: int = 200, body: bytes = b"") -> None:
-        self.asked: list[str] = []
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                hub.asked.append(f"{self.command} {self.path}")
-                self.send_response(status)
-                self.send_header("ETag", '"0123456789abcdef"')
-                self.send_header("X-Repo-Commit", "f" * 40)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-
-            def do_GET(self) -> None:
-                self.do_HEAD()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+def test_a_tokenizer_that_does_not_fit(tmp_path: Path, tiny: dict[str, bytes]) -> None:
+    path = tmp_path / "tokenizer.json"
+    with pytest.raises(FileNotFoundError, match="tokenizer.json is missing"):
+        gpt2.tokenizer(tmp_path, 290)
+    path.write_bytes(tiny["tokenizer.json"])
+    assert gpt2.tokenizer(tmp_path, 290).get_vocab_size() == 290
+    with pytest.raises(ValueError, match="ids up to 289, the model an embedding for 289"):
+        gpt2.tokenizer(tmp_path, 289)
+    path.write_bytes(b"{")
+    with pytest.raises(ValueError, match="tokenizer.json cannot be read"):
+        gpt2.tokenizer(tmp_path, 290)
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Hub]]:
-    """Makes the hub that the client of this process asks, with an empty cache of its own."""
-    made: list[Hub] = []
-
-    def start(*answer: Any) -> Hub:
-        made.append(Hub(*answer))
-        monkeypatch.setattr(constants, "ENDPOINT", made[-1].address)
-        path = "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", made[-1].address + path)
-        return made[-1]
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    yield start
-    for one in made:
-        one.server.shutdown()
-        one.server.server_close()
-
-
-def test_the_tokenizer_is_fetched_once_and_kept(hub: Callable[..., Hub]) -> None:
-    trained = tokens.train_bpe(["the cat sat on the mat"] * 9, 270)
-    asked = hub(200, trained.to_str().encode()).asked
-    with pytest.raises(FileNotFoundError):
-        gpt2.tokenizer()
-    gpt2.fetch_tokenizer()
-    assert {path for path in asked} >= {"GET /openai-community/gpt2/resolve/main/tokenizer.json"}
-    before = len(asked)
-    assert gpt2.tokenizer().to_str() == trained.to_str()
-    assert len(asked) == before  # read from this machine
-
-
-@pytest.mark.parametrize("status", [401, 404, 500])
-def test_a_hub_that_refuses_is_said_in_a_sentence(hub: Callable[..., Hub], status: int) -> None:
-    hub(status)
-    with pytest.raises(OSError, match=f"it answered {status}"):
-        gpt2.fetch_tokenizer()
-
-
-def test_a_hub_that_is_not_there_is_said_in_a_sentence(hub: Callable[..., Hub]) -> None:
-    one = hub()
-    one.server.shutdown()
-    one.server.server_close()
-    with pytest.raises(OSError, match="could not be reached"):
-        gpt2.fetch_tokenizer()
-
-
-def test_offline_nothing_is_asked(hub: Callable[..., Hub], monkeypatch: pytest.MonkeyPatch) -> None:
-    one = hub()
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(OSError, match="HF_HUB_OFFLINE"):
-        gpt2.fetch_tokenizer()
-    assert not one.asked
+def test_the_size_is_known_without_reading_the_weights(tmp_path: Path) -> None:
+    theirs = random_hugging_face()
+    theirs.save_pretrained(tmp_path)
+    assert gpt2.parameters(tmp_path) == theirs.num_parameters()
 
 
 def test_matrices_are_laid_out_for_one_row_at_a_time() -> None:

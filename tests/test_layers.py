@@ -11,7 +11,7 @@ STDLIB = set(sys.stdlib_module_names)
 MAY = {
     "model": STDLIB | {"numpy", "torch", "tokenizers", "safetensors", "transformers", "huggingface_hub", "sklearn"},
     "viz": STDLIB | {"numpy", "pandas", "plotly", "altair"},
-    "pages": STDLIB | {"streamlit", "numpy", "torch", "tokenizers"},
+    "pages": STDLIB | {"streamlit", "numpy", "torch", "tokenizers", "cachetools"},
     "app.py": STDLIB | {"streamlit"},
 }
 ALSO = {"model": ("model",), "viz": ("viz",), "pages": ("model", "viz", "pages.shared"), "app.py": ("pages.shared",)}

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch.nn.functional import cosine_similarity
 
-from model import beams, probes
+from model import beams, download, probes
 from model.analogies import score
 from model.embeddings import parse
 from model.gpt import Changes
@@ -22,6 +23,7 @@ from model.tokens import pieces, train_bpe
 from pages.shared import models, prose
 from pages.shared.examples import EXAMPLES, INSIDE, OUTSIDE
 from pages.shared.examples import LANGUAGES as LINES
+from tests.hub import Hub
 from viz.tokens import visible
 
 PAGES = Path(prose.__file__).parents[1]
@@ -40,13 +42,6 @@ HOSTILE = {
     "markup": "</script><img src=x onerror=alert(1)>",
     "markdown": "# h\n**b** $x$ :red[r] [l](javascript:alert(1)) `c`",
 }
-
-
-@pytest.fixture(autouse=True)
-def no_gpt2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whatever this machine has fetched from the hub, the pages have not."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    models.gpt2_tokenizer.clear()
 
 
 def page(name: str, **link: str) -> AppTest:
@@ -188,7 +183,7 @@ def test_outside_its_world_the_page_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", [*LESSONS, TOKENS, SAMPLING])
-@pytest.mark.parametrize("asked", ["../../etc/passwd", "gpt2", "<b>", "x" * 5000])
+@pytest.mark.parametrize("asked", ["../../etc/passwd", "gpt2-xxl", "<b>", "x" * 5000])
 def test_a_model_that_is_not_here_gets_a_sentence(name: str, asked: str) -> None:
     app = page(name, model=asked)
     assert not app.exception
@@ -299,14 +294,15 @@ def test_a_text_too_short_or_too_long_to_learn_from_gets_a_sentence(corpus: str,
     assert any(said in element.value for element in [*app.info, *app.warning])
 
 
-def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails() -> None:
-        raise OSError("The hub could not be reached (ConnectError).")
-
-    monkeypatch.setattr("model.gpt2.fetch_tokenizer", fails)
+def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(hub: Hub) -> None:
+    hub.close()
     app = page(TOKENS)
-    next(button for button in app.button if "GPT-2" in button.label).click().run()
-    assert "could not be reached" in app.warning[0].value and "goes on without it" in app.warning[0].value
+    app.button(key="fetch openai-community/gpt2 1").click().run()
+    while download.latest(*models.GPT2_TOKENIZER).running:
+        time.sleep(0.05)
+    app.run()
+    assert "could not be reached" in unescaped(app.warning[0].value)
+    assert app.button(key="fetch openai-community/gpt2 1").label == "Try again"
     assert len(drawn(app, "characters")["rows"]) == 2
 
 
@@ -474,9 +470,9 @@ def take_them() -> None:
 
 def test_gpt2s_tokenizer_is_laid_beside_the_others_once_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = train_bpe(LANGUAGES.values(), 400)
-    monkeypatch.setattr("model.gpt2.tokenizer", lambda: trained)
+    monkeypatch.setattr("pages.shared.models.gpt2_tokenizer", lambda: trained)
     app = page(TOKENS, prompt="The cat is sleeping", tokenizer="GPT-2")
-    assert not app.exception and not [button for button in app.button if "GPT-2" in button.label]
+    assert not app.exception and not [button for button in app.button if button.key.startswith("fetch")]
     rows = {row["name"]: [piece["id"] for piece in row["tokens"]] for row in drawn(app, "characters")["rows"]}
     assert rows["GPT-2"] == trained.encode("The cat is sleeping").ids
     word = app.selectbox(key="word").value

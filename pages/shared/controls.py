@@ -7,9 +7,8 @@ from typing import Any
 import streamlit as st
 from tokenizers import Tokenizer
 
-from model import gpt2
 from model.branches import Branches, read
-from pages.shared import models
+from pages.shared import getting, models, prose
 from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
 
@@ -98,27 +97,32 @@ def examples(text: str, offered: Sequence[Example], key: str = "prompt") -> None
             st.markdown(f":material/lightbulb: {example.look_for}")
 
 
-def model() -> str:
-    """The name of the model in hand."""
-    asked = st.query_params.get("model", models.NAMES[0])
-    if asked not in models.NAMES:
+def picker() -> str:
+    """The model that is picked, which need not be here yet."""
+    if st.query_params.get("model", models.NAMES[0]) not in models.OFFERS:
         st.warning(f"The link asks for a model that is not here; you see {models.NAMES[0]}.")
     return st.selectbox(
         "Model",
-        models.NAMES,
+        list(models.OFFERS),
         key="model",
         bind="query-params",
         label_visibility="collapsed",
     )
 
 
+def model() -> str:
+    """The name of the model in hand, which can be used."""
+    return getting.ready(picker())
+
+
 def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
     """Prompt and model side by side, and examples: the name of the model and the text. An empty one ends the page."""
     left, right = st.columns([5, 1])
     with right:
-        name = model()
+        picked = picker()
     with left:
         text = prompt()
+    name = getting.ready(picked)
     examples(text, offered)
     if not text:
         st.info("The prompt is empty: type at least one word, or take an example.")
@@ -129,17 +133,11 @@ def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
 def gpt2_tokenizer() -> dict[str, Tokenizer]:
     """GPT-2's tokenizer by its name, where it is here; else a button that fetches it, and nothing."""
     try:
-        return {"GPT-2": models.gpt2_tokenizer()}
+        return {models.GPT2.name: models.gpt2_tokenizer()}
     except FileNotFoundError:
-        pass
-    if st.button("Lay GPT-2's own tokenizer beside it", icon=":material/download:", help="1.4 MB from the hub, once"):
-        try:
-            with st.spinner("Fetching the tokenizer of GPT-2, 1.4 MB"):
-                gpt2.fetch_tokenizer()
-        except OSError as error:
-            st.warning(f"{error} The page goes on without it.")
-        else:
-            return {"GPT-2": models.gpt2_tokenizer()}
+        getting.fetch(*models.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be laid beside it: 1.4 MB.")
+    except ValueError as error:
+        st.warning(f"GPT-2's tokenizer cannot be used: {prose.literal(error)}. The page goes on without it.")
     return {}
 
 
@@ -147,8 +145,15 @@ def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
     """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
     found = models.read(*asked(offered))
     if found.cut_tokens or found.cut_characters:
+        config, shown = found.model.gpt.config, found.model.reads
+        limit = f"the model can read at once ({shown:,} tokens)"
+        if shown < config.block_size:
+            limit = (
+                f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
+                f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
+            )
         st.warning(
-            f"This prompt is longer than the model can read at once ({len(found.tokens)} tokens). You see its end; "
+            f"This prompt is longer than {limit}. You see its end; "
             f"the {found.cut_tokens:,} tokens before it were left out"
             + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
         )

@@ -2,16 +2,18 @@
 
 import gc
 import json
+from collections.abc import Callable
 from itertools import islice
 from operator import itemgetter
-from pathlib import Path
+from threading import Condition
 from typing import Any, NamedTuple
 
 import streamlit as st
 import torch
+from cachetools import LRUCache, cached
 from tokenizers import Tokenizer
 
-from model import beams, gpt2, probes, sampling, skipgram, tokens
+from model import beams, download, gpt2, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
@@ -19,42 +21,63 @@ from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
 from pages.shared.examples import INSIDE
+from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
 
-CHECKPOINTS = Path(__file__).parents[2] / "model" / "checkpoints"
-CARDS = {path.parent: json.loads(path.read_text("utf-8")) for path in CHECKPOINTS.glob("*/card.json")}
-FOLDERS = {CARDS[folder]["name"]: folder for folder in sorted(CARDS, reverse=True)}  # vitrine comes first
-NAMES = list(FOLDERS)
+# Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
+MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
 ASKED, TOLD = 20, 100  # questions of each kind, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
 WORD_VECTORS = "word vectors"  # their name, beside those of the models
 TRAINED_ON = 150  # words of a text that Word2Vec learns from
 BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
+GPT2 = download.FAMILY["gpt2"]
+GPT2_TOKENIZER = (GPT2.repo, ("tokenizer.json",))
 DRAWS = 30  # different draws of questions, which all visitors share
 
 
 class Model(NamedTuple):
-    """A GPT, its tokenizer, its card, the score of its best head of each kind on random tokens, and the (layer, head)
-    its pictures start on: the best induction head; in the first layer, the head that most looks one token back."""
+    """A GPT, its tokenizer, the score of its best head of each kind on random tokens, and the (layer, head) its
+    pictures start on: the best induction head; in the first layer, the head that most looks one token back.
+
+    A model that learned from the toy world has a card; of others the truth is not known."""
 
     name: str
     gpt: GPT
     tokenizer: Tokenizer
-    card: dict[str, Any]
+    card: dict[str, Any] | None
     heads: dict[str, float]
     start: tuple[int, int]
     looks_back: int
+
+    @property
+    def bytes(self) -> int:
+        """What it takes of the memory."""
+        return sum(weight.nbytes for weight in self.gpt.parameters())
+
+    @property
+    def reads(self) -> int:
+        """The tokens that a page shows at most: of its context those whose record is no larger than READING."""
+        config = self.gpt.config
+        return max(
+            length for length in range(1, config.block_size + 1) if length == 1 or config.kept(length) <= READING
+        )
 
 
 class Reading(NamedTuple):
     """What a model read of a prompt: its tokens, all it computed, and what of the prompt it did not read."""
 
+    name: str
     prompt: str
-    model: Model
     tokens: list[str]
     trace: Trace
     cut_characters: int
     cut_tokens: int
+
+    @property
+    def model(self) -> Model:
+        """The model that read it, which may be forgotten before its readings are."""
+        return load(self.name)
 
 
 class Measured(NamedTuple):
@@ -67,32 +90,47 @@ class Measured(NamedTuple):
     unread_gap: float
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model")
+def kept(most: int, size: Callable[[Any], int]) -> Callable:
+    """Keep what a function finds, up to `most` bytes of it, the latest used.
+
+    Who asks for what is being found waits for it; who asks for something else does not.
+    """
+    return cached(LRUCache(most, size), condition=Condition())
+
+
+@kept(MODELS, lambda model: model.bytes)
 def load(name: str) -> Model:
-    """The model of that name; raises ValueError where there is none."""
-    if name not in FOLDERS:
+    """The model of that name; raises ValueError or FileNotFoundError where there is none that can be opened."""
+    folder = OFFERS[name].folder() if name in OFFERS else None
+    if folder is None:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
-    gpt = gpt2.load(FOLDERS[name])
-    tokenizer = Tokenizer.from_file(str(FOLDERS[name] / "tokenizer.json"))
+    needed = 4 * gpt2.parameters(folder)
+    if needed > MODELS:
+        raise ValueError(f"it takes {needed / 1e9:.1f} GB of memory; this server has {MODELS / 1e9:.1f} GB for models")
+    with load.cache_condition:  # room is made before it is needed
+        while load.cache.currsize + needed > MODELS:
+            load.cache.popitem()
+    gpt = gpt2.load(folder)
+    tokenizer = gpt2.tokenizer(folder, gpt.config.vocab_size)
     scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
     _, looks_back, _ = max((found for found in scores["previous-token head"] if found[0] == 0), key=itemgetter(2))
-    return Model(name, gpt, tokenizer, CARDS[FOLDERS[name]], heads, (layer, head), looks_back)
+    return Model(name, gpt, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept(READINGS, lambda reading: reading.model.gpt.config.kept(len(reading.tokens)))
 def read(name: str, prompt: str) -> Reading:
-    """The named model's forward pass over the end of the prompt, as much as its context holds.
+    """The named model's forward pass over the end of the prompt, as much as a page shows of it.
 
     Raises ValueError for an empty prompt.
     """
     model = load(name)
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids
-    kept = ids[-model.gpt.config.block_size :]
+    kept = ids[-model.reads :]
     return Reading(
+        name,
         prompt,
-        model,
         pieces(model.tokenizer, kept),
         model.gpt.trace(torch.tensor([kept], dtype=torch.long)),
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
@@ -141,10 +179,11 @@ def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
 def truth(name: str, prompt: str) -> list[Distribution]:
     """What the toy world says at each of the T tokens that the named model read of a prompt, and after: T + 1.
 
-    Empty from where the prompt is no text of that world, and for a prompt whose beginning was not read.
+    Empty from where the prompt is no text of that world, for a prompt whose beginning was not read, and for a model
+    that has learned from other texts.
     """
     reading = read(name, prompt)
-    if reading.cut_tokens or reading.cut_characters:
+    if reading.cut_tokens or reading.cut_characters or not reading.model.card:
         return [{}] * (len(reading.tokens) + 1)
     return world(name).follow(prompt)
 
@@ -190,14 +229,17 @@ def world(name: str) -> Truth:
 
 @st.cache_resource(show_spinner=False)
 def gpt2_tokenizer() -> Tokenizer:
-    """GPT-2's own tokenizer; raises FileNotFoundError where it was not fetched yet."""
-    return gpt2.tokenizer()
+    """GPT-2's own tokenizer; raises FileNotFoundError where it was not fetched yet, ValueError where it is damaged."""
+    folder = download.found(*GPT2_TOKENIZER)
+    if folder is None:
+        raise FileNotFoundError("the tokenizer of GPT-2 is not on this machine")
+    return gpt2.tokenizer(folder, 50_257)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def ranks(name: str) -> dict[tokens.Pair, int]:
     """The merges of the named model's tokenizer, or of GPT-2's."""
-    return tokens.ranks(load(name).tokenizer if name in FOLDERS else gpt2_tokenizer())
+    return tokens.ranks(gpt2_tokenizer() if name == GPT2.name else load(name).tokenizer)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

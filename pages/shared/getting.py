@@ -1,0 +1,60 @@
+"""A model that is picked is opened, or fetched first; until it is here, the built-in one stands in."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from model import download
+from pages.shared import models
+from pages.shared.prose import literal
+
+
+def ready(name: str) -> str:
+    """The picked model if it can be used now; else what there is to do about it, and the built-in one."""
+    offer, built_in = models.OFFERS[name], models.NAMES[0]
+    if offer.folder() is None:
+        size = f"{offer.megabytes:,} MB, {offer.licence} licence" if offer.megabytes else "its size is told when asked"
+        fetch(
+            offer.source,
+            download.FILES,
+            f"**{literal(name)}** is not on this server yet. It is `{offer.source}` on the hub: {size}. "
+            f"Until it is here, you see {built_in}.",
+        )
+        return built_in
+    try:
+        with st.spinner(f"Opening {literal(name)}", show_time=True):
+            models.load(name)
+    except (ValueError, FileNotFoundError) as error:
+        st.warning(f"{literal(name)} cannot be used: {literal(error)}. You see {built_in}.")
+        return built_in
+    return name
+
+
+def fetch(repo: str, files: Sequence[str], why: str) -> None:
+    """Why something could be fetched from the hub, a button that does it, and how far it is, for all who wait."""
+    latest = download.latest(repo, files)
+    running = latest is not None and latest.running
+
+    @st.fragment(run_every=0.5 if running else None)
+    def panel() -> None:
+        now = download.latest(repo, files)
+        if now is not latest or running != (now is not None and now.running):
+            st.rerun()  # it has begun, or ended
+        if running:
+            left = f", about {now.seconds_left:,.0f} s left" if now.seconds_left is not None else ""
+            done = f"{now.received / 1e6:,.1f} of {now.total / 1e6:,.1f} MB{left}" if now.total else "Asking the hub"
+            st.progress(now.received / now.total if now.total else 0.0, f"**{done}**. It goes on when you leave.")
+            return
+        if now is not None and now.error:
+            st.warning(literal(now.error))
+        st.button(
+            "Try again" if now is not None else "Fetch it",
+            icon=":material/download:",
+            key=f"fetch {repo} {len(files)}",
+            on_click=download.start,
+            args=(repo, files, models.MODELS),
+        )
+
+    with st.container(border=True):
+        st.markdown(f":material/cloud_download: {why} It is kept for all who come, in `{download.kept_in()}`.")
+        panel()
