@@ -139,9 +139,9 @@ def _pour(sizes: GPTConfig, state: Mapping[str, Tensor]) -> GPT:
     # Every matrix keeps the layout that the checkpoint gives it in memory, inputs by outputs, and wte gets it: one row
     # times such a matrix, which is a token in generation, is read in order, and takes a seventh less time.
     for name, weight in weights.items():
-        if name.endswith(TRANSPOSED):
+        if weight.dim() == 2 and name.endswith(TRANSPOSED):
             weights[name] = weight.mT
-        elif name == "wte.weight":
+        elif weight.dim() == 2 and name == "wte.weight":
             weights[name] = weight.mT.contiguous().mT
     expected = {name: tuple(weight.shape) for name, weight in gpt.state_dict().items()}
     given = {name: tuple(weight.shape) for name, weight in weights.items()}
