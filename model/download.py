@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2
 import huggingface_hub
 from huggingface_hub import constants, errors
 from huggingface_hub.file_download import repo_folder_name
@@ -185,9 +186,7 @@ class Download:
                                 raise NotFetched(self._error)  # nobody waits any more
                             if out.tell() > file.size:
                                 return
-            except (NotFetched, OSError):
-                raise  # refused (the hub's own errors are OSErrors), or the disk
-            except Exception:  # the line broke
+            except httpx2.TransportError:  # the line broke
                 if self._error or _size(partial) <= had:
                     raise
                 time.sleep(0.5)
@@ -219,6 +218,8 @@ def _refuse_others(repo: str, config: Path) -> None:
 
 
 def _sentence(repo: str, error: Exception) -> str:
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        error = error.__cause__ or error  # what the client met when it wanted to lay the file
     match error:
         case errors.HFValidationError():
             return f"{repo!r} is not a name on the hub, such as {FAMILY['gpt2'].repo}."
@@ -235,8 +236,10 @@ def _sentence(repo: str, error: Exception) -> str:
             return f"Another program on the server is fetching {repo}; try again when it is done."
         case OSError():
             return f"{repo} could not be written to the server's disk: {error.strerror or type(error).__name__}."
-        case _:
+        case httpx2.TransportError():
             return f"The hub could not be reached ({type(error).__name__})."
+        case _:
+            return f"{repo} could not be fetched ({type(error).__name__})."
 
 
 _downloads: dict[tuple[str, Sequence[str]], Download] = {}

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STDLIB = set(sys.stdlib_module_names)
 MAY = {
-    "model": STDLIB | {"numpy", "torch", "tokenizers", "safetensors", "transformers", "huggingface_hub", "sklearn"},
+    "model": STDLIB | {"numpy", "torch", "tokenizers", "safetensors", "transformers", "huggingface_hub", "httpx2"},
     "viz": STDLIB | {"numpy", "pandas", "plotly", "altair"},
     "pages": STDLIB | {"streamlit", "numpy", "torch", "tokenizers", "cachetools"},
     "app.py": STDLIB | {"streamlit"},

@@ -17,7 +17,7 @@ def ready(name: str) -> str:
         fetch(
             offer.source,
             download.FILES,
-            f"**{literal(name)}** is not on this server yet. It is `{offer.source}` on the hub: {size}. "
+            f"**{literal(name)}** is not on this server yet: `{offer.source}` from the hub, {size}. "
             f"Until it is here, you see {built_in}.",
         )
         return built_in
@@ -40,21 +40,24 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
         now = download.latest(repo, files)
         if now is not latest or running != (now is not None and now.running):
             st.rerun()  # it has begun, or ended
-        if running:
-            left = f", about {now.seconds_left:,.0f} s left" if now.seconds_left is not None else ""
-            done = f"{now.received / 1e6:,.1f} of {now.total / 1e6:,.1f} MB{left}" if now.total else "Asking the hub"
-            st.progress(now.received / now.total if now.total else 0.0, f"**{done}**. It goes on when you leave.")
-            return
-        if now is not None and now.error:
-            st.warning(literal(now.error))
-        st.button(
-            "Try again" if now is not None else "Fetch it",
-            icon=":material/download:",
-            key=f"fetch {repo} {len(files)}",
-            on_click=download.start,
-            args=(repo, files, models.MODELS),
-        )
+        with st.container(border=True):
+            text, button = st.columns([5, 1], vertical_alignment="center")
+            text.markdown(f":material/cloud_download: {why} It is kept for all who come, in `{download.kept_in()}`.")
+            if running:
+                left = f", about {now.seconds_left:,.0f} s left" if now.seconds_left is not None else ""
+                share = now.received / now.total if now.total else 0.0
+                done = f"{now.received / 1e6:,.1f} of {now.total / 1e6:,.1f} MB{left}" if share else "Asking the hub"
+                st.progress(share, f"**{done}** · it goes on when you leave")
+                return
+            if now is not None and now.error:
+                text.warning(literal(now.error))
+            button.button(
+                "Try again" if now is not None else "Fetch it",
+                key=f"fetch {repo} {len(files)}",
+                on_click=download.start,
+                args=(repo, files, models.MODELS),
+                type="primary",
+                width="stretch",
+            )
 
-    with st.container(border=True):
-        st.markdown(f":material/cloud_download: {why} It is kept for all who come, in `{download.kept_in()}`.")
-        panel()
+    panel()
