@@ -1,0 +1,52 @@
+"""What many models cost: `python -m bench.models`.
+
+One folder of GPT-2 small's shape, with random weights, is offered under ten names; each is picked in turn, and reads a
+prompt. Printed is the memory of the process: it must not grow with the models that were let go.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from model import gpt2
+from model.gpt import GPT, GPTConfig
+from model.tokens import train_bpe
+from pages.shared import models
+from pages.shared.offered import Offer
+
+
+def resident() -> float:
+    """Memory of this process that is its own, in MB: files that are only mapped do not count (Linux)."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+
+def main(names: int = 10) -> None:
+    """Print a line for each model."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        gpt2.save(GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)), folder)
+        train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
+        print(f"models may take {models.MODELS / 1e6:,.0f} MB, readings {models.READINGS / 1e6:,.0f} MB")
+        print(f"{'':10}   opened in (s)   read in (s)   models kept (MB)   readings kept (MB)   in memory (MB)")
+        print(f"{'none':10}   {'':13}   {'':11}   {0:16,.0f}   {0:18,.0f}   {resident():14,.0f}")
+        for number in range(names):
+            one = f"model {number}"
+            models.OFFERS[one] = Offer(one, folder)
+            began = time.perf_counter()
+            models.load(one)
+            opened = time.perf_counter()
+            models.read(one, "the cat sat on the mat " * 20)
+            print(
+                f"{one:10}   {opened - began:13.1f}   {time.perf_counter() - opened:11.2f}"
+                f"   {models.load.cache.currsize / 1e6:16,.0f}   {models.read.cache.currsize / 1e6:18,.0f}"
+                f"   {resident():14,.0f}"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
