@@ -35,6 +35,11 @@ class Found(NamedTuple):
     heads: Tensor
     output: float | None = None
 
+    @property
+    def best(self) -> Head:
+        """The head that does most of it."""
+        return divmod(self.heads.argmax().item(), self.heads.size(1))
+
 
 class Paper(NamedTuple):
     """Where a claim stands."""
@@ -241,7 +246,7 @@ CLAIMS = (
     Claim(
         "First token",
         STORY,
-        "Most heads give most of their attention to the first token, and it means nothing: it is where a head rests.",
+        "Much of all attention goes to the first token, whatever it is: there a head rests that finds nothing.",
         "mean attention to the first token, from the third on",
         (VIG, XIAO),
         (),
@@ -291,7 +296,7 @@ CLAIMS = (
     Claim(
         "Negative name mover",
         GIVES,
-        "Some heads do the opposite: they write against the right name.",
+        "Some heads look at that name, too, and write against it.",
         "logits that a head takes off the name said once, next to the other",
         (WANG,),
         ((10, 7), (11, 10)),
