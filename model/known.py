@@ -227,7 +227,7 @@ HANNA = Paper("Hanna et al. 2023", "2305.00586")
 XIAO = Paper("Xiao et al. 2023", "2309.17453")
 
 STORY = "Once upon a time there was a king who had a"
-TWICE = "Again river apple violin lamp seven horse river apple violin lamp seven horse"
+TWICE = "The river apple violin lamp seven horse river apple violin lamp seven horse"
 GIVES = "When Mary and John went to the store, John gave a drink to"
 WAR = "The war lasted from the year 1732 to the year 17"
 

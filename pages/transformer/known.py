@@ -44,7 +44,7 @@ def verdict(claim: Claim, found: Found) -> None:
     cut = [word for word in re.findall(r"\w+", text) if len(model.tokenizer.encode(f" {word}").ids) > 1]
     if cut and gpt.config.vocab_size != GPT2_SMALL.vocab_size:
         words = ", ".join(prose.literal(word) for word in dict.fromkeys(cut))
-        whose += f" It has no token for these words: {words}. The claim is about GPT-2, which read such sentences."
+        whose += f" Its tokenizer cuts words of this text, which is strange to it: {words}."
     st.caption(whose)
 
 

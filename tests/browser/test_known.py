@@ -35,7 +35,7 @@ def test_the_picture_follows_the_map_of_heads_and_the_claim(visitor: Visitors, s
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     box = chart.bounding_box()
     before = one.drawn()
-    chart.click(position={"x": box["width"] - 20, "y": box["height"] - 16})  # the last head of the last layer
+    chart.click(position={"x": box["width"] - 20, "y": box["height"] - 32})  # the last head of the last layer
     one.page.locator(".picked", has_text=f"L{config.n_layer - 1} H{config.n_head - 1}").wait_for()
     assert one.drawn() != before
     one.page.get_by_text("Previous token", exact=True).click()
