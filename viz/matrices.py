@@ -93,7 +93,7 @@ def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, th
     frames = every.transform_filter("datum.marked").mark_rect(
         fillOpacity=0, stroke=FRAME, strokeWidth=4, cornerRadius=3, tooltip=None
     )
-    white = f"abs(datum.score) > {0.45 * bound}"
+    white = f"abs(datum.score) > {0.75 * bound}"  # ink can be read on all paler cells
     numbers = every.mark_text(fontSize=13).encode(
         text=alt.Text("score:Q", format=".2f"), color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
     )
