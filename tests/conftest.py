@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
+from tokenizers import Tokenizer
 
-from model import download
+from model import download, gpt2
 from model.gpt import GPT, GPTConfig
 from pages.shared import models
 from tests.hub import Hub, repository
@@ -28,6 +29,16 @@ def gpt() -> GPT:
 @pytest.fixture(scope="session")
 def idx() -> torch.Tensor:
     return torch.randint(SIZES.vocab_size, (2, 17), generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="session")
+def gpt2_small() -> tuple[GPT, Tokenizer]:
+    """GPT-2 small as it was fetched from the hub on this machine; without it the test is skipped."""
+    folder = download.found(download.FAMILY["gpt2"].repo)
+    if folder is None:
+        pytest.skip("the weights of GPT-2 are not in this machine's cache of the hub")
+    gpt = gpt2.load(folder)
+    return gpt, gpt2.tokenizer(folder, gpt.config.vocab_size)
 
 
 @pytest.fixture(autouse=True)

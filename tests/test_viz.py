@@ -323,3 +323,19 @@ def test_curves_are_smoothed_on_either_side_of_the_border() -> None:
     lines, rule, _ = rows_of(chart)
     assert [(row["x"], row["y"]) for row in lines[:2]] == [(1, 1.5), (2, 1)]
     assert rule[0]["x"] == 4.5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_head_has_its_number_and_the_marked_ones_a_frame(theme: str, sign: int) -> None:
+    scores = np.arange(6.0).reshape(2, 3) * sign
+    chart = matrices.heads(scores, [(1, 2)], "logits", theme).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert {(row["layer"], row["head"]): row["score"] for row in rows} == {
+        divmod(n, 3): score for n, score in enumerate(scores.ravel())
+    }
+    assert [row["name"] for row in rows if row["marked"]] == ["L1 H2"]
+    cells, frames, _ = chart["layer"]
+    assert frames["transform"] == [{"filter": "datum.marked"}]
+    assert cells["encoding"]["color"]["scale"]["domain"] == ([0, 5] if sign > 0 else [-5, 0, 5])
+    assert [param["name"] for param in chart["params"]] == ["head"]

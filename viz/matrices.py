@@ -1,14 +1,17 @@
-"""Matrices whose numbers are to be read."""
+"""Matrices whose numbers are to be read; of heads, to be clicked, too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from viz.bars import INK
 from viz.tokens import plotted, visible
 
 READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, a small one; beyond, hover has them
+FRAME = "#d97706"  # around heads that a paper names
 NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the colour of zero, by theme
 
 
@@ -46,6 +49,55 @@ def scores(found: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "
         _matrix(name, "score", tokens, masked[name], _diverging(theme), bound, ".1f", readable=SMALL)
         for name, (tokens, _) in found.items()
     ]
+
+
+def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, theme: str = "light") -> alt.LayerChart:
+    """A number for each head (L, H), some of them framed; a click on one is the selection "head"."""
+    frame = pd.DataFrame(
+        [
+            {
+                "layer": layer,
+                "head": head,
+                "score": score,
+                "marked": (layer, head) in marked,
+                "name": f"L{layer} H{head}",
+            }
+            for layer, row in enumerate(scores.tolist())
+            for head, score in enumerate(row)
+        ]
+    )
+    bound = max(1, np.abs(scores).max())
+    signed = scores.min() < 0
+    colours = [colour for _, colour in (_diverging if signed else _sequential)(theme)]
+    domain = [-bound, 0, bound] if signed else [0, bound]
+    picked = alt.selection_point(name="head", fields=["layer", "head"], on="click", toggle=False, empty=False)
+    axes = {
+        "labelFontSize": 14,
+        "labelColor": INK[theme],
+        "ticks": False,
+        "domain": False,
+        "labelAngle": 0,
+        "labelOverlap": False,
+    }
+    every = alt.Chart(frame).encode(
+        alt.X("head:O", axis=alt.Axis(orient="top", labelExpr="'H' + datum.label", **axes), title=None),
+        alt.Y("layer:O", axis=alt.Axis(labelExpr="'L' + datum.label", **axes), title=None),
+        tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("score:Q", title=unit, format=".4f")],
+    )
+    scale = alt.Scale(domain=domain, range=colours, interpolate="rgb")
+    cells = every.mark_rect(cursor="pointer", cornerRadius=3).encode(
+        color=alt.Color("score:Q", scale=scale, legend=None),
+        stroke=alt.condition(picked, alt.value(INK[theme]), alt.value("transparent")),
+        strokeWidth=alt.value(2),
+    )
+    frames = every.transform_filter("datum.marked").mark_rect(
+        fillOpacity=0, stroke=FRAME, strokeWidth=4, cornerRadius=3, tooltip=None
+    )
+    white = f"abs(datum.score) > {0.75 * bound}"  # ink can be read on all paler cells
+    numbers = every.mark_text(fontSize=13).encode(
+        text=alt.Text("score:Q", format=".2f"), color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
+    )
+    return (cells.add_params(picked) + frames + numbers).properties(height=32 * len(scores) + 50)
 
 
 def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:

@@ -13,7 +13,7 @@ import torch
 from cachetools import LRUCache, cached
 from tokenizers import Tokenizer
 
-from model import beams, download, gpt2, probes, sampling, skipgram, tokens
+from model import beams, download, gpt2, known, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
@@ -219,6 +219,14 @@ def reply(name: str, prompt: str) -> str:
     """How the named model goes on after a prompt, with the likeliest tokens, to the end of a text or 16 of them."""
     model = load(name)
     return probes.reply(model.gpt, model.tokenizer, prompt, 16)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Asking the model")
+def measured(name: str, claim: str, text: str) -> known.Found:
+    """What the heads of the named model do of a claim on a text; raises ValueError as the claim's measure does."""
+    (asked,) = (one for one in known.CLAIMS if one.name == claim)
+    model = load(name)
+    return asked.measure(known.see(model.gpt, model.tokenizer, text))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

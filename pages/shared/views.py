@@ -32,15 +32,17 @@ def attention(
     start: tuple[int, int],
     report: bool = False,
     small: bool = False,
+    follow: bool = False,
 ) -> None:
     """Draw the patterns (L, H, T, T) of all layers and heads.
 
     The picture starts with the head `start` and keeps what is picked in the link; with `report`
-    the page is told, too (`controls.head`), and runs again. `small` leaves out the large head.
+    the page is told, too (`controls.head`), and runs again. `small` leaves out the large head;
+    with `follow` the picture goes to another `start` when the page says one.
     """
     _attention(
         key="attention",
-        data=picture.payload(visible(tokens), patterns, start=start, report=report, small=small),
+        data=picture.payload(visible(tokens), patterns, start=start, report=report, small=small, follow=follow),
         on_picked_change=lambda: None,
     )
 

@@ -16,7 +16,10 @@ COURSE = [
     (
         "3 · Transformer",
         "What happens between the prompt and the next word?",
-        [f"transformer/{lesson}.py" for lesson in ("tokens", "embeddings", "attention", "positions", "sampling")],
+        [
+            f"transformer/{lesson}.py"
+            for lesson in ("tokens", "embeddings", "attention", "known", "positions", "sampling")
+        ],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
     ("5 · Using", "What can be built with it, and where does it fail?", []),

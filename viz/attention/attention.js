@@ -126,6 +126,7 @@ class Picture {
     if (!same) Object.assign(this, { token: null, pair: null, locked: false });
     this.root.classList.toggle("small", Boolean(data.small));
     this.readLink();
+    this.follow();
     if (!same) this.layTokens();
     this.report();
     this.draw();
@@ -183,6 +184,14 @@ class Picture {
     this.draw();
     this.report();
     this.writeLink({ layer: layer < layers ? layer : MEAN, head: head < heads ? head : MEAN });
+  }
+
+  // A page that has heads to pick, too, says so; the first time the link goes before it.
+  follow() {
+    const start = String(this.data.start);
+    const moved = this.data.follow && this.started !== undefined && this.started !== start;
+    this.started = start;
+    if (moved) this.pick(...this.data.start);
   }
 
   // A page that shows more of the picked head asks to be told which one it is, once for each.
