@@ -51,11 +51,34 @@ class GPTConfig:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """What takes the place of a value on the walk, in one layer: of all heads and positions, or of one."""
+
+    site: str  # resid_pre, q, k, v, pattern, z, out, resid_mid, mlp_pre or mlp_out, as in the record
+    layer: int
+    value: Tensor | float  # of the shape of what it replaces, or one that spreads over it
+    head: int | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True)
 class Changes:
     """What is changed on a walk through a GPT; as it stands, nothing is."""
 
     positions: bool = True  # a token's vector is added to that of its position
     mask: bool = True  # no token sees those after it
+    residual: bool = True  # attention and the MLP add to the stream; else what they compute replaces it
+    edits: tuple[Edit, ...] = ()  # made in this order; what comes later on the walk is computed from them
+
+    def edited(self, site: str, layer: int, value: Tensor) -> Tensor:
+        """The value of a site, (B, H, T, …) or (B, T, …), with the edits that are meant for it."""
+        for edit in self.edits:
+            if (edit.site, edit.layer) == (site, layer):
+                head = slice(None) if edit.head is None else edit.head
+                position = slice(None) if edit.position is None else edit.position
+                value = value.clone()
+                value[(slice(None), head, position) if value.dim() == 4 else (slice(None), position)] = edit.value
+        return value
 
 
 UNCHANGED = Changes()
@@ -83,6 +106,7 @@ class BlockTrace:
     resid_mid: Annotated[Tensor, "B T C"]  # resid_pre + attn.out
     mlp_pre: Annotated[Tensor, "B T 4C"]
     mlp_out: Annotated[Tensor, "B T C"]
+    residual: bool = True  # whether the stream goes on past attention and the MLP
 
     # What one step gives back to the bit is not kept: it would be a quarter of the record.
 
@@ -94,7 +118,7 @@ class BlockTrace:
     @property
     def resid_post(self) -> Annotated[Tensor, "B T C"]:
         """The residual stream that the next block reads."""
-        return self.resid_mid + self.mlp_out
+        return self.resid_mid + self.mlp_out if self.residual else self.mlp_out
 
 
 @dataclass(frozen=True)
@@ -119,16 +143,18 @@ class CausalSelfAttention(nn.Module):
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
     def forward(
-        self, x: Tensor, past: tuple[Tensor, Tensor] | None = None, changes: Changes = UNCHANGED
+        self, x: Tensor, past: tuple[Tensor, Tensor] | None = None, changes: Changes = UNCHANGED, layer: int = 0
     ) -> AttentionTrace:
         q, k, v = (part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in self.c_attn(x).chunk(3, dim=-1))
+        q, k, v = changes.edited("q", layer, q), changes.edited("k", layer, k), changes.edited("v", layer, v)
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
         scores = self.scores(q, k)
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1 + k.size(2) - q.size(2))
         pattern = (scores.masked_fill(future, -math.inf) if changes.mask else scores).softmax(-1)
-        z = pattern @ v
-        out = self.c_proj(z.transpose(1, 2).flatten(2))
+        pattern = changes.edited("pattern", layer, pattern)
+        z = changes.edited("z", layer, pattern @ v)
+        out = changes.edited("out", layer, self.c_proj(z.transpose(1, 2).flatten(2)))
         return AttentionTrace(q, k, v, scores, pattern, z, out)
 
     def scores(self, q: Tensor, k: Tensor) -> Tensor:
@@ -152,9 +178,9 @@ class MLP(nn.Module):
         self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd)
         self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        pre = self.c_fc(x)
-        return pre, self.c_proj(gelu(pre))
+    def forward(self, x: Tensor, changes: Changes = UNCHANGED, layer: int = 0) -> tuple[Tensor, Tensor]:
+        pre = changes.edited("mlp_pre", layer, self.c_fc(x))
+        return pre, changes.edited("mlp_out", layer, self.c_proj(gelu(pre)))
 
 
 class Block(nn.Module):
@@ -168,12 +194,17 @@ class Block(nn.Module):
         self.mlp = MLP(config)
 
     def forward(
-        self, resid_pre: Tensor, past: tuple[Tensor, Tensor] | None = None, changes: Changes = UNCHANGED
+        self,
+        resid_pre: Tensor,
+        past: tuple[Tensor, Tensor] | None = None,
+        changes: Changes = UNCHANGED,
+        layer: int = 0,
     ) -> BlockTrace:
-        attn = self.attn(self.ln_1(resid_pre), past, changes)
-        resid_mid = resid_pre + attn.out
-        mlp_pre, mlp_out = self.mlp(self.ln_2(resid_mid))
-        return BlockTrace(resid_pre, attn, resid_mid, mlp_pre, mlp_out)
+        resid_pre = changes.edited("resid_pre", layer, resid_pre)
+        attn = self.attn(self.ln_1(resid_pre), past, changes, layer)
+        resid_mid = changes.edited("resid_mid", layer, resid_pre + attn.out if changes.residual else attn.out)
+        mlp_pre, mlp_out = self.mlp(self.ln_2(resid_mid), changes, layer)
+        return BlockTrace(resid_pre, attn, resid_mid, mlp_pre, mlp_out, changes.residual)
 
 
 class GPT(nn.Module):
@@ -207,7 +238,7 @@ class GPT(nn.Module):
     def trace(self, idx: Tensor, changes: Changes = UNCHANGED) -> Trace:
         """The forward pass of idx (B, T) with every value it computed; the logits are `forward`'s, to the bit.
 
-        With `changes` it is the pass of the same model in which something is switched off.
+        With `changes` it is the pass of the same model in which something is switched off, or replaced.
         Raises ValueError where idx holds no tokens or more than block_size.
         """
         embed, pos_embed = self._embed(idx)
@@ -216,6 +247,17 @@ class GPT(nn.Module):
         blocks = tuple(self._walk(embed + pos_embed, changes=changes))
         ln_f = self.ln_f(blocks[-1].resid_post)
         return Trace(idx, embed, pos_embed, blocks, ln_f, self._logits(ln_f))
+
+    @torch.inference_mode()
+    def onward(self, resid: Tensor, layer: int, changes: Changes = UNCHANGED) -> Tensor:
+        """The logits (B, V) after the last token where the residual stream (B, T, C) before a layer is this one.
+
+        The layers before it are not computed: of many streams that differ from some layer on, this is the short way.
+        """
+        x = resid
+        for block in self._walk(x, changes=changes, start=layer):
+            x = block.resid_post
+        return self._logits(self.ln_f(x[:, -1]))
 
     @torch.inference_mode()
     def step(self, idx: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
@@ -264,9 +306,11 @@ class GPT(nn.Module):
             raise ValueError(f"idx of shape {shape} makes {end} tokens; this model reads 1 to {limit}")
         return self.wte(idx), self.wpe.weight[start:end]
 
-    def _walk(self, x: Tensor, cache: Cache | None = None, changes: Changes = UNCHANGED) -> Iterator[BlockTrace]:
-        for block, past in zip(self.h, cache or [None] * len(self.h), strict=True):
-            trace = block(x, past, changes)
+    def _walk(
+        self, x: Tensor, cache: Cache | None = None, changes: Changes = UNCHANGED, start: int = 0
+    ) -> Iterator[BlockTrace]:
+        for layer in range(start, len(self.h)):
+            trace = self.h[layer](x, cache[layer] if cache else None, changes, layer)
             yield trace
             x = trace.resid_post
 

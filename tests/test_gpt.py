@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.gpt import GPT, GPTConfig, Trace
+from model.gpt import GPT, Changes, Edit, GPTConfig, Trace
 
 
 def annotated(record: object) -> list[tuple[str, Tensor, str]]:
@@ -186,3 +186,68 @@ def test_three_threads_on_one_model_get_their_own_answers(gpt: GPT) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert sum(pool.map(right, range(900))) == 900
+
+
+SITES = ["resid_pre", "q", "k", "v", "pattern", "z", "out", "resid_mid", "mlp_pre", "mlp_out"]
+
+
+def value(trace: Trace, site: str, layer: int) -> Tensor:
+    block = trace.blocks[layer]
+    return getattr(block.attn if hasattr(block.attn, site) else block, site)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_value_put_in_its_own_place_changes_nothing(gpt: GPT, idx: Tensor, site: str) -> None:
+    plain = gpt.trace(idx)
+    for layer in range(3):
+        same = gpt.trace(idx, Changes(edits=(Edit(site, layer, value(plain, site, layer)),)))
+        torch.testing.assert_close(same.logits, plain.logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize(("head", "position"), [(None, None), (2, None), (None, 11), (2, 11)])
+def test_an_edit_is_recorded_where_it_was_made_and_changes_what_comes_after(
+    gpt: GPT, idx: Tensor, site: str, head: int | None, position: int | None
+) -> None:
+    plain = gpt.trace(idx)
+    edited = gpt.trace(idx, Changes(edits=(Edit(site, 1, 0.25, head, position),)))
+    before, after = value(plain, site, 1), value(edited, site, 1)
+    where = torch.zeros_like(before, dtype=torch.bool)
+    at = slice(None) if position is None else position
+    where[(slice(None), slice(None) if head is None else head, at) if before.dim() == 4 else (slice(None), at)] = True
+    assert (after[where] == 0.25).all() and torch.equal(after[~where], before[~where])
+    assert torch.equal(edited.blocks[0].resid_post, plain.blocks[0].resid_post)
+    if position is not None:  # no token sees those after it
+        assert torch.equal(edited.logits[:, :11], plain.logits[:, :11])
+    assert not torch.allclose(edited.logits[:, 11:], plain.logits[:, 11:])
+
+
+def test_another_streams_place_taken_is_the_other_run(gpt: GPT, idx: Tensor) -> None:
+    one, other = gpt.trace(idx[:1]), gpt.trace(idx[1:])
+    for layer in range(3):
+        patched = gpt.trace(idx[:1], Changes(edits=(Edit("resid_pre", layer, other.blocks[layer].resid_pre),)))
+        assert torch.equal(patched.logits, other.logits) and not torch.equal(one.logits, other.logits)
+
+
+def test_a_head_without_output_is_its_columns_of_c_proj_left_out(gpt: GPT, idx: Tensor) -> None:
+    off = gpt.trace(idx, Changes(edits=(Edit("z", 2, 0.0, head=3),)))
+    plain, c_proj = gpt.trace(idx).blocks[2], gpt.h[2].attn.c_proj
+    lost = plain.attn.z[:, 3] @ c_proj.weight[:, 21:28].T
+    torch.testing.assert_close(off.blocks[2].attn.out, plain.attn.out - lost, rtol=0, atol=1e-4)
+
+
+def test_without_the_residual_stream_each_layer_replaces_it(gpt: GPT, idx: Tensor) -> None:
+    trace = gpt.trace(idx, Changes(residual=False))
+    stream = trace.embed + trace.pos_embed
+    for block in trace.blocks:
+        assert torch.equal(block.resid_pre, stream)
+        assert torch.equal(block.resid_mid, block.attn.out) and torch.equal(block.resid_post, block.mlp_out)
+        stream = block.resid_post
+    assert torch.equal(trace.ln_f, gpt.ln_f(stream))
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2, 3])
+def test_from_a_layer_onward(gpt: GPT, idx: Tensor, layer: int) -> None:
+    trace = gpt.trace(idx)
+    stream = trace.blocks[layer].resid_pre if layer < 3 else trace.blocks[2].resid_post
+    torch.testing.assert_close(gpt.onward(stream, layer), trace.logits[:, -1], rtol=0, atol=1e-5)
