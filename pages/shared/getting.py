@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from model import download
+from model import download, gpt2
 from pages.shared import models
 from pages.shared.prose import literal
 
@@ -12,7 +12,8 @@ from pages.shared.prose import literal
 def ready(name: str) -> str:
     """The picked model if it can be used now; else what there is to do about it, and the built-in one."""
     offer, built_in = models.OFFERS[name], models.NAMES[0]
-    if offer.folder() is None:
+    folder = offer.folder()
+    if folder is None:
         size = f"{offer.megabytes:,} MB, {offer.licence} licence" if offer.megabytes else "its size is told when asked"
         fetch(
             offer.source,
@@ -22,7 +23,8 @@ def ready(name: str) -> str:
         )
         return built_in
     try:
-        with st.spinner(f"Opening {literal(name)}", show_time=True):
+        needed = 4 * gpt2.parameters(folder) / 1e6
+        with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
             models.load(name)
     except (ValueError, FileNotFoundError) as error:
         st.warning(f"{literal(name)} cannot be used: {literal(error)}. You see {built_in}.")
