@@ -134,13 +134,13 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
     assert not app.exception and not app.warning
     table, texts, told = (element.value for element in app.dataframe)
     assert list(table["kind"]) == list(probes.QUESTIONS)
-    model, measured = models.load(name), models.measure(name, 1)
-    for kind, questions in measured.examined.items():
+    model, measured, examined = models.load(name), models.measure(name, 1), models.examined(name, 1)
+    for kind, questions in examined.items():
         for prompt, answer, said in questions[:3]:
             first = probes.reply(model.gpt, model.tokenizer, prompt, len(ids(name, f" {answer}"))).strip()
             assert said.startswith(first.rstrip(".,"))  # and to the end of the word
     assert list(table["right"]) == [
-        sum(answer == said for _, answer, said in questions) / models.ASKED for questions in measured.examined.values()
+        sum(answer == said for _, answer, said in questions) / models.ASKED for questions in examined.values()
     ]
     shown = [float(metric.value) for metric in app.metric]
     assert shown[2] == pytest.approx(measured.loss - measured.floor, abs=6e-4)
@@ -157,7 +157,7 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
 def test_a_draw_of_questions_is_in_the_link(asked: str, shown: int) -> None:
     app = page(KNOWS, draw=asked)
     assert not app.exception
-    first = next(iter(models.measure(models.NAMES[0], shown).examined.values()))[0]
+    first = next(iter(models.examined(models.NAMES[0], shown).values()))[0]
     assert list(app.dataframe[0].value["question"])[0] == first[0]
 
 

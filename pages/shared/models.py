@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 from collections.abc import Callable
 from itertools import islice
 from operator import itemgetter
@@ -26,7 +27,7 @@ from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
-ASKED, TOLD = 20, 100  # questions of each kind, and texts told
+ASKED, STRANGER_ASKED, TOLD = 20, 5, 100  # questions of each kind, those to a model of other texts, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
 WORD_VECTORS = "word vectors"  # their name, beside those of the models
 TRAINED_ON = 150  # words of a text that Word2Vec learns from
@@ -79,11 +80,17 @@ class Reading(NamedTuple):
         """The model that read it, which may be forgotten before its readings are."""
         return load(self.name)
 
+    @property
+    def surprises(self) -> list[float]:
+        """How little each of the T tokens was expected, in nats; NaN for the first, before which nothing was read."""
+        log_probabilities = self.trace.logits[0, :-1].log_softmax(-1)
+        read = self.trace.idx[0, 1:, None]
+        return [math.nan, *(-log_probabilities.gather(-1, read)).flatten().tolist()]
+
 
 class Measured(NamedTuple):
-    """Of each kind of question the prompts, right answers and the model's; and its loss on texts, beside the floor."""
+    """The loss of a model on texts of the toy world, beside the floor."""
 
-    examined: dict[str, list[tuple[str, str, str]]]
     loss: float
     floor: float
     unread: int  # of TOLD texts, those that it cannot have read, and how far above the floor it is on them
@@ -189,8 +196,15 @@ def truth(name: str, prompt: str) -> list[Distribution]:
 
 
 @st.cache_resource(max_entries=2 * DRAWS, show_spinner="Asking the model")
+def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
+    """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
+    _, gpt, tokenizer, card, *_ = load(name)
+    return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
+
+
+@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Measuring the model")
 def measure(name: str, draw: int) -> Measured:
-    """What the named model knows, asked with the questions and texts of one draw."""
+    """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
     unread = probes.unread(tokenizer, told)
@@ -198,7 +212,7 @@ def measure(name: str, draw: int) -> Measured:
         (probes.loss(gpt, tokenizer, some), probes.floor(tokenizer, some, gpt.config.block_size))
         for some in (told, unread)
     )
-    return Measured(probes.examine(gpt, tokenizer, draw, ASKED), loss, floor, len(unread), unread_loss - unread_floor)
+    return Measured(loss, floor, len(unread), unread_loss - unread_floor)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

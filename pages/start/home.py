@@ -52,21 +52,30 @@ with right:
     true = np.array([now.get(id, 0) for id in ids]) if now else None
     views.next_words(tokens, guess[ids].numpy(), len(guess) - SHOWN, typable, controls.append, truth=true)
 
-    distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
-    st.markdown(
-        "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
-        "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
-    )
-    views.strip("distances", reading.tokens, distances, full=0.5)
-    if reading.cut_tokens:
-        st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
-    elif not now:
-        st.caption(
-            ":material/public_off: Hatched: outside the world. No text of the grammar goes on like this (a space at "
-            "the end or half a word is enough), so there is no truth. It may repeat what it read; the rest is noise."
+    if reading.model.card:
+        distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
+        st.markdown(
+            "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
+            "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
         )
+        views.strip("distances", reading.tokens, distances, full=0.5)
+        if reading.cut_tokens:
+            st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
+        elif not now:
+            st.caption(
+                ":material/public_off: Hatched: outside the world. No text of the grammar goes on like this (a space "
+                "at the end or half a word is enough), so there is no truth. It may repeat what it read; the rest is "
+                "noise."
+            )
+    else:
+        st.markdown("**How surprised was it?** Above each token: how little it had expected it (−ln p, in nats).")
+        views.strip("surprises", reading.tokens, reading.surprises, full=5)
 
 prose.section(PAGE, "What you see")
+if reading.model.card:
+    prose.section(PAGE, "The built-in model")
+else:
+    prose.section(PAGE, "Another model")
 st.subheader("The course")
 for column, (section, question, lessons) in zip(st.columns(len(COURSE)), COURSE):
     with column.container(border=True, height="stretch"):

@@ -99,8 +99,8 @@ views.strips("greedy and beam", rows, full=5)
 prose.section(PAGE, "What beams are for")
 
 prose.section(PAGE, "How surprising was your text?")
-surprises = [-row[id].item() for row, id in zip(logits[:-1].log_softmax(-1), read[1:])]
-views.strip("surprises", reading.tokens, [math.nan, *surprises], full=5)
+_, *surprises = reading.surprises
+views.strip("surprises", reading.tokens, reading.surprises, full=5)
 if surprises:
     mean = sum(surprises) / len(surprises)
     bits = mean / math.log(2)
