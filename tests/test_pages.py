@@ -47,12 +47,9 @@ HOSTILE = {
 
 def page(name: str, **link: str) -> AppTest:
     """The page as a fresh visitor with that link sees it."""
-    app = AppTest.from_file(str(PAGES / "contents.py"), default_timeout=60)
-    for _ in range(2):  # the driver knows a page only after a first run of the contents
-        for key, value in link.items():
-            app.query_params[key] = value
-        app.run()
-        app.switch_page(f"{name}.py")
+    app = AppTest.from_file(str(PAGES / "contents.py"), default_timeout=120)
+    app.switch_page(f"{name}.py")
+    app.query_params |= link
     return app.run()
 
 
