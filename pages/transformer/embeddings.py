@@ -135,6 +135,8 @@ with right:
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
     if one and other:
         a, b = models.read(name, one), models.read(name, other)
+        controls.cut(a, "The first text")
+        controls.cut(b, "The other text")
         both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
         if both:
             names = visible(both)
@@ -175,6 +177,7 @@ with left:
     ]
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     st.dataframe(shares, hide_index=True, column_config={"nearest": share, "inputs left out": share})
+    st.caption(f"Misses because a word has no vector of its own: {sum(not row['nearest'] for row in rows)}.")
 with right:
     which = controls.choice("Questions", ["all", "misses", "hits"], "all", key="questions")
     wanted = {"all": (True, False), "misses": (False,), "hits": (True,)}[which]
