@@ -84,10 +84,8 @@ class Measured(NamedTuple):
     """Of each kind of question the prompts, right answers and the model's; and its loss on texts, beside the floor."""
 
     examined: dict[str, list[tuple[str, str, str]]]
-    loss: float
-    floor: float
-    unread: int  # of TOLD texts, those that it cannot have read, and how far above the floor it is on them
-    unread_gap: float
+    told: probes.Loss
+    unread: probes.Loss  # of those that it cannot have read
 
 
 def kept(most: int, size: Callable[[Any], int]) -> Callable:
@@ -193,12 +191,7 @@ def measure(name: str, draw: int) -> Measured:
     """What the named model knows, asked with the questions and texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
-    unread = probes.unread(tokenizer, told)
-    (loss, floor), (unread_loss, unread_floor) = (
-        (probes.loss(gpt, tokenizer, some), probes.floor(tokenizer, some, gpt.config.block_size))
-        for some in (told, unread)
-    )
-    return Measured(probes.examine(gpt, tokenizer, draw, ASKED), loss, floor, len(unread), unread_loss - unread_floor)
+    return Measured(probes.examine(gpt, tokenizer, draw, ASKED), *probes.losses(gpt, tokenizer, told).values())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
