@@ -65,6 +65,7 @@ def branches(reading: models.Reading) -> tuple[Branches, int]:
             grown[name] = read(st.query_params["tree"], prompt, reading.model.tokenizer)
         except ValueError:
             st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
+            del st.query_params["tree"]  # said once
     tree = grown.get(name)
     if tree is None or prompt not in tree.texts():
         tree = Branches(prompt)
@@ -144,20 +145,26 @@ def gpt2_tokenizer() -> dict[str, Tokenizer]:
 def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
     """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
     found = models.read(*asked(offered))
-    if found.cut_tokens or found.cut_characters:
-        config, shown = found.model.gpt.config, found.model.reads
-        limit = f"the model can read at once ({shown:,} tokens)"
-        if shown < config.block_size:
-            limit = (
-                f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
-                f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
-            )
-        st.warning(
-            f"This prompt is longer than {limit}. You see its end; "
-            f"the {found.cut_tokens:,} tokens before it were left out"
-            + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
-        )
+    cut(found, "This prompt")
     return found
+
+
+def cut(found: models.Reading, text: str) -> None:
+    """Say what the model did not read of a text, if anything."""
+    if not (found.cut_tokens or found.cut_characters):
+        return
+    config, shown = found.model.gpt.config, found.model.reads
+    limit = f"the model can read at once ({shown:,} tokens)"
+    if shown < config.block_size:
+        limit = (
+            f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
+            f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
+        )
+    st.warning(
+        f"{text} is longer than {limit}. You see its end; "
+        f"the {found.cut_tokens:,} tokens before it were left out"
+        + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
+    )
 
 
 def theme() -> str:

@@ -91,10 +91,8 @@ class Reading(NamedTuple):
 class Measured(NamedTuple):
     """The loss of a model on texts of the toy world, beside the floor."""
 
-    loss: float
-    floor: float
-    unread: int  # of TOLD texts, those that it cannot have read, and how far above the floor it is on them
-    unread_gap: float
+    told: probes.Loss
+    unread: probes.Loss  # of those that it cannot have read
 
 
 def kept(most: int, size: Callable[[Any], int]) -> Callable:
@@ -207,12 +205,7 @@ def measure(name: str, draw: int) -> Measured:
     """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
-    unread = probes.unread(tokenizer, told)
-    (loss, floor), (unread_loss, unread_floor) = (
-        (probes.loss(gpt, tokenizer, some), probes.floor(tokenizer, some, gpt.config.block_size))
-        for some in (told, unread)
-    )
-    return Measured(loss, floor, len(unread), unread_loss - unread_floor)
+    return Measured(*probes.losses(gpt, tokenizer, told).values())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
