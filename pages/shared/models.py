@@ -3,7 +3,9 @@
 import gc
 import json
 import math
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
 from threading import Condition
@@ -26,6 +28,7 @@ from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
+SHORTEST = 16  # tokens that the context of a model must hold for the lessons
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
 ASKED, STRANGER_ASKED, TOLD = 20, 5, 100  # questions of each kind, those to a model of other texts, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
@@ -60,9 +63,7 @@ class Model(NamedTuple):
     def reads(self) -> int:
         """The tokens that a page shows at most: of its context those whose record is no larger than READING."""
         config = self.gpt.config
-        return max(
-            length for length in range(1, config.block_size + 1) if length == 1 or config.kept(length) <= READING
-        )
+        return max(1, bisect_right(range(1, config.block_size + 1), READING, key=config.kept))
 
 
 class Reading(NamedTuple):
@@ -74,6 +75,7 @@ class Reading(NamedTuple):
     trace: Trace
     cut_characters: int
     cut_tokens: int
+    bytes: int  # that its trace keeps
 
     @property
     def model(self) -> Model:
@@ -103,20 +105,41 @@ def kept(most: int, size: Callable[[Any], int]) -> Callable:
     return cached(LRUCache(most, size), condition=Condition())
 
 
+_promised: list[int] = []  # bytes of the models that are being opened
+
+
+@contextmanager
+def room(needed: int) -> Iterator[None]:
+    """Room for a model of so many bytes, made by letting others go, the least recently used first.
+
+    Raises ValueError where there can be none, or where too many are being opened at once.
+    """
+    with load.cache_condition:
+        if needed + sum(_promised) > MODELS:
+            why = "other models are being opened; try again" if needed <= MODELS else "it is too large"
+            raise ValueError(f"it takes {needed / 1e6:,.1f} MB of the {MODELS / 1e6:,.1f} MB for models here: {why}")
+        while load.cache.currsize + sum(_promised) + needed > MODELS:
+            load.cache.popitem()
+        _promised.append(needed)
+    try:
+        yield
+    finally:
+        with load.cache_condition:
+            _promised.remove(needed)
+
+
 @kept(MODELS, lambda model: model.bytes)
 def load(name: str) -> Model:
     """The model of that name; raises ValueError or FileNotFoundError where there is none that can be opened."""
     folder = OFFERS[name].folder() if name in OFFERS else None
     if folder is None:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
-    needed = 4 * gpt2.parameters(folder)
-    if needed > MODELS:
-        raise ValueError(f"it takes {needed / 1e9:.1f} GB of memory; this server has {MODELS / 1e9:.1f} GB for models")
-    with load.cache_condition:  # room is made before it is needed
-        while load.cache.currsize + needed > MODELS:
-            load.cache.popitem()
-    gpt = gpt2.load(folder)
-    tokenizer = gpt2.tokenizer(folder, gpt.config.vocab_size)
+    sizes = gpt2.sizes(folder)
+    tokenizer = gpt2.tokenizer(folder, sizes.vocab_size)  # what is small can be refused before anything makes room
+    if sizes.block_size < SHORTEST or sizes.n_embd // sizes.n_head % 2:
+        raise ValueError(f"its context must hold {SHORTEST} tokens or more, and its heads must have an even size")
+    with room(4 * sizes.parameters):
+        gpt = gpt2.load(folder)
     scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
@@ -124,7 +147,7 @@ def load(name: str) -> Model:
     return Model(name, gpt, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back)
 
 
-@kept(READINGS, lambda reading: reading.model.gpt.config.kept(len(reading.tokens)))
+@kept(READINGS, lambda reading: reading.bytes)
 def read(name: str, prompt: str) -> Reading:
     """The named model's forward pass over the end of the prompt, as much as a page shows of it.
 
@@ -140,6 +163,7 @@ def read(name: str, prompt: str) -> Reading:
         model.gpt.trace(torch.tensor([kept], dtype=torch.long)),
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
         cut_tokens=len(ids) - len(kept),
+        bytes=model.gpt.config.kept(len(kept)),
     )
 
 
@@ -159,7 +183,7 @@ def vocabulary(name: str) -> tuple[list[str], list[bool]]:
 def probability(name: str, prompt: str, id: int) -> float:
     """How likely the named model finds a token after a prompt."""
     model = load(name)  # and not `read`: what others read would be forgotten for a tree of many places
-    ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.gpt.config.block_size :]
+    ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.reads :]
     logits, _ = model.gpt.step(torch.tensor([ids]))
     return logits[0].softmax(-1)[id].item()
 
@@ -232,8 +256,10 @@ def reply(name: str, prompt: str) -> str:
 def measured(name: str, claim: str, text: str) -> known.Found:
     """What the heads of the named model do of a claim on a text; raises ValueError as the claim's measure does."""
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
-    model = load(name)
-    return asked.measure(known.see(model.gpt, model.tokenizer, text))
+    model, reading = load(name), read(name, text)
+    if reading.cut_tokens or reading.cut_characters:
+        raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
+    return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

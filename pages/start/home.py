@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 import torch
 
-from model.tokens import is_typable, pieces
 from model.truth import divergence
 from pages.shared import controls, models, prose, views
 
@@ -42,15 +41,14 @@ with right:
     log_probabilities = reading.trace.logits[0].log_softmax(-1)
     truth = models.truth(reading.model.name, reading.prompt)[1:]
     guess, now = log_probabilities[-1].exp(), truth[-1]
-    likeliest = {*guess.topk(SHOWN).indices.tolist(), *sorted(now, key=now.get)[-3:]}
+    likeliest = {*guess.topk(min(SHOWN, len(guess))).indices.tolist(), *sorted(now, key=now.get)[-3:]}
     ids = sorted(likeliest, key=lambda id: guess[id] + now.get(id, 0), reverse=True)[:SHOWN]
-    tokenizer = reading.model.tokenizer
-    tokens = pieces(tokenizer, ids)
+    texts, typable = models.vocabulary(reading.model.name)
     whose = "by its guess and by the truth" if now else "by its guess"
     st.markdown(f"**What it says next.** Of {len(guess):,} tokens, the likeliest {whose}; click one to add it.")
-    typable = [is_typable(tokenizer, id) for id in ids]
     true = np.array([now.get(id, 0) for id in ids]) if now else None
-    views.next_words(tokens, guess[ids].numpy(), len(guess) - SHOWN, typable, controls.append, truth=true)
+    tokens, can_be_typed = [texts[id] for id in ids], [typable[id] for id in ids]
+    views.next_words(tokens, guess[ids].numpy(), len(guess) - len(ids), can_be_typed, controls.append, truth=true)
 
     if reading.model.card:
         distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
