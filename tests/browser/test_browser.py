@@ -299,6 +299,12 @@ def test_a_drawn_token_is_taken_and_the_chain_writes_on(visitor: Visitors, serve
     one.page.get_by_role("button", name="Write on").click()
     one.page.get_by_text("Written on").wait_for()
     one.page.locator(".strip").nth(2).wait_for()  # what was written, the beams', and the prompt's own
+    written = one.page.locator(".strip").first.inner_text()
+    other = visitor()
+    other.page.goto(one.page.url)
+    other.page.locator(".strip").nth(2).wait_for(timeout=60_000)
+    assert other.page.locator(".strip").first.inner_text() == written
+    assert "written=1%3Btemperature%3A0&" in f"{other.page.url}&"
 
 
 def at_rest(one: Visitor) -> None:
