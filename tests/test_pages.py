@@ -328,16 +328,17 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"chain": [["top-k", 0]], "seed": 1}, "top-k is 0.0; it must be at least 1"),
-        ({"chain": [["dice", 1]], "seed": 1}, "no step 'dice'"),
-        ({"chain": [["temperature", -1]], "seed": 1}, "temperature is -1.0"),
-        ({"chain": "x", "seed": 1}, "cannot be written"),
-        ({"seed": 10**40, "chain": []}, "cannot be written"),
-        ({}, "cannot be written"),
+        ("1;top-k:0", "top-k is 0.0; it must be at least 1"),
+        ("1;dice:1", "no step 'dice'"),
+        ("1;temperature:-1", "temperature is -1.0"),
+        ("1;x", "cannot be written"),
+        (f"1{'0' * 40};", "cannot be written"),
+        ("1", "cannot be written"),
+        ("x;", "cannot be written"),
         (7, "cannot be written"),
-        ({"chain": [], "beside": [["top-k", 0]], "seed": 1}, "top-k is 0.0; it must be at least 1"),
-        ({"chain": [], "beside": "x", "seed": 1}, "cannot be written"),
-        ({"chain": [["temperature", "nan"]], "seed": 1}, "temperature is nan"),
+        ("1;top-k:0;", "top-k is 0.0; it must be at least 1"),
+        ("1;;;", "cannot be written"),
+        ("1;temperature:nan", "temperature is nan"),
     ],
 )
 def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -> None:
@@ -346,17 +347,30 @@ def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -
     app.run()
     assert not app.exception
     assert said in unescaped(app.warning[0].value)
-
-
-def test_what_is_written_on_is_shown() -> None:
-    app = page(SAMPLING, prompt="The capital of France is")
-    app.session_state["written"] = "The capital of France is", {"chain": [["temperature", 0]], "seed": 1}
     app.run()
+    assert not app.warning  # said once
+
+
+@pytest.mark.parametrize("asked", ["1;dice:1", "<b>", "9" * 5000])
+def test_a_link_that_cannot_be_written_on_gets_a_sentence(asked: str) -> None:
+    app = page(SAMPLING, prompt="Anna", written=asked)
+    assert not app.exception and "cannot be written" in app.warning[0].value and len(app.warning[0].value) < 200
+    app.run()
+    assert not app.warning and "written" not in app.query_params
+
+
+def test_what_is_written_on_is_in_the_link() -> None:
+    app = page(SAMPLING, prompt="The capital of France is", written="1;temperature:0")
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
     greedy = model.gpt.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
     expected = pieces(model.tokenizer, greedy[0, -30:].tolist())
     assert row_of(all_drawn(app, "columns")[0], 0) == visible(expected)
+    app.text_input(key="prompt").set_value("The capital of Spain is").run()
+    assert "written" not in app.query_params and len(all_drawn(app, "columns")) == 2  # the tree of beams and its strips
+    app.session_state["written"] = "The capital of Spain is", "2;top-k:5"
+    app.run()
+    assert app.query_params["written"] == "2;top-k:5" and len(all_drawn(app, "columns")) == 3
 
 
 def row_of(strips: dict, number: int) -> list[str]:
@@ -364,12 +378,13 @@ def row_of(strips: dict, number: int) -> list[str]:
     return [column[number]["token"] for column in strips["columns"]]
 
 
-@pytest.mark.parametrize("beside", [[], [["top-p", 0.9], ["temperature", 0.7]]])
-def test_two_settings_write_with_one_seed(beside: list) -> None:
+@pytest.mark.parametrize("beside", [[], [("top-p", 0.9), ("temperature", 0.7)]])
+def test_two_settings_write_with_one_seed(beside: list[tuple[str, float]]) -> None:
     prompt = "The capital of France is"
     app = page(SAMPLING, prompt=prompt)
+    spelled = ",".join(f"{name}:{value}" for name, value in beside)
     for seed in (1, 2):
-        app.session_state["written"] = prompt, {"chain": [["temperature", 1.5]], "beside": beside, "seed": seed}
+        app.session_state["written"] = prompt, f"{seed};{spelled};temperature:1.5"
         app.run()
         assert not app.exception and not app.warning
         strips = all_drawn(app, "columns")[0]

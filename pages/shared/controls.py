@@ -87,11 +87,10 @@ def examples(text: str, offered: Sequence[Example], key: str = "prompt") -> None
     with st.container(horizontal=True, gap="small"):
         for example in offered:
             st.button(
-                example.name,
+                f":violet[**{example.name}**]" if example.prompt == text else example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
                 kwargs={key: example.prompt},
-                type="primary" if example.prompt == text else "secondary",
             )
     for example in offered:
         if example.prompt == text:

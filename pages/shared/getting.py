@@ -58,7 +58,6 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
                 key=f"fetch {repo} {len(files)}",
                 on_click=download.start,
                 args=(repo, files, models.MODELS),
-                type="primary",
                 width="stretch",
             )
 
