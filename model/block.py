@@ -50,7 +50,7 @@ class Road:
 
 
 def road(trace: Trace) -> Road:
-    """What each part of a GPT added to the stream of each token of a trace (its first row), which nothing was changed in.
+    """What each part of a GPT added to the stream of each token, in the first row of an unchanged trace.
 
     Everything that is added is the stream at the end.
     """
@@ -83,6 +83,25 @@ def to_logits(gpt: GPT, end: Tensor, written: Tensor) -> Tensor:
     return F.linear(centred / deviation * gpt.ln_f.weight, gpt.wte.weight)
 
 
+class Towards(NamedTuple):
+    """The ids of the tokens that something is written most for and most against, and what it adds to their logits."""
+
+    promoted: list[tuple[int, float]]
+    suppressed: list[tuple[int, float]]
+
+
+@torch.inference_mode()
+def towards(gpt: GPT, end: Tensor, written: Tensor, words: int) -> list[Towards]:
+    """Of each vector (N, C) that was written to a stream that is `end` (C) at the end, so many words."""
+    effects = to_logits(gpt, end, written)
+
+    def most(sign: int) -> list[list[tuple[int, float]]]:
+        best = (sign * effects).topk(words)
+        return [list(zip(*row)) for row in zip(best.indices.tolist(), (sign * best.values).tolist())]
+
+    return [Towards(*both) for both in zip(most(1), most(-1))]
+
+
 class Neuron(NamedTuple):
     """A neuron of an MLP at one token: what it read, what it passed on, and what that does to the logits."""
 
@@ -90,22 +109,17 @@ class Neuron(NamedTuple):
     read: float  # before the GELU
     active: float  # after it
     length: float  # of what it wrote
-    promoted: list[tuple[int, float]]  # ids, and what it adds to their logits; the most first
-    suppressed: list[tuple[int, float]]
+    towards: Towards
 
 
 @torch.inference_mode()
 def neurons(gpt: GPT, trace: Trace, layer: int, position: int, count: int, words: int) -> list[Neuron]:
-    """The most active neurons of a layer at a position, and the `words` tokens that each writes most for and against."""
-    block = trace.blocks[layer]
-    read, end = block.mlp_pre[0, position], trace.blocks[-1].resid_post[0, position]
+    """The most active neurons of a layer at a position, and so many words that each writes towards."""
+    read, end = trace.blocks[layer].mlp_pre[0, position], trace.blocks[-1].resid_post[0, position]
     active, numbers = gelu(read).topk(count)
-    written = active[:, None] * gpt.h[layer].mlp.c_proj.weight.T[numbers]  # N C
-    effects = to_logits(gpt, end, written)
-
-    def most(sign: int) -> list[list[tuple[int, float]]]:
-        best = (sign * effects).topk(words)
-        return [list(zip(*row)) for row in zip(best.indices.tolist(), (sign * best.values).tolist())]
-
-    rows = zip(numbers.tolist(), read[numbers].tolist(), active.tolist(), written.norm(dim=-1).tolist())
-    return [Neuron(*row, *both) for row, *both in zip(rows, most(1), most(-1))]
+    written = active[:, None] * gpt.h[layer].mlp.c_proj.weight.T[numbers]  # a row for each neuron
+    columns = (numbers, read[numbers], active, written.norm(dim=-1))
+    return [
+        Neuron(*row, both)
+        for *row, both in zip(*(column.tolist() for column in columns), towards(gpt, end, written, words))
+    ]

@@ -56,9 +56,9 @@ def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: GPT, trace: Trace) 
     assert sorted(neuron.number for neuron in every) == list(range(140))
     effects = torch.zeros(97)
     for neuron in every:
-        ids, added = zip(*neuron.promoted)
+        ids, added = zip(*neuron.towards.promoted)
         assert list(added) == sorted(added, reverse=True)
-        assert neuron.promoted == [*neuron.suppressed[::-1]] or sorted(neuron.promoted) == sorted(neuron.suppressed)
+        assert sorted(neuron.towards.promoted) == sorted(neuron.towards.suppressed)  # all words, in the other order
         effects[list(ids)] += torch.tensor(added)
         assert neuron.active == pytest.approx(gelu(torch.tensor(neuron.read)).item(), abs=1e-6)
     end = trace.blocks[-1].resid_post[0, position]

@@ -13,7 +13,7 @@ import torch
 from cachetools import LRUCache, cached
 from tokenizers import Tokenizer
 
-from model import beams, download, gpt2, known, probes, sampling, skipgram, tokens
+from model import beams, depth, download, gpt2, known, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
@@ -227,6 +227,12 @@ def measured(name: str, claim: str, text: str) -> known.Found:
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
     model = load(name)
     return asked.measure(known.see(model.gpt, model.tokenizer, text))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
+    """What each way to stack so many untrained blocks does to tokens and gradients."""
+    return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
