@@ -10,6 +10,7 @@ import torch
 from model import block, depth
 from model.gpt import MLP, Block, Changes, gelu
 from pages.shared import controls, models, prose, views
+from pages.shared.examples import WRITTEN
 from viz import bars, curves
 from viz.tokens import visible
 
@@ -156,7 +157,7 @@ def switched_off() -> None:
 
 
 st.subheader("The block: what do attention and the MLP add to each word?")
-reading = controls.reading()
+reading = controls.reading(WRITTEN)
 gpt, trace = reading.model.gpt, reading.trace
 road = block.road(trace)
 
