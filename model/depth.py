@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.gpt import MLP, CausalSelfAttention, GPTConfig
+from model.gpt import MLP, CausalSelfAttention, GPTConfig, Trace
 
 NORMS = ("before", "after", "none")  # of attention and MLP: pre-norm as in GPT-2, post-norm as in the first transformer
 TOKENS, WIDTH, HEADS = 16, 64, 4
@@ -79,6 +79,12 @@ def measure(stack: Stack, depth: int, size: float, seed: int) -> Measured:
         [similarity(x.detach()[0]) for x in streams],
         (_norm(x) - x).abs().max().item(),
     )
+
+
+def similarities(trace: Trace) -> list[float]:
+    """The mean cosine of each two tokens of a trace, its first row, at the entrance of each block and at the end."""
+    streams = [*(block.resid_pre for block in trace.blocks), trace.blocks[-1].resid_post]
+    return [similarity(stream[0]) for stream in streams]
 
 
 def similarity(vectors: Tensor) -> float:

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from model import beams, depth, download, gpt2, known, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
-from model.gpt import GPT, Trace
+from model.gpt import GPT, Changes, Trace
 from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
@@ -227,6 +227,25 @@ def measured(name: str, claim: str, text: str) -> known.Found:
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
     model = load(name)
     return asked.measure(known.see(model.gpt, model.tokenizer, text))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def without_residual(name: str, prompt: str) -> tuple[list[float], torch.Tensor]:
+    """Of the named model, its residual connections taken out: how alike the tokens are before each block and at the
+    end, and the logits (V) of the next token."""
+    reading = read(name, prompt)
+    trace = reading.model.gpt.trace(reading.trace.idx, Changes(residual=False))
+    return depth.similarities(trace), trace.logits[0, -1].clone()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def leaked(name: str, prompt: str, mask: bool) -> list[float]:
+    """How much the logits of the named model change, at most, before the last token if that is another one (T - 1)."""
+    gpt, idx = load(name).gpt, read(name, prompt).trace.idx
+    other = idx.clone()
+    other[:, -1] = (idx[:, -1] + 1) % gpt.config.vocab_size
+    one, another = (gpt.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, other))
+    return (one - another).abs().amax(-1).tolist()
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

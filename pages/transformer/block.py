@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 import torch
+from torch import Tensor
 
 from model import block, depth
-from model.gpt import MLP, Block, Changes, gelu
+from model.gpt import MLP, Block, gelu
 from pages.shared import controls, models, prose, views
 from pages.shared.examples import WRITTEN
 from viz import bars, curves
@@ -138,22 +139,24 @@ def stacks() -> None:
 def switched_off() -> None:
     """Take the residual connections out of the trained model, and say what is left."""
     prose.section(PAGE, "Take them out of the trained model")
-    without = gpt.trace(trace.idx, Changes(residual=False))
+    alike, logits = models.without_residual(reading.model.name, reading.prompt)
     vocabulary = models.vocabulary(reading.model.name)[0]
-    likeliest = {}
-    for name, of in {"as it is": trace, "without": without}.items():
-        probabilities = of.logits[0, -1].softmax(-1)
-        id = probabilities.argmax().item()
-        likeliest[name] = f"**{prose.literal(visible([vocabulary[id]])[0])}** ({probabilities[id]:.1%})"
+
+    def likeliest(logits: Tensor) -> str:
+        probability, id = logits.softmax(-1).max(-1)
+        return f"**{prose.literal(visible([vocabulary[id]])[0])}** ({probability:.1%})"
+
     left, right = st.columns([3, 2], gap="large")
-    if len(reading.tokens) > 1:
-        alike = {
-            name: [depth.similarity(made.resid_pre[0]) for made in of.blocks]
-            + [depth.similarity(of.blocks[-1].resid_post[0])]
-            for name, of in {"as it is": trace, "without": without}.items()
-        }
-        left.altair_chart(curves.several(alike, "block", "cosine of each two tokens", picked="without"))
-    right.markdown(f"The likeliest next token, as it is: {likeliest['as it is']}; without: {likeliest['without']}.")
+    with right:
+        st.markdown(
+            f"The likeliest next token, as it is: {likeliest(trace.logits[0, -1])}; without: {likeliest(logits)}."
+        )
+    with left:
+        if len(reading.tokens) > 1:
+            both = {"as it is": depth.similarities(trace), "without": alike}
+            st.altair_chart(curves.several(both, "block", "cosine of each two tokens", picked="without"))
+        else:
+            st.info("One token has no other to be alike with: type more.")
 
 
 st.subheader("The block: what do attention and the MLP add to each word?")

@@ -17,6 +17,7 @@ from viz.tokens import visible
 
 PAGE = "transformer/gpt"
 SHOWN, LIKELIEST, FIRST = 5, 12, 8  # next words in the picture and in the table; numbers of a vector in the table
+MASKS = ("with the mask", "without")
 THIS, OWN = "this model", "your own"
 LAYERS = 128
 WIDTHS = [64, 128, 256, 512, 768, 1024, 1600, 2048, 3072, 4096, 5120, 6144, 8192, 12_288, 16_384]
@@ -263,7 +264,7 @@ def opened(step: Step | None, values: Tensor | None, learned: nn.Module | None) 
         if step:
             numbers(step, values)
         if step in (None, LOGITS):
-            probability = st.column_config.NumberColumn(format="percent")
+            probability = st.column_config.NumberColumn(format="%.5f")
             st.dataframe(likeliest(LIKELIEST), hide_index=True, column_config={"probability": probability}, height=220)
     with right:
         if step:
@@ -349,6 +350,17 @@ def counter() -> None:
         st.altair_chart(bars.shares(parts, picked, controls.theme()))
 
 
+def future() -> None:
+    """Change the last token, and show what that does to the logits before it, with the mask and without."""
+    prose.section(PAGE, "Can it see the future?")
+    if len(reading.tokens) == 1:
+        st.info("One token has none before it: type more.")
+        return
+    before = reading.tokens[:-1]
+    moved = {name: models.leaked(reading.model.name, reading.prompt, name == "with the mask") for name in MASKS}
+    views.strips("future", {name: (before, of) for name, of in moved.items()}, full=0)
+
+
 st.subheader("The whole GPT: what happens between the prompt and the next word?")
 reading = controls.reading(WHOLE)
 gpt, trace = reading.model.gpt, reading.trace
@@ -386,6 +398,7 @@ with picture:
 opened(*found.get(box, (None, None, None)))
 
 counter()
+future()
 left, right = st.columns(2, gap="large")
 with left:
     prose.section(PAGE, "What to notice")
