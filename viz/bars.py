@@ -9,8 +9,8 @@ import pandas as pd
 from viz.tokens import visible
 
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
-# Embeddings green, attention violet, MLP orange; the head is like the embeddings, which it may be.
-PARTS = ["#15803d", "#86c98f", "#7c3aed", "#d97706", "#64748b", "#0d9488"]
+# Embeddings teal, attention violet, MLP orange; the head is like the embeddings, which it may be.
+PARTS = ["#0d9488", "#7dd3c8", "#7c3aed", "#d97706", "#64748b", "#115e59"]
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 
 
@@ -30,25 +30,22 @@ def ranked(
     return (bars + numbers.encode(text=alt.Text("cosine:Q", format=".2f"))).properties(height=32 * len(words))
 
 
-def spreads(rows: Mapping[str, np.ndarray], theme: str = "light") -> alt.HConcatChart:
-    """How many of the numbers of a vector lie where, for each name; each on its own scale."""
-    charts = []
-    for name, values in rows.items():
-        counts, edges = np.histogram(values, bins=40)
-        frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "numbers": counts})
-        title = [name, f"mean {values.mean():.2f}, standard deviation {values.std():.2f}".replace("-0.00", "0.00")]
-        charts.append(
-            alt.Chart(frame, title=alt.Title(title, fontSize=15, color=INK[theme], anchor="start"))
-            .mark_bar(color=OTHER)
-            .encode(
-                alt.X("from:Q", bin="binned", title=None),
-                alt.X2("to"),
-                alt.Y("numbers:Q", title=None),
-                tooltip=[*(alt.Tooltip(f"{edge}:Q", format=".3f") for edge in ("from", "to")), "numbers:Q"],
-            )
-            .properties(height=150, width=190)
+def spread(name: str, values: np.ndarray, theme: str = "light") -> alt.Chart:
+    """How many of the numbers of a vector lie where."""
+    counts, edges = np.histogram(values, bins=40)
+    frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "numbers": counts})
+    said = f"mean {values.mean():.2f}, standard deviation {values.std():.2f}".replace("-0.00", "0.00")
+    return (
+        alt.Chart(frame, title=alt.Title([name, said], fontSize=15, color=INK[theme], anchor="start"))
+        .mark_bar(color=OTHER, binSpacing=0)
+        .encode(
+            alt.X("from:Q", bin="binned", title=None),
+            alt.X2("to"),
+            alt.Y("numbers:Q", title=None),
+            tooltip=[*(alt.Tooltip(f"{edge}:Q", format=".3f") for edge in ("from", "to")), "numbers:Q"],
         )
-    return alt.hconcat(*charts)
+        .properties(height=150, width=230)
+    )
 
 
 def shares(rows: Mapping[str, Mapping[str, int]], picked: str, theme: str = "light") -> alt.LayerChart:

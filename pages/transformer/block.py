@@ -61,7 +61,9 @@ def norms() -> None:
     norm, x = offered[controls.choice("Layer norm", list(offered), next(iter(offered)), key="norm")]
     plain, weighted = (part.numpy() for part in block.normalised(norm, x))
     rows = {"before": x[position].numpy(), "normalised": plain[position], "times γ, plus β": weighted[position]}
-    st.altair_chart(bars.spreads(rows, controls.theme()), width="content")
+    with st.container(horizontal=True, gap="large"):
+        for name, values in rows.items():
+            st.altair_chart(bars.spread(name, values, controls.theme()), width="content")
     st.markdown("**How long each token’s vector is**, before and after:")
     lengths = {"before": x.norm(dim=-1).tolist(), "normalised": np.linalg.norm(plain, axis=-1).tolist()}
     views.strips("lengths", {name: (reading.tokens, of) for name, of in lengths.items()}, full=0)
@@ -72,10 +74,10 @@ def mlp() -> None:
     """Draw GELU, where this token's neurons are on it, and what the most active ones are written towards."""
     made = trace.blocks[layer]
     read, active = made.mlp_pre[0, position], made.mlp_post[0, position]
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([3, 7], gap="large")
     with left:
-        x = torch.linspace(-4, 4, 8001)
-        shown = slice(None, None, 20)
+        x = torch.linspace(-4, 4, 80_001)
+        shown = slice(None, None, 200)
         lowest = gelu(x).argmin()
         keep = sorted({*range(len(x))[shown], lowest.item()})  # the lowest point is drawn where it is
         y, relu = gelu(x).numpy(), x.relu().numpy()
@@ -90,16 +92,15 @@ def mlp() -> None:
         rows = [
             {
                 "neuron": str(neuron.number),
-                "reads": neuron.read,
                 "passes on": neuron.active,
-                "writes, long": neuron.length,
+                "length": neuron.length,
                 "towards": words(neuron.towards.promoted),
                 "and away from": words(neuron.towards.suppressed),
             }
             for neuron in found
         ]
         st.markdown(f"**The {ACTIVE} most active neurons** of L{layer} at this token.")
-        numbers = ("reads", "passes on", "writes, long")
+        numbers = ("passes on", "length")
         config = {name: st.column_config.NumberColumn(format="%.2f", width=80) for name in numbers}
         st.dataframe(rows, hide_index=True, column_config=config | {"neuron": st.column_config.TextColumn(width=70)})
         prose.section(PAGE, "What the words mean")
@@ -165,12 +166,12 @@ gpt, trace = reading.model.gpt, reading.trace
 road = block.road(trace)
 
 picture = st.container()
-left, right = st.columns([1, 3])
+left, right = st.columns(2)
 with left:
     position = controls.token("Token", reading.tokens, key="at")
 with right:
     layers = [f"L{layer}" for layer in range(gpt.config.n_layer)]
-    layer = layers.index(controls.choice("Block", layers, layers[-1], key="block"))
+    layer = layers.index(st.selectbox("Block", layers, len(layers) - 1, key="block", bind="query-params"))
 with picture:
     lengths = [part.norm(dim=-1).numpy() for part in (road.stream, road.written)]
     numbers = [*lengths, road.cosines.numpy(), road.shares.numpy()]

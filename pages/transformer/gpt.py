@@ -43,7 +43,7 @@ class Step(NamedTuple):
 ATTEND, FORWARD, POST = CausalSelfAttention.forward, Block.forward, BlockTrace.resid_post.fget
 TOKEN = Step(
     "wte",
-    "value",
+    "embedding",
     "B T C",
     "Of each token the row of `wte` with its id: a vector that was learned for it.",
     [(GPT._embed, "self.wte(idx)")],
@@ -53,7 +53,7 @@ TOKEN = Step(
 )
 POSITION = Step(
     "wpe",
-    "value",
+    "embedding",
     "1 T C",
     "Of each position a vector that was learned for it. It is added to that of the token.",
     [(GPT._embed, "self.wpe.weight"), (GPT.trace, "embed + pos_embed")],

@@ -18,7 +18,7 @@ class Box(NamedTuple):
 
     name: str
     label: str
-    role: str  # stream, norm, query, key, value, attention or MLP: its colour
+    role: str  # embedding, stream, norm, query, key, value, attention or MLP: its colour
     values: np.ndarray
     before: str = "→"  # what stands between it and the box before
 

@@ -1,6 +1,8 @@
 // A GPT as boxes. The vectors in them are those of one token; a click picks a token, or opens a box.
 
 const ENDS = [[180, 83, 9], [15, 118, 110]]; // the colours of the least and the largest number
+const WEIGHT = [124, 58, 237]; // of attention, which is never below 0
+const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 const watches = new WeakMap(); // one of each picture, however often it is drawn
 
@@ -10,8 +12,9 @@ function paint(canvas, { percents, columns }) {
   const down = Math.ceil(percents.length / across);
   Object.assign(canvas, { width: across, height: down }); // a pixel for each number; the style enlarges it
   const context = canvas.getContext("2d");
-  percents.forEach((percent, n) => {
-    context.fillStyle = `rgb(${ENDS[Number(percent > 0)].join()},${Math.abs(percent) / 100})`;
+  percents.forEach((value, n) => {
+    const hue = columns ? WEIGHT : ENDS[Number(value > 0)];
+    context.fillStyle = `rgba(${hue.join()},${Math.abs(value) / 100})`;
     context.fillRect(n % across, Math.floor(n / across), 1, 1);
   });
 }
@@ -49,7 +52,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   const chips = data.tokens.map((token, n) => pressable(element("button", token), "chip", n === data.token, ["token", n]));
-  const words = data.words.flatMap(({ word, share }) => [element("b", word), element("span", `${(100 * share).toFixed(1)} %`)]);
+  const words = data.words.flatMap(({ word, share }) => [element("b", word), element("span", percent(share))]);
   const next = pressable(element("button", "", ...words), "words", data.picked === "next", ["box", "next"]);
   next.title = "the likeliest next tokens";
   const dense = data.road.length > 12;

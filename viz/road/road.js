@@ -113,8 +113,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const named = { position: "position", attention: "attention, from above", MLP: "MLP, from below" };
   for (const [part, name] of Object.entries(named)) {
     const mark = element("i", "");
-    const colour = `var(--st-${{ position: "green", attention: "violet", MLP: "orange" }[part]}-color)`;
-    Object.assign(mark.style, { background: colour, borderColor: colour });
+    mark.className = part;
     key.append(element("span", "", mark, name));
   }
   const hollow = element("i", "");
