@@ -31,6 +31,7 @@ LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a
 KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
 KNOWN = "transformer/known"  # its tests are in test_pages_known.py
+BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"  # test_pages_block.py, test_pages_gpt.py
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 
@@ -64,7 +65,7 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def test_the_lessons_are_the_scripts_that_there_are() -> None:
     scripts = {str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared"}
-    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN}
+    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN, BLOCK, WHOLE_GPT}
     contents = (PAGES / "contents.py").read_text("utf-8")
     assert all(f'"{name}.py"' in contents for name in scripts)
 

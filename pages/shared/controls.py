@@ -191,7 +191,13 @@ def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | N
     return (layer, head) if layer < layers and head < heads else None
 
 
-def token(label: str, tokens: list[str]) -> int:
-    """The position of one of the prompt's tokens, the last one to begin with."""
-    names = [f"{n}  {name}" for n, name in enumerate(visible(tokens))]
-    return names.index(st.selectbox(label, names, index=len(names) - 1))
+def token(label: str, tokens: list[str], key: str | None = None) -> int:
+    """The position of one of the prompt's tokens, the last one to begin with; with a key, the link holds it."""
+    names = numbered(tokens)
+    linked = {"key": key, "bind": "query-params"} if key else {}
+    return names.index(st.selectbox(label, names, index=len(names) - 1, **linked))
+
+
+def numbered(tokens: Sequence[str]) -> list[str]:
+    """The tokens as one picks them: the same word may stand in a prompt twice."""
+    return [f"{n}  {name}" for n, name in enumerate(visible(tokens))]

@@ -127,6 +127,55 @@ OPEN = [
     ),
 ]
 
+# Texts whose next word is put together block by block.
+WRITTEN = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Click along the row of the last “to”: which block is the first to write towards a name, and which name?",
+    ),
+    Example(
+        "A fact",
+        "The capital of France is",
+        "Click along the row of “is”: where does Paris come from, attention or an MLP? And what comes with it?",
+    ),
+    Example(
+        "A sum",
+        "7 + 5 =",
+        "What is near to the right number is promoted, too: watch how the blocks narrow it down.",
+    ),
+    Example(
+        "Far agreement",
+        "The keys near the box",
+        "Which part decides for “are”, and how early is “is” still in the race?",
+    ),
+    Example(
+        "Say it again",
+        "river apple violin lamp seven river apple violin",
+        "The induction head knows what comes: find the block whose attention writes towards lamp.",
+    ),
+]
+
+# Texts to follow through the whole model.
+WHOLE = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Click an earlier token: its next word is guessed, too. Which boxes hold the same numbers for both “to”?",
+    ),
+    Example(
+        "A fact",
+        "The capital of France is",
+        "Open each pattern in turn: in which block does “is” look at France? Behind which is the vector longest?",
+    ),
+    Example(
+        "Twice the same word",
+        "river river river",
+        "The vectors of wte are the same three times. Where do they begin to differ, and why there?",
+    ),
+    Example("One letter", "x", "With one token each pattern is one column of ones: there is nothing else to look at."),
+]
+
 # Sums of words.
 ARITHMETIC = [
     Example(

@@ -16,10 +16,10 @@ import torch
 from cachetools import LRUCache, cached
 from tokenizers import Tokenizer
 
-from model import beams, download, gpt2, known, probes, sampling, skipgram, tokens
+from model import beams, depth, download, gpt2, known, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
-from model.gpt import GPT, Trace
+from model.gpt import GPT, Changes, Trace
 from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
@@ -260,6 +260,31 @@ def measured(name: str, claim: str, text: str) -> known.Found:
     if reading.cut_tokens or reading.cut_characters:
         raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
     return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def without_residual(name: str, prompt: str) -> tuple[list[float], torch.Tensor]:
+    """Of the named model, its residual connections taken out: how alike the tokens are before each block and at the
+    end, and the logits (V) of the next token."""
+    reading = read(name, prompt)
+    trace = reading.model.gpt.trace(reading.trace.idx, Changes(residual=False))
+    return depth.similarities(trace), trace.logits[0, -1].clone()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def leaked(name: str, prompt: str, mask: bool) -> list[float]:
+    """How much the logits of the named model change, at most, before the last token if that is another one (T - 1)."""
+    gpt, idx = load(name).gpt, read(name, prompt).trace.idx
+    other = idx.clone()
+    other[:, -1] = (idx[:, -1] + 1) % gpt.config.vocab_size
+    one, another = (gpt.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, other))
+    return (one - another).abs().amax(-1).tolist()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
+    """What each way to stack so many untrained blocks does to tokens and gradients."""
+    return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
