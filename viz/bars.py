@@ -1,6 +1,6 @@
 """Bars: words in their order, and how often a number came."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import altair as alt
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from viz.tokens import visible
 
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
+RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the untouched one, or the worst, is grey
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 
 
@@ -36,3 +37,26 @@ def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerC
     every = alt.Chart(frame).encode(x, y)
     numbers = every.transform_filter("datum.times > 0").mark_text(dy=-8, fontSize=14, color=INK[theme])
     return (every.mark_bar().encode(color=colour) + numbers.encode(text="times:Q")).properties(height=220)
+
+
+def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: str = "light") -> alt.LayerChart:
+    """For each word a bar of its probability in each of some runs, on a scale from 0 to 1, with the numbers."""
+    names = list(runs)
+    frame = pd.DataFrame(
+        [
+            {"word": word, "run": name, "probability": share, "text": f"{share:.1%}" if share >= 0.001 else "< 0.1%"}
+            for name, shares in runs.items()
+            for word, share in zip(visible(words), shares, strict=True)
+        ]
+    )
+    axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=120, ticks=False, domain=False)
+    y = alt.Y("word:N", sort=visible(words), title=None, axis=axis)
+    x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.2]), axis=None)  # the last sixth is room for the numbers
+    every = alt.Chart(frame).encode(y, x, alt.YOffset("run:N", sort=names))
+    legend = alt.Legend(orient="top", title=None, labelFontSize=15, labelColor=INK[theme], symbolType="square")
+    colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=RUNS[: len(names)]), sort=names, legend=legend)
+    bars = every.mark_bar(height={"band": 0.85}).encode(
+        colour, tooltip=["run:N", "word:N", alt.Tooltip("probability:Q", format=".5f")]
+    )
+    numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="text:N")
+    return (bars + numbers).properties(height=17 * len(names) * len(words) + 50)
