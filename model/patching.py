@@ -42,7 +42,9 @@ def means(traces: Sequence[Trace]) -> Means:
     """The means over all positions of some traces, of which there must be one."""
     layers = list(zip(*(trace.blocks for trace in traces)))
     return Means(
-        torch.stack([torch.cat([one.attn.z.transpose(1, 2).flatten(0, 1) for one in layer]).mean(0) for layer in layers]),
+        torch.stack(
+            [torch.cat([one.attn.z.transpose(1, 2).flatten(0, 1) for one in layer]).mean(0) for layer in layers]
+        ),
         torch.stack([torch.cat([one.mlp_out.flatten(0, 1) for one in layer]).mean(0) for layer in layers]),
     )
 
@@ -118,3 +120,9 @@ def first_difference(one: Tensor, other: Tensor) -> int:
     if not (differ := (one != other)[0].nonzero()).numel():
         raise ValueError("the two prompts are the same; change a word in one of them")
     return differ[0].item()
+
+
+def moved(one: Tensor, other: Tensor) -> Tensor:
+    """How far the guesses of one run are from those of the other: KL(one || other) of logits (..., V), in nats."""
+    log_p, log_q = one.log_softmax(-1), other.log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).clamp_min(0)

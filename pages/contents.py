@@ -15,6 +15,8 @@ st.navigation(
             st.Page("transformer/embeddings.py", title="Embeddings", icon=":material/explore:"),
             st.Page("transformer/attention.py", title="Attention", icon=":material/hub:"),
             st.Page("transformer/known.py", title="Known heads", icon=":material/biotech:"),
+            st.Page("transformer/scalpel.py", title="Scalpel", icon=":material/surgical:"),
+            st.Page("transformer/zoo.py", title="Head zoo", icon=":material/pets:"),
             st.Page("transformer/positions.py", title="Positions", icon=":material/format_list_numbered:"),
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
         ],

@@ -59,4 +59,4 @@ def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: s
         colour, tooltip=["run:N", "word:N", alt.Tooltip("probability:Q", format=".5f")]
     )
     numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="text:N")
-    return (bars + numbers).properties(height=17 * len(names) * len(words) + 50)
+    return (bars + numbers).properties(height=20 * len(names) * len(words) + 50)

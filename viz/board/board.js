@@ -21,7 +21,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const cells = Array.from({ length: heads }, (_, head) => {
       const effect = effects?.[layer][head];
       const cell = element("button", off.has(`${layer},${head}`) ? "✕" : effect === undefined ? "" : signed(effect));
-      cell.className = effect < 0 ? "head less" : "head";
+      cell.className = `head${effect < 0 ? " less" : ""}${Math.abs(effect) > 0.6 ? " much" : ""}`;
       cell.ariaPressed = off.has(`${layer},${head}`);
       cell.ariaLabel = `L${layer} H${head}`;
       cell.title = `L${layer} H${head}` + (effect === undefined ? "" : `, alone: ${effect.toFixed(4)}`);
