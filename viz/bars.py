@@ -8,7 +8,7 @@ import pandas as pd
 from viz.tokens import visible
 
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
-RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the untouched one, or the worst, is grey
+RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the one that the others start from is grey
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 
 
@@ -46,17 +46,19 @@ def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: s
         [
             {"word": word, "run": name, "probability": share, "text": f"{share:.1%}" if share >= 0.001 else "< 0.1%"}
             for name, shares in runs.items()
-            for word, share in zip(visible(words), shares, strict=True)
+            for word, share in zip(words, shares, strict=True)
         ]
     )
-    axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=120, ticks=False, domain=False)
-    y = alt.Y("word:N", sort=visible(words), title=None, axis=axis)
+    axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=240, ticks=False, domain=False)
+    y = alt.Y("word:N", sort=list(words), title=None, axis=axis)
     x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.2]), axis=None)  # the last sixth is room for the numbers
     every = alt.Chart(frame).encode(y, x, alt.YOffset("run:N", sort=names))
+    alone = len(names) == 1
     legend = alt.Legend(orient="top", title=None, labelFontSize=15, labelColor=INK[theme], symbolType="square")
-    colour = alt.Color("run:N", scale=alt.Scale(domain=names, range=RUNS[: len(names)]), sort=names, legend=legend)
+    scale = alt.Scale(domain=names, range=[OTHER] if alone else RUNS[: len(names)])
+    colour = alt.Color("run:N", scale=scale, sort=names, legend=None if alone else legend)
     bars = every.mark_bar(height={"band": 0.85}).encode(
         colour, tooltip=["run:N", "word:N", alt.Tooltip("probability:Q", format=".5f")]
     )
     numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="text:N")
-    return (bars + numbers).properties(height=20 * len(names) * len(words) + 50)
+    return (bars + numbers).properties(height=max(30, 20 * len(names)) * len(words) + (0 if alone else 50))

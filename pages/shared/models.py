@@ -14,7 +14,7 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import beams, download, gpt2, known, leak, patching, probes, sampling, skipgram, tokens
+from model import beams, download, gpt2, known, leak, patching, probes, sampling, skipgram, tokens, zoo
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
@@ -101,6 +101,13 @@ class Patched(NamedTuple):
     heads: torch.Tensor  # (L, H, 2): a head's z, at all tokens
     corrupted: torch.Tensor  # (2,)
     clean: torch.Tensor  # (2,)
+
+
+class Searched(NamedTuple):
+    """With one head cut (L, H): the mean probability of the right answers, and the share of right ones."""
+
+    probability: torch.Tensor
+    right: torch.Tensor
 
 
 def kept(most: int, size: Callable[[Any], int]) -> Callable:
@@ -293,6 +300,44 @@ def patched(told: Told, name: str, clean: str, corrupted: str, answer: int, riva
     for layer, some, logits in patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks]):
         found.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
         told(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
+    return found
+
+
+@st.cache_resource(max_entries=8, show_spinner="Scoring the heads")
+def zoo_scores(name: str) -> dict[str, torch.Tensor]:
+    """How much each head of the named model (L, H) is of each kind."""
+    model = load(name)
+    return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
+
+
+@swept
+def answered(
+    told: Told, name: str, count: int, heads: tuple[patching.Head, ...], how: str
+) -> dict[str, list[zoo.Said]]:
+    """What the named model says to so many questions of each kind in `zoo.ASKED` while these heads are cut."""
+    model, found = load(name), {}
+    for n, kind in enumerate(zoo.ASKED):
+        batches = zoo.ask(model.tokenizer, kind, count)
+        found[kind] = [
+            said for batch in batches for said in zoo.answers(model.gpt, batch, heads, instead(name, "", how))
+        ]
+        told((n + 1) / len(zoo.ASKED))
+    return found
+
+
+@swept
+def searched_heads(told: Told, name: str, kind: str, count: int, how: str) -> Searched:
+    """What becomes of the answers to so many questions of a kind when one head of the named model is cut."""
+    model, config = load(name), load(name).gpt.config
+    found = Searched(*torch.zeros(2, config.n_layer, config.n_head))
+    batches = zoo.ask(model.tokenizer, kind, count)
+    steps = len(batches) * config.n_layer * config.n_head
+    done = 0
+    for layer, heads, probability, right in zoo.search(model.gpt, batches, instead(name, "", how)):
+        found.probability[layer, heads] += probability / count
+        found.right[layer, heads] += right / count
+        done += len(heads)
+        told(done / steps)
     return found
 
 

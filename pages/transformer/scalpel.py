@@ -38,7 +38,9 @@ def compared(runs: dict[str, Trace], key: str, most: int) -> None:
     shares = {name: run.logits[0, -1].softmax(-1) for name, run in runs.items()}
     ids = {id for of in shares.values() for id in of.topk(most).indices.tolist()}
     ids = sorted(ids, key=lambda id: -max(of[id].item() for of in shares.values()))
-    chart = bars.compared(pieces(tokenizer, ids), {name: of[ids].tolist() for name, of in shares.items()}, theme)
+    chart = bars.compared(
+        visible(pieces(tokenizer, ids)), {name: of[ids].tolist() for name, of in shares.items()}, theme
+    )
     st.altair_chart(chart, key=key)
 
 
