@@ -51,7 +51,7 @@ def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: s
     )
     axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=240, ticks=False, domain=False)
     y = alt.Y("word:N", sort=list(words), title=None, axis=axis)
-    x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.2]), axis=None)  # the last sixth is room for the numbers
+    x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.3]), axis=None)  # behind 1 is room for the numbers
     every = alt.Chart(frame).encode(y, x, alt.YOffset("run:N", sort=names))
     alone = len(names) == 1
     legend = alt.Legend(orient="top", title=None, labelFontSize=15, labelColor=INK[theme], symbolType="square")

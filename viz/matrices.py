@@ -57,7 +57,7 @@ def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, th
 
 
 def positions(scores: np.ndarray, tokens: Sequence[str], unit: str, theme: str = "light") -> alt.LayerChart:
-    """A number for each layer and token (L, T); a click on one is the selection "position"."""
+    """A number for each layer and token (L, T), written where it is not 0; a click on one is the selection "position"."""
     names = [f"{n} {token}" for n, token in enumerate(visible(tokens))]
     return _layers(scores, "position", names, (), unit, theme)
 
@@ -113,8 +113,9 @@ def _layers(
         text="text:N", color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
     )
     height = (32 if len(scores) < 8 else 22) * len(scores) + (110 if slant else 50)
-    legible = [numbers] if len(names) <= 20 else []
-    return alt.layer(cells.add_params(picked), frames, *legible).properties(height=height)
+    if field == "position":
+        numbers = numbers.transform_filter("abs(datum.score) >= 0.005")
+    return (cells.add_params(picked) + frames + numbers).properties(height=height)
 
 
 def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:

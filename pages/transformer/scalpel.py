@@ -130,9 +130,8 @@ def later_word() -> None:
 def leaks() -> None:
     """Ask where the loss will end without the mask; then train, and draw it."""
     offered = [f"{leak.HONEST:.2f} = ln 16", f"{leak.LEAKED:.2f} = ln 16 / 12", "0"]
-    guess = st.pills(
-        "**Predict**: each word is drawn at random from 16. Where does the loss end without the mask?", offered
-    )
+    asked = "**Predict**: each word is drawn at random from 16. Where does the loss end without the mask?"
+    guess = st.pills(asked, offered, key="guess")
     if guess is None:
         return
     told, done = sweeps.told("Training two small models on random words")
@@ -168,7 +167,7 @@ def picked(of: str, chart_key: str, shares: torch.Tensor, chart) -> tuple[int, i
 
 def pair() -> tuple[models.Reading, int, int, int] | None:
     """Ask for the corrupted prompt: how it is read, the answer, its rival, the metric; None where there is none."""
-    columns = st.columns([4, 1, 1, 2])
+    columns = st.columns([5, 2, 2, 4])
     with columns[0]:
         start = next((one.also["corrupted"] for one in SCALPEL if one.prompt == reading.prompt), "")
         text = controls.line("Second, corrupted prompt", start, key="corrupted", icon=":material/edit:")
