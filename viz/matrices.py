@@ -57,7 +57,7 @@ def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, th
 
 
 def positions(scores: np.ndarray, tokens: Sequence[str], unit: str, theme: str = "light") -> alt.LayerChart:
-    """A number for each layer and token (L, T), written where it is not 0; a click on one is the selection "position"."""
+    """A number for each layer and token (L, T), written where it is not 0; a click on one selects a "position"."""
     names = [f"{n} {token}" for n, token in enumerate(visible(tokens))]
     return _layers(scores, "position", names, (), unit, theme)
 

@@ -56,7 +56,7 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
     head.click()
     one.page.get_by_text("Nothing is switched off").wait_for()
     assert "off=" not in one.page.url
-    one.page.get_by_role("button", name="L1", exact=True).first.click()  # all of a layer
+    one.page.locator(".board button", has_text="L1").click()  # all of a layer
     one.page.wait_for_url("**off=1.0*")
     pressed = one.page.locator(".board .head[aria-pressed=true]")
     pressed.nth(CONFIG.n_head - 1).wait_for()
