@@ -237,13 +237,14 @@ class GPT(nn.Module):
                 residual = name.endswith("c_proj.weight")  # what adds to the stream starts smaller
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.n_layer) if residual else 0.02)
 
-    def forward(self, idx: Tensor) -> Tensor:
+    def forward(self, idx: Tensor, changes: Changes = UNCHANGED) -> Tensor:
         """The logits (B, T, V) of the next token after each of the ids idx (B, T).
 
+        With `changes` they are those of the same model in which something is switched off, or replaced.
         Raises ValueError where idx holds no tokens or more than block_size.
         """
-        x = sum(self._embed(idx))
-        for block in self._walk(x):
+        x = sum(self._embed(idx, changes=changes))
+        for block in self._walk(x, changes=changes):
             pass  # each is forgotten when the next one has read it
         return self._logits(self.ln_f(block.resid_post))
 
@@ -254,9 +255,7 @@ class GPT(nn.Module):
         With `changes` it is the pass of the same model in which something is switched off, or replaced.
         Raises ValueError where idx holds no tokens or more than block_size.
         """
-        embed, pos_embed = self._embed(idx)
-        if not changes.positions:
-            pos_embed = torch.zeros_like(pos_embed)
+        embed, pos_embed = self._embed(idx, changes=changes)
         blocks = tuple(self._walk(embed + pos_embed, changes=changes))
         ln_f = self.ln_f(blocks[-1].resid_post)
         return Trace(idx, embed, pos_embed, blocks, ln_f, self._logits(ln_f))
@@ -313,12 +312,13 @@ class GPT(nn.Module):
             idx = torch.cat([idx, new], dim=1)
         return idx
 
-    def _embed(self, idx: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+    def _embed(self, idx: Tensor, start: int = 0, changes: Changes = UNCHANGED) -> tuple[Tensor, Tensor]:
         end = start + idx.size(1)
         if not 0 < end <= self.config.block_size:
             shape, limit = tuple(idx.shape), self.config.block_size
             raise ValueError(f"idx of shape {shape} makes {end} tokens; this model reads 1 to {limit}")
-        return self.wte(idx), self.wpe.weight[start:end]
+        positions = self.wpe.weight[start:end]
+        return self.wte(idx), positions if changes.positions else torch.zeros_like(positions)
 
     def _walk(
         self, x: Tensor, cache: Cache | None = None, changes: Changes = UNCHANGED, start: int = 0

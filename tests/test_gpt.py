@@ -253,3 +253,9 @@ def test_from_a_layer_onward(gpt: GPT, idx: Tensor, layer: int) -> None:
     trace = gpt.trace(idx)
     stream = trace.blocks[layer].resid_pre if layer < 3 else trace.blocks[2].resid_post
     torch.testing.assert_close(gpt.onward(stream, layer), trace.logits[:, -1], rtol=0, atol=1e-5)
+
+
+def test_the_short_pass_with_changes_is_the_recorded_one(gpt: GPT, idx: Tensor) -> None:
+    for changes in (Changes(positions=False), Changes(mask=False), Changes(edits=(Edit("z", 1, 0.0, head=2),))):
+        assert torch.equal(gpt(idx, changes), gpt.trace(idx, changes).logits)
+        assert not torch.allclose(gpt(idx, changes), gpt(idx))

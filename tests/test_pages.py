@@ -32,6 +32,8 @@ KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/samp
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
 KNOWN = "transformer/known"  # its tests are in test_pages_known.py
 BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"  # test_pages_block.py, test_pages_gpt.py
+SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"  # and theirs in test_pages_scalpel.py and test_pages_zoo.py
+INSIDE_THE_BLOCK = BLOCK, WHOLE_GPT, SCALPEL, ZOO
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 
@@ -65,7 +67,7 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def test_the_lessons_are_the_scripts_that_there_are() -> None:
     scripts = {str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared"}
-    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN, BLOCK, WHOLE_GPT}
+    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN, *INSIDE_THE_BLOCK}
     contents = (PAGES / "contents.py").read_text("utf-8")
     assert all(f'"{name}.py"' in contents for name in scripts)
 
@@ -821,7 +823,7 @@ def test_the_curves_beyond_the_context_say_how_they_came_about() -> None:
         assert shown == pytest.approx(sum(models.BEYOND["loss"][scheme][192:]) / 64, abs=6e-4)
 
 
-@pytest.mark.parametrize("name", [*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS])
+@pytest.mark.parametrize("name", [*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, SCALPEL, ZOO])
 def test_each_section_of_the_prose_is_shown_once(name: str) -> None:
     source = (PAGES / f"{name}.py").read_text("utf-8")
     shown = re.findall(r'prose\.section\(PAGE(?:, "([^"]*)")?\)', source)

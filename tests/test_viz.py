@@ -6,7 +6,21 @@ import math
 import numpy as np
 import pytest
 
-from viz import attention, bars, beams, branches, curves, matrices, merges, pieces, points, sampling, strip, words
+from viz import (
+    attention,
+    bars,
+    beams,
+    board,
+    branches,
+    curves,
+    matrices,
+    merges,
+    pieces,
+    points,
+    sampling,
+    strip,
+    words,
+)
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -354,3 +368,34 @@ def test_every_head_has_its_number_and_the_marked_ones_a_frame(theme: str, sign:
     assert frames["transform"] == [{"filter": "datum.marked"}]
     assert cells["encoding"]["color"]["scale"]["domain"] == ([0, 5] if sign > 0 else [-5, 0, 5])
     assert [param["name"] for param in chart["params"]] == ["head"]
+
+
+def test_the_map_of_positions_names_each_token_and_writes_what_is_not_0() -> None:
+    shares = np.array([[0.0, 1.0, -0.001], [0.25, -0.5, 0.004]])
+    chart = matrices.positions(shares, [" a", " a", "<b>"], "restored").to_dict()
+    (rows,) = chart["datasets"].values()
+    assert {(row["layer"], row["position"]): row["score"] for row in rows} == dict(np.ndenumerate(shares))
+    assert [row["column"] for row in rows[:3]] == ["0 ·a", "1 ·a", "2 <b>"]
+    assert [row["text"] for row in rows] == ["0.00", "1.00", "0.00", "0.25", "−0.50", "0.00"]
+    assert [param["name"] for param in chart["params"]] == ["position"]
+    assert chart["layer"][-1]["transform"] == [{"filter": "abs(datum.score) >= 0.005"}]
+
+
+def test_runs_are_compared_word_by_word() -> None:
+    chart = bars.compared(["·Tom", "·Anna"], {"untouched": [0.75, 0.0004], "changed": [0.25, 0.5]}, "dark").to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["word"], row["run"], row["probability"]) for row in rows] == [
+        ("·Tom", "untouched", 0.75),
+        ("·Anna", "untouched", 0.0004),
+        ("·Tom", "changed", 0.25),
+        ("·Anna", "changed", 0.5),
+    ]
+    assert [row["text"] for row in rows] == ["75.0%", "< 0.1%", "25.0%", "50.0%"]
+    with pytest.raises(ValueError):
+        bars.compared(["one", "two"], {"run": [1.0]})
+
+
+def test_the_board_says_which_heads_are_off_and_what_each_does() -> None:
+    assert board.data(2, 3, {(1, 2), (0, 1)}) == {"layers": 2, "heads": 3, "off": [[0, 1], [1, 2]], "effects": None}
+    effects = np.array([[0.5, -0.25, 0], [1, 0, 0]], np.float32)
+    assert board.data(2, 3, (), effects)["effects"] == effects.tolist()

@@ -11,6 +11,7 @@ from viz.tokens import visible
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
 # Embeddings teal, attention violet, MLP orange; the head is like the embeddings, which it may be.
 PARTS = ["#0d9488", "#7dd3c8", "#7c3aed", "#d97706", "#64748b", "#115e59"]
+RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the one that the others start from is grey
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 
 
@@ -92,3 +93,28 @@ def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerC
     every = alt.Chart(frame).encode(x, y)
     numbers = every.transform_filter("datum.times > 0").mark_text(dy=-8, fontSize=14, color=INK[theme])
     return (every.mark_bar().encode(color=colour) + numbers.encode(text="times:Q")).properties(height=220)
+
+
+def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: str = "light") -> alt.LayerChart:
+    """For each word a bar of its probability in each of some runs, on a scale from 0 to 1, with the numbers."""
+    names = list(runs)
+    frame = pd.DataFrame(
+        [
+            {"word": word, "run": name, "probability": share, "text": f"{share:.1%}" if share >= 0.001 else "< 0.1%"}
+            for name, shares in runs.items()
+            for word, share in zip(words, shares, strict=True)
+        ]
+    )
+    axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=240, ticks=False, domain=False)
+    y = alt.Y("word:N", sort=list(words), title=None, axis=axis)
+    x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.3]), axis=None)  # behind 1 is room for the numbers
+    every = alt.Chart(frame).encode(y, x, alt.YOffset("run:N", sort=names))
+    alone = len(names) == 1
+    legend = alt.Legend(orient="top", title=None, labelFontSize=15, labelColor=INK[theme], symbolType="square")
+    scale = alt.Scale(domain=names, range=[OTHER] if alone else RUNS[: len(names)])
+    colour = alt.Color("run:N", scale=scale, sort=names, legend=None if alone else legend)
+    bars = every.mark_bar(height={"band": 0.85}).encode(
+        colour, tooltip=["run:N", "word:N", alt.Tooltip("probability:Q", format=".5f")]
+    )
+    numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="text:N")
+    return (bars + numbers).properties(height=max(30, 20 * len(names)) * len(words) + (0 if alone else 50))

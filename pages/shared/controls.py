@@ -1,13 +1,14 @@
 """The controls that follow the user through all lessons. They are the state, and the link holds it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import streamlit as st
 from tokenizers import Tokenizer
 
 from model.branches import Branches, read
+from model.tokens import pieces
 from pages.shared import getting, models, prose
 from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
@@ -90,7 +91,7 @@ def examples(text: str, offered: Sequence[Example], key: str = "prompt") -> None
                 f":violet[**{example.name}**]" if example.prompt == text else example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
-                kwargs={key: example.prompt},
+                kwargs={key: example.prompt, **example.also},
             )
     for example in offered:
         if example.prompt == text:
@@ -164,6 +165,30 @@ def cut(found: models.Reading, text: str) -> None:
         f"the {found.cut_tokens:,} tokens before it were left out"
         + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
     )
+
+
+def cut_heads(layers: int, heads: int) -> set[tuple[int, int]]:
+    """The heads that are switched off: as the link tells them, those that there are."""
+    pairs = re.findall(r"(?a:(\d{1,3})\.(\d{1,3}))", st.query_params.get("off", ""))
+    return {(int(layer), int(head)) for layer, head in pairs if int(layer) < layers and int(head) < heads}
+
+
+def switch_off(off: Collection[tuple[int, int]]) -> None:
+    """Write into the link which heads are switched off."""
+    st.query_params["off"] = " ".join(f"{layer}.{head}" for layer, head in sorted(off))
+    if not off:
+        del st.query_params["off"]
+
+
+def next_id(label: str, likeliest: int, key: str, tokenizer: Tokenizer) -> int:
+    """A token that could come next, by a word that is typed; the likeliest while none is."""
+    (name,) = pieces(tokenizer, [likeliest])
+    word = st.text_input(label, key=key, bind="query-params", placeholder=name.strip()).strip()
+    ids = tokenizer.encode(f" {word}").ids if word else [likeliest]
+    if len(ids) > 1:
+        (first,) = visible(pieces(tokenizer, ids[:1]))
+        st.caption(f"These are {len(ids)} tokens; the first one counts: {prose.literal(first)}")
+    return ids[0]
 
 
 def theme() -> str:

@@ -1,14 +1,16 @@
 """Prompts worth looking at, and what to look for in each."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """A text for a box, the name of its button, and one sentence on what to look for."""
+    """A text for a box, the name of its button, one sentence on what to look for; and what other boxes get, by key."""
 
     name: str
     prompt: str
     look_for: str
+    also: Mapping[str, str] = {}
 
 
 EXAMPLES = [
@@ -41,6 +43,42 @@ EXAMPLES = [
         "Where is she?",
         "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
         "The answer stands in the text: find a head that looks from the question back to the kitchen.",
+    ),
+]
+
+
+def _pair(example: Example, corrupted: str, look_for: str) -> Example:
+    """An example to cut and to patch, and another prompt of as many tokens that has another answer."""
+    return example._replace(look_for=look_for, also={"corrupted": corrupted, "answer": "", "rival": ""})
+
+
+SCALPEL = [
+    _pair(
+        EXAMPLES[0],
+        "When Anna and Tom went to the shop, Tom gave a key to",
+        "It says Tom. Switch the positions off, and it says Anna. Then patch from “Tom gave”: in which layer does the "
+        "name come to the end?",
+    ),
+    _pair(
+        EXAMPLES[1],
+        "The key near the box",
+        "“are”, since it is the keys. Patch from “The key”: where does the number stand, and does “box” ever know it?",
+    ),
+    _pair(
+        EXAMPLES[2],
+        "The capital of Italy is",
+        "Switch the MLP of layer 0 off: the fact is gone. Patch from Italy: in which layer does it leave the country?",
+    ),
+    _pair(
+        EXAMPLES[3],
+        "river apple violin dog seven river apple violin",
+        "Which head can it not copy without? Guess, then show what each does alone. Several heads copy, and stand in "
+        "for each other; all of them need one that looks one token back.",
+    ),
+    _pair(
+        EXAMPLES[5],
+        "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
+        "It looks up the right room. Switch the mask off: it says a room, but the wrong one. Then the positions.",
     ),
 ]
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import streamlit as st
 import torch
 from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import beams, depth, download, gpt2, known, probes, sampling, skipgram, tokens
+from model import beams, depth, download, gpt2, known, leak, patching, probes, sampling, skipgram, tokens, zoo
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Changes, Trace
@@ -25,6 +26,7 @@ from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
 from pages.shared.examples import INSIDE
 from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
+from pages.shared.sweeps import Told
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
@@ -37,6 +39,8 @@ TRAINED_ON = 150  # words of a text that Word2Vec learns from
 BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
 GPT2 = download.FAMILY["gpt2"]
 GPT2_TOKENIZER = (GPT2.repo, ("tokenizer.json",))
+SWEPT = 64  # sweeps of each kind whose results are kept
+CUTS = ("zero", "mean of this prompt", "mean of ten prompts")  # what takes the place of what is cut
 DRAWS = 30  # different draws of questions, which all visitors share
 
 
@@ -97,6 +101,22 @@ class Measured(NamedTuple):
     unread: probes.Loss  # of those that it cannot have read
 
 
+class Patched(NamedTuple):
+    """The metrics of a corrupted run into which one part of the clean one was put, and of the two runs themselves."""
+
+    positions: torch.Tensor  # (L, T, 2): the stream before a layer, at one token
+    heads: torch.Tensor  # (L, H, 2): a head's z, at all tokens
+    corrupted: torch.Tensor  # (2,)
+    clean: torch.Tensor  # (2,)
+
+
+class Searched(NamedTuple):
+    """With one head cut (L, H): the mean probability of the right answers, and the share of right ones."""
+
+    probability: torch.Tensor
+    right: torch.Tensor
+
+
 def kept(most: int, size: Callable[[Any], int]) -> Callable:
     """Keep what a function finds, up to `most` bytes of it, the latest used.
 
@@ -126,6 +146,14 @@ def room(needed: int) -> Iterator[None]:
     finally:
         with load.cache_condition:
             _promised.remove(needed)
+
+
+def swept(find: Callable) -> Callable:
+    """Keep the last SWEPT that a sweep found. Its first argument, which is told how far it is, makes no difference.
+
+    Who asks for what is being found waits for it; where that visitor leaves, who waits finds it instead.
+    """
+    return cached(LRUCache(SWEPT), key=lambda told, *asked: hashkey(*asked), condition=Condition())(find)
 
 
 @kept(MODELS, lambda model: model.bytes)
@@ -285,6 +313,100 @@ def leaked(name: str, prompt: str, mask: bool) -> list[float]:
 def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
     """What each way to stack so many untrained blocks does to tokens and gradients."""
     return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def usual(name: str) -> patching.Means:
+    """What the heads and MLPs of the named model put out on average over the ten prompts in INSIDE."""
+    return patching.means([read(name, prompt).trace for prompt in INSIDE])
+
+
+def instead(name: str, prompt: str, how: str) -> patching.Means:
+    """What takes the place of the heads and MLPs that are cut, by one of CUTS."""
+    match how:
+        case "mean of this prompt":
+            return patching.means([read(name, prompt).trace])
+        case "mean of ten prompts":
+            return usual(name)
+    return patching.zero(load(name).gpt.config)
+
+
+@swept
+def alone(told: Told, name: str, prompt: str, how: str) -> torch.Tensor:
+    """By how much the likeliest next token becomes less likely when one head (L, H) is cut, and no other."""
+    reading, config = read(name, prompt), load(name).gpt.config
+    untouched = reading.trace.logits[0, -1].softmax(-1)
+    lost = torch.zeros(config.n_layer, config.n_head)
+    z = instead(name, prompt, how).z[:, :, None]
+    for layer, heads, logits in patching.by_head(reading.model.gpt, reading.trace, z):
+        lost[layer, heads] = untouched.max() - logits[:, 0].softmax(-1)[:, untouched.argmax()]
+        told((layer * config.n_head + heads[-1] + 1) / lost.numel())
+    return lost
+
+
+@swept
+def patched(told: Told, name: str, clean: str, corrupted: str, answer: int, rival: int) -> Patched:
+    """Each part of the clean prompt's run in the corrupted one's; raises ValueError where they are no pair."""
+    gpt, runs = load(name).gpt, [read(name, prompt).trace for prompt in (corrupted, clean)]
+    start = patching.first_difference(*(run.idx for run in runs))
+    ends = [patching.metrics(run.logits[0, -1], answer, rival) for run in runs]
+    layers, heads, tokens = gpt.config.n_layer, gpt.config.n_head, runs[0].idx.size(1)
+    found = Patched(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
+    for layer, at, logits in patching.by_position(gpt, *runs, start):  # before it the runs are the same
+        found.positions[layer, at] = patching.metrics(logits, answer, rival)
+        told((layer + (at[-1] + 1) / tokens) / layers / 2)
+    for layer, some, logits in patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks]):
+        found.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
+        told(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
+    return found
+
+
+@st.cache_resource(max_entries=8, show_spinner="Scoring the heads")
+def zoo_scores(name: str) -> dict[str, torch.Tensor]:
+    """How much each head of the named model (L, H) is of each kind."""
+    model = load(name)
+    return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
+
+
+@swept
+def answered(
+    told: Told, name: str, count: int, heads: tuple[patching.Head, ...], how: str
+) -> dict[str, list[zoo.Said]]:
+    """What the named model says to so many questions of each kind in `zoo.ASKED` while these heads are cut."""
+    model, found = load(name), {}
+    for n, kind in enumerate(zoo.ASKED):
+        batches = zoo.ask(model.tokenizer, kind, count)
+        found[kind] = [
+            said for batch in batches for said in zoo.answers(model.gpt, batch, heads, instead(name, "", how))
+        ]
+        told((n + 1) / len(zoo.ASKED))
+    return found
+
+
+@swept
+def searched_heads(told: Told, name: str, kind: str, count: int, how: str) -> Searched:
+    """What becomes of the answers to so many questions of a kind when one head of the named model is cut."""
+    model, config = load(name), load(name).gpt.config
+    found = Searched(*torch.zeros(2, config.n_layer, config.n_head))
+    batches = zoo.ask(model.tokenizer, kind, count)
+    steps = len(batches) * config.n_layer * config.n_head
+    done = 0
+    for layer, heads, probability, right in zoo.search(model.gpt, batches, instead(name, "", how)):
+        found.probability[layer, heads] += probability / count
+        found.right[layer, heads] += right / count
+        done += len(heads)
+        told(done / steps)
+    return found
+
+
+@swept
+def leak_trained(told: Told, mask: bool) -> list[leak.Step]:
+    """The training of a small GPT on random tokens, with or without the mask."""
+    steps = []
+    for step in leak.train(mask):
+        steps.append(step)
+        told(len(steps) / leak.STEPS)
+    return steps
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -1,12 +1,13 @@
 """Mounts the pictures of viz/ in a page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
 from viz import attention as picture
 from viz import beams as trees
+from viz import board as switches
 from viz import branches as tried
 from viz import flow as flows
 from viz import merges, pieces, words
@@ -19,6 +20,7 @@ BARE = {"displayModeBar": False}  # a Plotly figure without its tools
 
 _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
+_board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
 _flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
@@ -49,6 +51,25 @@ def attention(
         data=picture.payload(visible(tokens), patterns, start=start, report=report, small=small, follow=follow),
         on_picked_change=lambda: None,
     )
+
+
+def board(
+    layers: int,
+    heads: int,
+    off: Collection[tuple[int, int]],
+    effects: np.ndarray | None,
+    on_flip: Callable[[int, int | None], None],
+) -> None:
+    """Draw all heads as switches; a click flips one, or all of a layer."""
+
+    def flipped() -> None:
+        match st.session_state["board"].flipped:
+            case [int(layer), None] if 0 <= layer < layers:
+                on_flip(layer, None)
+            case [int(layer), int(head)] if 0 <= layer < layers and 0 <= head < heads:
+                on_flip(layer, head)
+
+    _board(key="board", data=switches.data(layers, heads, off, effects), on_flipped_change=flipped)
 
 
 def next_words(

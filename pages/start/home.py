@@ -17,7 +17,18 @@ COURSE = [
         "What happens between the prompt and the next word?",
         [
             f"transformer/{lesson}.py"
-            for lesson in ("tokens", "embeddings", "attention", "known", "positions", "block", "gpt", "sampling")
+            for lesson in (
+                "tokens",
+                "embeddings",
+                "attention",
+                "known",
+                "zoo",
+                "scalpel",
+                "positions",
+                "block",
+                "gpt",
+                "sampling",
+            )
         ],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
