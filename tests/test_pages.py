@@ -131,7 +131,7 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
     assert not app.exception and not app.warning
     table, texts, told = (element.value for element in app.dataframe)
     assert list(table["kind"]) == list(probes.QUESTIONS)
-    model, measured, examined = models.load(name), models.measure(name, 1), models.examined(name, 1)
+    model, examined = models.load(name), models.examined(name, 1)
     for kind, questions in examined.items():
         for prompt, answer, said in questions[:3]:
             first = probes.reply(model.gpt, model.tokenizer, prompt, len(ids(name, f" {answer}"))).strip()
