@@ -97,7 +97,24 @@ def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, th
     numbers = every.mark_text(fontSize=13).encode(
         text=alt.Text("score:Q", format=".2f"), color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
     )
-    return (cells.add_params(picked) + frames + numbers).properties(height=(32 if len(scores) < 8 else 22) * len(scores) + 50)
+    return (cells.add_params(picked) + frames + numbers).properties(
+        height=(32 if len(scores) < 8 else 22) * len(scores) + 50
+    )
+
+
+def difference(
+    tokens: Sequence[str], one: np.ndarray, other: np.ndarray, title: str, theme: str = "light"
+) -> go.Figure:
+    """What each token gives more to each in the other of two patterns (N, N) than in the one, from -1 to 1."""
+    gained = np.where(np.tri(len(tokens), dtype=bool), other - one, np.nan)
+    figure = _matrix(title, "B − A", tokens, gained, _diverging(theme), 1, "+.2f", readable=10)
+    (heatmap,) = figure.data
+    heatmap.customdata = np.dstack([heatmap.customdata, one.round(4), other.round(4)])
+    heatmap.hovertemplate = (
+        "query %{customdata[0]} · key %{customdata[1]}<br>"
+        "A %{customdata[2]}, B %{customdata[3]}, B − A %{z:+.4f}<extra></extra>"
+    )
+    return figure
 
 
 def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """A text for a box, the name of its button, and one sentence on what to look for."""
+    """A text for a box, the name of its button, and one sentence on what to look for; some have a second text."""
 
     name: str
     prompt: str
     look_for: str
+    other: str = ""
 
 
 EXAMPLES = [
@@ -124,6 +125,41 @@ OPEN = [
         "Not its world",
         "Pizza is better than",
         "No text that it has read goes on like this, so there is no truth; the probabilities add up to 1 all the same.",
+    ),
+]
+
+# Pairs of texts that differ in little.
+PAIRS = [
+    Example(
+        "Who gives?",
+        "When Anna and Tom went to the shop, Anna gave a key to",
+        "The guess turns round, and most heads hardly move: they mostly look by place.",
+        "When Anna and Tom went to the shop, Tom gave a key to",
+    ),
+    Example(
+        "Where is whom?",
+        "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
+        "One name is another, and some heads of L1 and L2 turn from kitchen to cellar; the first layer does not.",
+        "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
+    ),
+    Example(
+        "One or many",
+        "The key near the boxes",
+        "Only an s is more. What does boxes look at? Some heads look at key and not at keys, others the other way.",
+        "The keys near the boxes",
+    ),
+    Example(
+        "France or Italy",
+        "The capital of France is",
+        "Nearly all of the guess moves, but far less of the attention: the heads look at the same places, and read "
+        "something else there.",
+        "The capital of Italy is",
+    ),
+    Example(
+        "One word more",
+        "The keys near the box",
+        "The new word has no counterpart. In L0, H6 and H0 stop looking at what they looked at: they look by place.",
+        "The keys near the old box",
     ),
 ]
 
