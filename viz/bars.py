@@ -48,8 +48,8 @@ def beside(words: Sequence[str], guesses: Mapping[str, Sequence[Guess]], theme: 
     )
     scale = alt.Scale(domain=names, range=BESIDE[: len(names)])
     every = alt.Chart(pd.DataFrame(rows)).encode(
-        # The whole width but a third, which is room for the numbers, is a probability of 1.
-        alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.5]), axis=None),
+        # The whole width but three eighths, which are room for the numbers, is a probability of 1.
+        alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.6]), axis=None),
         alt.Y("word:N", title=None, axis=axis),
         yOffset=alt.YOffset("whose:N", sort=names),
     )

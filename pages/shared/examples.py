@@ -128,18 +128,48 @@ OPEN = [
     ),
 ]
 
+# Texts that models of two sizes go on with differently.
+SIZES = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Vitrine is sure who. The small one knows that a name must come, and not which: it is undecided by 6.5 bits.",
+    ),
+    Example(
+        EXAMPLES[5].name,
+        EXAMPLES[5].prompt,
+        "Vitrine finds the room that was asked for; the small one says the one that was named last.",
+    ),
+    Example(
+        "Yesterday",
+        "Today I walk. Yesterday I",
+        "The small one knows that a verb must come, in the past; Vitrine knows which one.",
+    ),
+    Example("Sums", "7 + 5 =", "Both say a number. Only Vitrine says 12, and even it is not quite sure."),
+    Example(
+        "A capital",
+        "The capital of France is",
+        "Both know it. The small one is less sure, and some of what it leaves goes to other capitals.",
+    ),
+    Example(
+        "Cut otherwise",
+        "apple lamp river apple lamp river apple",
+        "Not the same tokens: so the surprise can be compared per byte only, not per token.",
+    ),
+]
+
 # Pairs of texts that differ in little.
 PAIRS = [
     Example(
         "Who gives?",
         "When Anna and Tom went to the shop, Anna gave a key to",
-        "The guess turns round, and most heads hardly move: they mostly look by place.",
+        "The guess turns round, yet no head moves a fifth of its attention: another name stands at the same place.",
         "When Anna and Tom went to the shop, Tom gave a key to",
     ),
     Example(
         "Where is whom?",
         "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
-        "One name is another, and some heads of L1 and L2 turn from kitchen to cellar; the first layer does not.",
+        "Take the last row: with another name, heads of L1 and L2 turn from kitchen to cellar; none of L0 does.",
         "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
     ),
     Example(

@@ -78,9 +78,9 @@ def strips(key: str, rows: Mapping[str, bars.Row], full: float, aligned: bool = 
     _strip(key=key, data=bars.beside(rows, full, aligned))
 
 
-def cuts(text: str, cuts: Sequence[pieces.Cut]) -> None:
-    """Draw a text as the tokens of the first tokenizer, and the cuts of all of them above one another."""
-    _pieces(key="pieces", data=pieces.data(text, cuts))
+def cuts(text: str, cuts: Sequence[pieces.Cut], chips: bool = True) -> None:
+    """Draw a text as the tokens of the first tokenizer (`chips`), and the cuts of all of them above one another."""
+    _pieces(key="pieces", data=pieces.data(text, cuts, chips))
 
 
 def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:

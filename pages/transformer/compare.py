@@ -11,15 +11,15 @@ from model import compare
 from model.tokens import token_bytes
 from model.truth import divergence
 from pages.shared import controls, getting, models, prose, views
-from pages.shared.examples import EXAMPLES, PAIRS
+from pages.shared.examples import PAIRS, SIZES
 from pages.shared.models import Reading
 from viz import bars, matrices
 
 PAGE = "transformer/compare"
 MODELS, PROMPTS = "Two models", "Two prompts"
-CUT, MATRIX, SHOWN = 600, 32, 7  # characters that are drawn, aligned tokens in a matrix, and next words
-MOST = "that moved most"
-FROM_THERE, LAST = "from the first difference on", "the last only"
+CUT, MATRIX, SHOWN = 600, 32, 6  # characters that are drawn, aligned tokens in a matrix, and next words
+ALL, LAST = "All rows", "The last row"
+MOST = "The head that moved most"
 
 
 def named(letter: str) -> st.delta_generator.DeltaGenerator:
@@ -82,7 +82,7 @@ def guesses(a: Reading, b: Reading, pairs: Sequence[compare.Column]) -> None:
 
 def two_models() -> None:
     """One prompt, read by two models."""
-    left, *rights = st.columns([4, 1, 1])
+    left, *rights = st.columns([5, 2, 2])
     with left:
         text = controls.prompt()
     with rights[0], named("A"):
@@ -90,7 +90,7 @@ def two_models() -> None:
     with rights[1], named("B"):
         picked.append(controls.picker("Other model", "model2", models.NAMES[-1]))
     ready = {name: getting.ready(name) for name in dict.fromkeys(picked)}
-    controls.examples({"prompt": text}, EXAMPLES)
+    controls.examples({"prompt": text}, SIZES)
     controls.stop_if_empty(text)
     a, b = (controls.read(ready[name], text) for name in picked)
 
@@ -98,7 +98,7 @@ def two_models() -> None:
     cuts = [
         (f"{letter} · {it.name}", *cut(it, it.model.tokenizer.encode(shown).ids)) for letter, it in zip("AB", (a, b))
     ]
-    views.cuts(shown, cuts)
+    views.cuts(shown, cuts, chips=False)
     if len(text) > CUT:
         st.caption(f"Drawn are the first {CUT} of {len(text):,} characters.")
 
@@ -165,8 +165,8 @@ def two_prompts() -> None:
             [math.nan if n is None else bits[n] for n in places],
         )
     st.markdown(
-        f"**{same:,} tokens stand in both**, {len(pairs) - same:,} are replaced, {len(columns) - len(pairs):,} stand in "
-        "one only. Above each token its surprise, in bits."
+        f"**{same:,} tokens stand in both** · replaced: {len(pairs) - same:,} · in one only: "
+        f"{len(columns) - len(pairs):,} · above each token its surprise, in bits"
     )
     views.strips("aligned", rows, full=8, aligned=True)
 
@@ -175,33 +175,36 @@ def two_prompts() -> None:
         st.info("Token by token the two are the same, so nothing differs: change a word in one of them.")
     looks = [patterns(it) for it in (a, b)]
     layers, heads = looks[0].shape[:2]
-    left, middle, right = st.columns([4, 4, 3], gap="large")
-    with left:
-        counted = controls.choice("Rows", [FROM_THERE, LAST], FROM_THERE, key="rows")
-        moved = compare.moved(*looks, pairs)[..., first if counted == FROM_THERE else -1 :]
-        moved = moved.mean(-1) if moved.shape[-1] else moved.new_zeros(layers, heads)
-        most = divmod(int(moved.argmax()), heads)
+    with st.container(horizontal=True):
         names = {f"L{layer} H{head}": (layer, head) for layer in range(layers) for head in range(heads)}
-        shown = st.selectbox("Head", [MOST, *names], key="changed", bind="query-params")
-        layer, head = names.get(shown, most)
-        st.altair_chart(
-            matrices.heads(moved.numpy(), [(layer, head)], "moved", theme),
-            key="moved",
-            on_select=pick_head,
-            selection_mode="head",
+        counted = controls.choice("Rows", [ALL, LAST], ALL, key="rows", label_visibility="collapsed")
+        asked = st.selectbox(
+            "Head", [MOST, *names], key="changed", bind="query-params", label_visibility="collapsed", width=260
         )
+    moved = compare.moved(*looks, pairs)[..., first if counted == ALL else -1 :]
+    moved = moved.mean(-1) if moved.shape[-1] else moved.new_zeros(layers, heads)
+    layer, head = names.get(asked, divmod(int(moved.argmax()), heads))
+    left, middle, right = st.columns([4, 5, 4], gap="medium")
+    with left:
+        st.markdown("**What moved** in each head, from 0 to 1; click one")
+        chart = matrices.heads(moved.numpy(), [(layer, head)], "moved", theme)
+        st.altair_chart(chart, key="moved", on_select=pick_head, selection_mode="head")
     drawn = pairs[-MATRIX:]
     here, there = (torch.tensor(places) for places in zip(*drawn))
     labels = [a.tokens[i] if ids[0][i] == ids[1][j] else f"{a.tokens[i]}→{b.tokens[j]}" for i, j in drawn]
     one, other = (look[layer, head][places][:, places].numpy() for look, places in zip(looks, (here, there)))
     with middle:
-        figure = matrices.difference(labels, one, other, f"L{layer} H{head}: B − A", theme)
+        left_out = len(pairs) - len(drawn)
+        figure = matrices.difference(
+            labels, one, other, max(0, first - left_out), f"L{layer} H{head}: B − A, in %", theme
+        )
         st.plotly_chart(figure, key="difference", config=views.BARE)
     with right:
         p, q = next_word(a), next_word(b)
         st.markdown(f"**What comes next**: {compare.distance(p, q):.0%} of the probability is on other words")
-        movers = (p - q).abs().topk(min(SHOWN, len(p))).indices.tolist()
-        guesses(a, b, [(id, id) for id in movers])
+        movers = (p - q).abs().topk(min(SHOWN, len(p)))
+        ids = [id for n, id in enumerate(movers.indices.tolist()) if n < 2 or movers.values[n] > 0.0005]
+        guesses(a, b, [(id, id) for id in ids])
     if len(drawn) < len(pairs):
         st.caption(f"Drawn are the last {len(drawn)} of {len(pairs):,} aligned tokens; the map of heads counts all.")
     found = {
@@ -215,10 +218,11 @@ def two_prompts() -> None:
         prose.section(PAGE, "What the pictures show")
 
 
-st.subheader("Compare: what differs between two models, or between two prompts?")
-mode = controls.choice(
-    "Compare", [MODELS, PROMPTS], MODELS, key="compare", label_visibility="collapsed", on_change=begin
-)
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.subheader("Compare: what differs between two models, or two prompts?", width="content")
+    mode = controls.choice(
+        "Compare", [MODELS, PROMPTS], MODELS, key="compare", label_visibility="collapsed", on_change=begin
+    )
 theme = controls.theme()
 if mode == MODELS:
     two_models()
