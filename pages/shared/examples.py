@@ -162,33 +162,32 @@ SIZES = [
 PAIRS = [
     Example(
         "Who gives?",
-        "When Anna and Tom went to the shop, Anna gave a key to",
+        EXAMPLES[0].prompt,
         "The guess turns round, yet no head moves a fifth of its attention: another name stands at the same place.",
         "When Anna and Tom went to the shop, Tom gave a key to",
     ),
     Example(
         "Where is whom?",
-        "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
-        "Take the last row: with another name, heads of L1 and L2 turn from kitchen to cellar; none of L0 does.",
+        EXAMPLES[5].prompt,
+        "Take the last row: in Vitrine's L1 and L2 many heads turn from kitchen to cellar. In L0 none does.",
         "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
     ),
     Example(
         "One or many",
         "The key near the boxes",
-        "Only an s is more. What does boxes look at? Some heads look at key and not at keys, others the other way.",
+        "Only an s is more. Vitrine's L3 H3 looks back at key and not at keys, its L2 H2 at keys and not at key.",
         "The keys near the boxes",
     ),
     Example(
         "France or Italy",
-        "The capital of France is",
-        "Nearly all of the guess moves, but far less of the attention: the heads look at the same places, and read "
-        "something else there.",
+        EXAMPLES[2].prompt,
+        "Nearly all of the guess moves, and no head moves 40 % of its attention: the same places say something else.",
         "The capital of Italy is",
     ),
     Example(
         "One word more",
-        "The keys near the box",
-        "The new word has no counterpart. In L0, H6 and H0 stop looking at what they looked at: they look by place.",
+        EXAMPLES[1].prompt,
+        "The new word has no counterpart. Vitrine's L0 H6 looks one token back, L0 H0 two: now at others.",
         "The keys near the old box",
     ),
 ]

@@ -18,6 +18,7 @@ from viz import bars, matrices
 PAGE = "transformer/compare"
 MODELS, PROMPTS = "Two models", "Two prompts"
 CUT, MATRIX, SHOWN = 600, 32, 6  # characters that are drawn, aligned tokens in a matrix, and next words
+LEAST = 0.0005  # of a probability that moves
 ALL, LAST = "All rows", "The last row"
 MOST = "The head that moved most"
 
@@ -67,16 +68,14 @@ def measures(reading: Reading, first: int, size: int) -> dict[str, str]:
 
 
 def guesses(a: Reading, b: Reading, pairs: Sequence[compare.Column]) -> None:
-    """Draw the probability of some next words by each of two readings, and the true one where it is known."""
-    both = (a, b)
-    words = [
-        models.vocabulary((a if one is not None else b).name)[0][other if one is None else one] for one, other in pairs
-    ]
-    ids = list(zip(*pairs))
-    drawn = {letter: ranked(next_word(it), of) for letter, it, of in zip("AB", both, ids)}
-    for it, of in zip(both, ids):
-        if a.prompt == b.prompt and "truth" not in drawn and (now := models.truth(it.name, it.prompt)[-1]):
-            drawn["truth"] = [None if id is None else (now.get(id, 0.0), None) for id in of]
+    """Draw how likely two readings find some next words, and the truth of one prompt where it is known."""
+    texts = [models.vocabulary(it.name)[0] for it in (a, b)]
+    words = [texts[1][other] if one is None else texts[0][one] for one, other in pairs]
+    sides = list(zip((a, b), zip(*pairs)))
+    drawn = {letter: ranked(next_word(it), ids) for letter, (it, ids) in zip("AB", sides)}
+    for it, ids in sides if a.prompt == b.prompt else []:
+        if now := models.truth(it.name, it.prompt)[-1]:
+            drawn["truth"] = [None if id is None else (now.get(id, 0.0), None) for id in ids]
     st.altair_chart(bars.beside(words, drawn, theme), key="next words")
 
 
@@ -115,11 +114,12 @@ def two_models() -> None:
         columns = [measures(it, first, size) for it, first in zip((a, b), firsts)]
         names = [f"{letter} · {prose.literal(it.name)}" for letter, it in zip("AB", (a, b))]
         st.table([{"": what} | dict(zip(names, (of[what] for of in columns))) for what in columns[0]], hide_index=True)
-        whole = len(text.encode())
         st.caption(
-            f"The surprise is over the last {size:,} of {whole:,} bytes: the same text for both, behind a token that "
-            "each was given. Only **per byte** can the two be compared: tokens of two tokenizers are different units."
+            f"The surprise is that of the last {size:,} of {len(text.encode()):,} bytes, which both have guessed."
+            if size
+            else "The surprise needs a second token: nothing is guessed before the first."
         )
+        prose.section(PAGE, "What the numbers mean")
 
     for column, letter, it, link in zip(st.columns(2, gap="large"), "AB", (a, b), ("", "2")):
         with column:
@@ -194,17 +194,15 @@ def two_prompts() -> None:
     labels = [a.tokens[i] if ids[0][i] == ids[1][j] else f"{a.tokens[i]}→{b.tokens[j]}" for i, j in drawn]
     one, other = (look[layer, head][places][:, places].numpy() for look, places in zip(looks, (here, there)))
     with middle:
-        left_out = len(pairs) - len(drawn)
-        figure = matrices.difference(
-            labels, one, other, max(0, first - left_out), f"L{layer} H{head}: B − A, in %", theme
-        )
+        start = max(0, first - (len(pairs) - len(drawn)))
+        figure = matrices.difference(labels, one, other, start, f"L{layer} H{head}: B − A, in %", theme)
         st.plotly_chart(figure, key="difference", config=views.BARE)
     with right:
         p, q = next_word(a), next_word(b)
         st.markdown(f"**What comes next**: {compare.distance(p, q):.0%} of the probability is on other words")
         movers = (p - q).abs().topk(min(SHOWN, len(p)))
-        ids = [id for n, id in enumerate(movers.indices.tolist()) if n < 2 or movers.values[n] > 0.0005]
-        guesses(a, b, [(id, id) for id in ids])
+        moving = [id for n, id in enumerate(movers.indices.tolist()) if n < 2 or movers.values[n] > LEAST]
+        guesses(a, b, [(id, id) for id in moving])
     if len(drawn) < len(pairs):
         st.caption(f"Drawn are the last {len(drawn)} of {len(pairs):,} aligned tokens; the map of heads counts all.")
     found = {
