@@ -30,10 +30,10 @@ PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
 KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
-KNOWN = "transformer/known"  # its tests are in test_pages_known.py
-BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"  # test_pages_block.py, test_pages_gpt.py
-SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"  # and theirs in test_pages_scalpel.py and test_pages_zoo.py
-INSIDE_THE_BLOCK = BLOCK, WHOLE_GPT, SCALPEL, ZOO
+KNOWN, COMPARE = "transformer/known", "transformer/compare"  # their tests are in test_pages_known.py and so on
+BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"
+SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
+OTHERS = KNOWN, COMPARE, BLOCK, WHOLE_GPT, SCALPEL, ZOO
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 
@@ -67,7 +67,7 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def test_the_lessons_are_the_scripts_that_there_are() -> None:
     scripts = {str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared"}
-    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN, *INSIDE_THE_BLOCK}
+    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, *OTHERS}
     contents = (PAGES / "contents.py").read_text("utf-8")
     assert all(f'"{name}.py"' in contents for name in scripts)
 

@@ -1,4 +1,4 @@
-"""Bars: words in their order, and how often a number came."""
+"""Bars: words in their order, one guess beside another, and how often a number came."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,6 +13,8 @@ TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; bo
 PARTS = ["#0d9488", "#7dd3c8", "#7c3aed", "#d97706", "#64748b", "#115e59"]
 RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the one that the others start from is grey
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
+BESIDE = ["#d97706", "#0d9488", "#94a3b8"]  # one guess, another, and the truth
+Guess = tuple[float, int | None] | None  # the probability of a word, and its rank; None where it is several tokens
 
 
 def ranked(
@@ -82,6 +84,42 @@ def shares(rows: Mapping[str, Mapping[str, int]], picked: str, theme: str = "lig
         fillOpacity=0, stroke=INK[theme], strokeWidth=3
     )
     return (bars + frames.encode(y, alt.X("from:Q"), alt.X2("to"))).properties(height=38 * len(rows) + 60)
+
+
+def beside(words: Sequence[str], guesses: Mapping[str, Sequence[Guess]], theme: str = "light") -> alt.LayerChart:
+    """For each word a bar of each guess, one under the other, as long as its probability; and its rank in words."""
+    names = list(guesses)
+    rows = [
+        {
+            # Two tokens may look alike: the number tells them apart, and is not shown.
+            "word": f"{n:02} {word}",
+            "whose": name,
+            "probability": guess[0] if guess else 0,
+            "told": f"{name} {_told(guess)}",
+        }
+        for name in names
+        for n, (word, guess) in enumerate(zip(visible(words), guesses[name], strict=True))
+    ]
+    axis = alt.Axis(
+        labelExpr="slice(datum.label, 3)", labelFontSize=16, labelColor=INK[theme], labelLimit=140, ticks=False
+    )
+    scale = alt.Scale(domain=names, range=BESIDE[: len(names)])
+    every = alt.Chart(pd.DataFrame(rows)).encode(
+        # The whole width but three eighths, which are room for the numbers, is a probability of 1.
+        alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.6]), axis=None),
+        alt.Y("word:N", title=None, axis=axis),
+        yOffset=alt.YOffset("whose:N", sort=names),
+    )
+    bars = every.mark_bar(height={"band": 0.85}).encode(color=alt.Color("whose:N", scale=scale, legend=None))
+    numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="told:N")
+    return (bars + numbers).properties(height=(18 * len(names) + 8) * len(words))
+
+
+def _told(guess: Guess) -> str:
+    if guess is None:
+        return "several tokens"
+    probability, rank = guess
+    return f"{probability:.1%}" + (f", rank {rank:,}" if rank else "")
 
 
 def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerChart:

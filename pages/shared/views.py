@@ -39,16 +39,19 @@ def attention(
     report: bool = False,
     small: bool = False,
     follow: bool = False,
+    link: str = "",
 ) -> None:
     """Draw the patterns (L, H, T, T) of all layers and heads.
 
     The picture starts with the head `start` and keeps what is picked in the link; with `report`
     the page is told, too (`controls.head`), and runs again. `small` leaves out the large head;
-    with `follow` the picture goes to another `start` when the page says one.
+    with `follow` the picture goes to another `start` when the page says one. A second picture on a
+    page has other names in the link: `link` is put behind them.
     """
+    header = {"start": start, "report": report, "small": small, "follow": follow, "link": link}
     _attention(
-        key="attention",
-        data=picture.payload(visible(tokens), patterns, start=start, report=report, small=small, follow=follow),
+        key=f"attention{link}",
+        data=picture.payload(visible(tokens), patterns, **header),
         on_picked_change=lambda: None,
     )
 
@@ -95,14 +98,14 @@ def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float)
     _strip(key=key, data=bars.data(tokens, values, full))
 
 
-def strips(key: str, rows: Mapping[str, bars.Row], full: float) -> None:
-    """Draw a strip, or several below each other with their names, and where their tokens part."""
-    _strip(key=key, data=bars.beside(rows, full))
+def strips(key: str, rows: Mapping[str, bars.Row], full: float, aligned: bool = False) -> None:
+    """Draw a strip, or several below each other with their names, and where their tokens part; or each that differs."""
+    _strip(key=key, data=bars.beside(rows, full, aligned))
 
 
-def cuts(text: str, cuts: Sequence[pieces.Cut]) -> None:
-    """Draw a text as the tokens of the first tokenizer, and the cuts of all of them above one another."""
-    _pieces(key="pieces", data=pieces.data(text, cuts))
+def cuts(text: str, cuts: Sequence[pieces.Cut], chips: bool = True) -> None:
+    """Draw a text as the tokens of the first tokenizer (`chips`), and the cuts of all of them above one another."""
+    _pieces(key="pieces", data=pieces.data(text, cuts, chips))
 
 
 def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:

@@ -22,6 +22,7 @@ COURSE = [
                 "embeddings",
                 "attention",
                 "known",
+                "compare",
                 "zoo",
                 "scalpel",
                 "positions",

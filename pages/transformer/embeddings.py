@@ -40,7 +40,7 @@ with left:
         icon=":material/calculate:",
         label_visibility="collapsed",
     )
-controls.examples(expression, ARITHMETIC, key="expression")
+controls.examples({"expression": expression}, ARITHMETIC)
 
 theme = controls.theme()
 lists, picture = st.columns([2, 3], gap="large")
