@@ -53,7 +53,7 @@ def test_every_page_takes_odd_text_with_it(script: str, prompt: str) -> None:
 def test_a_long_prompt_is_cut_visibly(script: str) -> None:
     app = page(script, model=NAME, prompt="the king and the queen " * 90)
     assert not app.exception
-    said = " ".join(element.value for kind in (app.warning, app.caption) for element in kind)
+    said = " ".join(element.value for kind in (app.warning, app.caption, app.info) for element in kind)
     said += " ".join(bar.proto.text for bar in app.get("progress"))
     assert "96" in said
 

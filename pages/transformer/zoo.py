@@ -124,7 +124,11 @@ with left:
     name = controls.model()
     model, theme = models.load(name), controls.theme()
     gpt, tokenizer = model.gpt, model.tokenizer
-    scored = models.zoo_scores(name)
+    try:
+        scored = models.zoo_scores(name)
+    except ValueError as error:
+        st.info(f"The texts of the zoo do not fit into this model: {error}.")
+        st.stop()
     captions = ["L{} H{}: {:.2f}".format(*zoo.best(one, 1)[0], one.max().item()) for one in scored.values()]
     kind = st.radio("Kind of head", list(scored), captions=captions, key="kind", bind="query-params")
     scores = scored[kind]
