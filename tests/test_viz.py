@@ -302,13 +302,15 @@ def test_matrices_of_one_kind_share_a_scale() -> None:
 
 
 def test_vectors_are_drawn_with_their_tokens_or_all() -> None:
-    table = np.random.default_rng(0).normal(size=(6, 4))
+    table = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     read = matrices.vectors(["a", " b"], table[:2])
     np.testing.assert_array_equal(read.data[0].z, table[:2])
-    assert list(read.layout.yaxis.ticktext) == ["0 a", "1 ·b"]
+    assert list(read.data[0].y) == ["0 a", "1 ·b"] and read.layout.yaxis.dtick == 1
     every = matrices.vectors(["a", " b"], table)
-    assert every.layout.yaxis.ticktext is None
-    assert [row[0] for row in every.data[0].customdata] == ["0 a", "1 ·b", "2", "3", "4", "5"]
+    assert list(every.data[0].y) == ["0 a", "1 ·b", "2", "3", "4", "5"] and every.layout.yaxis.dtick is None
+    assert every.layout.yaxis.type == "category" and "%{y}" in every.data[0].hovertemplate
+    some = matrices.vectors(["a", " b", "<b>"], table[::2], 2)
+    assert list(some.data[0].y) == ["0 a", "2 &lt;b&gt;", "4"]
     assert read.data[0].zmax == np.abs(table[:2]).max() == -read.data[0].zmin
 
 
