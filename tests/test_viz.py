@@ -6,7 +6,22 @@ import math
 import numpy as np
 import pytest
 
-from viz import attention, bars, beams, branches, curves, matrices, merges, pieces, points, sampling, strip, words
+from viz import (
+    attention,
+    bars,
+    beams,
+    branches,
+    curves,
+    flow,
+    matrices,
+    merges,
+    pieces,
+    points,
+    road,
+    sampling,
+    strip,
+    words,
+)
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -339,3 +354,64 @@ def test_every_head_has_its_number_and_the_marked_ones_a_frame(theme: str, sign:
     assert frames["transform"] == [{"filter": "datum.marked"}]
     assert cells["encoding"]["color"]["scale"]["domain"] == ([0, 5] if sign > 0 else [-5, 0, 5])
     assert [param["name"] for param in chart["params"]] == ["head"]
+
+
+def test_a_road_is_sent_with_its_numbers_and_visible_tokens() -> None:
+    numbers = [np.full((2, 3), value) for value in (1.00004, 2, -0.5, np.float32(0.25))]
+    sent = road.data([" a", "\n"], [(-1, "token"), (0, "attention"), (0, "MLP")], *numbers, picked=(1, 0))
+    assert json.loads(json.dumps(sent)) == sent
+    assert sent["tokens"] == ["·a", "⏎"] and sent["picked"] == [1, 0]
+    assert sent["stream"] == [[1.0] * 3] * 2 and sent["cosines"][1] == [-0.5] * 3
+    assert sent["places"][1] == {"layer": 0, "part": "attention"}
+
+
+PICKED = {"token": 0, "block": "L0", "picked": "next"}
+
+
+def test_a_box_is_painted_on_a_scale_of_its_own_which_one_outlier_does_not_set() -> None:
+    values = np.array([0.5, -1.0, 0.25, *[1.0] * 197, 1000])
+    long = flow.Box("wte", "wte", "embedding", np.arange(1.0, 301))
+    matrix = flow.Box("pattern", "pattern", "attention", np.array([[0.5, 0.5], [1, 0]]))
+    sent = flow.data([" a"], [flow.Box("L0", "L0", "stream", values), long], [matrix], [(" b", 1.0)], **PICKED)
+    assert json.loads(json.dumps(sent)) == sent
+    box, cut = sent["road"]
+    assert box["percents"][:4] == [50, -100, 25, 100] and box["percents"][-1] == 100
+    assert box["length"] == pytest.approx(np.linalg.norm(values))
+    assert len(cut["percents"]) == flow.DRAWN and cut["size"] == "300"
+    assert cut["length"] == pytest.approx(np.linalg.norm(np.arange(1, 301)))  # of all of them
+    assert (sent["inside"][0]["columns"], sent["inside"][0]["size"], sent["inside"][0]["length"]) == (2, "2 × 2", None)
+    assert sent["words"] == [{"word": "·b", "share": 1.0}]
+
+
+def test_a_box_of_nothing_but_zeros_is_empty() -> None:
+    nothing = flow.Box("wpe", "wpe", "embedding", np.zeros(4))
+    assert flow.data(["a"], [nothing], [], [], **PICKED)["road"][0]["percents"] == [0] * 4
+
+
+def test_shares_are_those_of_each_whole() -> None:
+    chart = bars.shares({"one": {"a": 1, "b": 3}, "two": {"a": 0, "b": 5}}, "two").to_dict()
+    parts, frame = rows_of(chart)
+    assert [(row["name"], row["part"], row["share"]) for row in parts] == [
+        ("one", "a", 0.25),
+        ("one", "b", 0.75),
+        ("two", "a", 0),
+        ("two", "b", 1),
+    ]
+    assert [row["name"] for row in frame] == ["two"]
+
+
+def test_a_spread_counts_every_number() -> None:
+    values = np.random.default_rng(0).normal(3, 2, 500)
+    chart = bars.spread("before", values).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert sum(row["numbers"] for row in rows) == 500
+    assert chart["title"]["text"][1] == f"mean {values.mean():.2f}, standard deviation {values.std():.2f}"
+
+
+def test_neurons_lie_on_the_curve_and_its_lowest_point_is_marked() -> None:
+    x = np.linspace(-4, 4, 9)
+    chart = curves.activation(x, (x - 1) ** 2 - 2, np.maximum(x, 0), np.array([9.0]), np.array([8.0])).to_dict()
+    lines, neurons, mark = rows_of(chart)
+    assert len(lines) == 18 and neurons == [{"x": 9.0, "y": 8.0, "neuron": 0}]
+    assert mark[0]["label"] == "lowest: -2.0000 at 1.0000"
+    assert all(layer["encoding"]["x"]["scale"]["clamp"] for layer in chart["layer"])  # beyond is at the edge
