@@ -1,6 +1,7 @@
 """The scalpel: switch off any part of the model, or put in a part of another run, and see what it says then."""
 
-import altair as alt
+from typing import Any
+
 import streamlit as st
 import torch
 
@@ -197,7 +198,7 @@ def swept(other: models.Reading, answer: int, rival: int) -> models.Patched | No
     return found
 
 
-def clicked(chart: alt.LayerChart, of: str, shares: torch.Tensor) -> tuple[int, int]:
+def clicked(chart: Any, of: str, shares: torch.Tensor) -> tuple[int, int]:
     """Draw a map of shares (L, N); the layer and column that were clicked, or those of the largest share."""
     event = st.altair_chart(chart, key=f"map of {of}s", on_select="rerun", selection_mode=of)
     for point in event.selection.get(of, []):
