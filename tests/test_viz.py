@@ -247,13 +247,28 @@ def test_no_name_covers_another() -> None:
     for name, pixel, where in zip(names, pixels, stand):
         if where:
             box = np.array([len(name) * points.LETTER, points.LINE]) * 14
-            middle = pixel + points.PLACES[where] * box
+            middle = pixel + np.array(points.PLACES[where]) * (points.GAP + box / 2)
             boxes.append((middle - box / 2, middle + box / 2))
     for n, (low, high) in enumerate(boxes):
         assert not any((low < up).all() and (high > down).all() for down, up in boxes[:n])
     stand = points.places(["a"] * 9, np.zeros((9, 2)), sizes[:9])
     assert None in stand and len({*stand} - {None}) == 9 - stand.count(None)  # all at one point: each at another side
     assert points.places(["a"], np.zeros((1, 2)), [14.0]) == ["top center"]
+
+
+@pytest.mark.parametrize("full", range(9))
+def test_a_name_may_stand_at_every_side_of_its_own_point(full: int) -> None:
+    """With so many sides taken by other points it stands at the next one."""
+    sides = ["top center", "bottom center", "middle right", "middle left"]
+    sides += ["top right", "top left", "bottom right", "bottom left"]
+    others = [
+        (20 * ("right" in side) - 20 * ("left" in side), 17 * ("top" in side) - 17 * ("bottom" in side))
+        for side in sides[:full]
+    ]
+    corners = [(-points.WIDE / 2, -points.HIGH / 2), (points.WIDE / 2, points.HIGH / 2)]
+    where = np.array([(0, 0), *others, *corners], float)
+    first, *_ = points.places(["cat"] * len(where), where, [14.0] * len(where))
+    assert first == [*sides, None][full]
 
 
 def test_markup_in_a_word_is_no_markup_to_plotly() -> None:

@@ -11,6 +11,7 @@ from viz.bars import INK
 from viz.tokens import plotted, visible
 
 READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, a small one; beyond, hover has them
+ROW = 20  # tokens up to which whole numbers fit
 FRAME = "#d97706"  # around heads that a paper names
 NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the colour of zero, by theme
 
@@ -116,6 +117,30 @@ def _layers(
     if field == "position":
         numbers = numbers.transform_filter("abs(datum.score) >= 0.005")
     return (cells.add_params(picked) + frames + numbers).properties(height=height)
+
+
+def difference(
+    tokens: Sequence[str], one: np.ndarray, other: np.ndarray, first: int, title: str, theme: str = "light"
+) -> go.Figure:
+    """What tokens give more in the other of two patterns (N, N) than in the one: the rows from the first on, in %."""
+    rows = slice(min(first, len(tokens) - 1), None)
+    gained = 100 * np.where(np.tri(len(tokens), dtype=bool), other - one, np.nan)
+    figure = _matrix(title, "B − A", tokens, gained, _diverging(theme), 100, "+.0f", readable=0)
+    (heatmap,) = figure.data
+    shares = 100 * np.stack([one, other], -1)
+    heatmap.update(
+        z=gained[rows],
+        customdata=np.dstack([heatmap.customdata, shares.round(2)])[rows],
+        hovertemplate="query %{customdata[0]} · key %{customdata[1]}<br>"
+        "A %{customdata[2]} %, B %{customdata[3]} %, B − A %{z:+.2f}<extra></extra>",
+    )
+    if len(tokens) <= ROW:
+        words = [["" if not abs(value) >= 0.5 else f"{value:+.0f}" for value in row] for row in gained[rows]]
+        heatmap.update(text=words, texttemplate="%{text}", textfont_size=11)
+    labels, count = figure.layout.yaxis.ticktext[rows], len(gained[rows])
+    return figure.update_layout(
+        yaxis={"ticktext": labels, "tickvals": list(range(count))}, height=150 + max(60, 26 * count)
+    )
 
 
 def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:

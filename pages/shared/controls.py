@@ -1,13 +1,14 @@
 """The controls that follow the user through all lessons. They are the state, and the link holds it."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 from tokenizers import Tokenizer
 
-from model.branches import Branches, read
+from model import branches as tried
+from model.branches import Branches
 from model.tokens import pieces
 from pages.shared import getting, models, prose
 from pages.shared.examples import EXAMPLES, Example
@@ -37,12 +38,12 @@ def choice(label: str, offered: Sequence[str], start: str, key: str, **looks: An
     return st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True, **looks)
 
 
-def prompt() -> str:
-    """The prompt box."""
+def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES[0].prompt) -> str:
+    """The prompt box; a second one has a label, a key and a text of its own."""
     return line(
-        "Prompt",
-        EXAMPLES[0].prompt,
-        key="prompt",
+        label,
+        start,
+        key=key,
         placeholder="Type a few words",
         icon=":material/edit:",
         label_visibility="collapsed",
@@ -63,9 +64,10 @@ def branches(reading: models.Reading) -> tuple[Branches, int]:
     grown = st.session_state.setdefault("branches", {})  # with each model
     if not grown and "tree" in st.query_params:
         try:
-            grown[name] = read(st.query_params["tree"], prompt, reading.model.tokenizer)
+            grown[name] = tried.read(st.query_params["tree"], prompt, reading.model.tokenizer)
         except ValueError:
             st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
+            del st.query_params["tree"]  # said once
     tree = grown.get(name)
     if tree is None or prompt not in tree.texts():
         tree = Branches(prompt)
@@ -82,30 +84,37 @@ def take(reading: models.Reading, ids: Sequence[int]) -> None:
     st.session_state["branches"][reading.model.name] = tree
 
 
-def examples(text: str, offered: Sequence[Example], key: str = "prompt") -> None:
-    """Buttons that fill the box of that key, and a sentence on what to look for in the example that stands in it."""
+def examples(boxes: Mapping[str, str], offered: Sequence[Example]) -> None:
+    """Buttons that fill the boxes, and a sentence on what to look for in the example that stands in them.
+
+    Of each box it is told the key, and what stands in it; the first gets the prompt of an example.
+    """
+    first = next(iter(boxes))
+    fills = [{first: example.prompt, **example.also} for example in offered]
+    stands = [all(fill.get(box) == text for box, text in boxes.items()) for fill in fills]
     with st.container(horizontal=True, gap="small"):
-        for example in offered:
+        for example, texts, chosen in zip(offered, fills, stands):
             st.button(
-                example.name,
+                f":violet[**{example.name}**]" if chosen else example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
-                kwargs={key: example.prompt, **example.also},
-                type="primary" if example.prompt == text else "secondary",
+                kwargs=texts,
             )
-    for example in offered:
-        if example.prompt == text:
+    for example, chosen in zip(offered, stands):
+        if chosen:
             st.markdown(f":material/lightbulb: {example.look_for}")
 
 
-def picker() -> str:
-    """The model that is picked, which need not be here yet."""
-    if st.query_params.get("model", models.NAMES[0]) not in models.OFFERS:
-        st.warning(f"The link asks for a model that is not here; you see {models.NAMES[0]}.")
+def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0]) -> str:
+    """The model that is picked, which need not be here yet; a second picker has its own label, key and start."""
+    if st.query_params.get(key, start) not in models.OFFERS:
+        st.warning(f"The link asks for a model that is not here; you see {start}.")
+    names = list(models.OFFERS)
     return st.selectbox(
-        "Model",
-        list(models.OFFERS),
-        key="model",
+        label,
+        names,
+        names.index(start),
+        key=key,
         bind="query-params",
         label_visibility="collapsed",
     )
@@ -124,11 +133,16 @@ def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
     with left:
         text = prompt()
     name = getting.ready(picked)
-    examples(text, offered)
-    if not text:
+    examples({"prompt": text}, offered)
+    stop_if_empty(text)
+    return name, text
+
+
+def stop_if_empty(*texts: str) -> None:
+    """The page ends here if one of the prompts is empty."""
+    if not all(texts):
         st.info("The prompt is empty: type at least one word, or take an example.")
         st.stop()
-    return name, text
 
 
 def gpt2_tokenizer() -> dict[str, Tokenizer]:
@@ -144,21 +158,32 @@ def gpt2_tokenizer() -> dict[str, Tokenizer]:
 
 def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
     """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
-    found = models.read(*asked(offered))
-    if found.cut_tokens or found.cut_characters:
-        config, shown = found.model.gpt.config, found.model.reads
-        limit = f"the model can read at once ({shown:,} tokens)"
-        if shown < config.block_size:
-            limit = (
-                f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
-                f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
-            )
-        st.warning(
-            f"This prompt is longer than {limit}. You see its end; "
-            f"the {found.cut_tokens:,} tokens before it were left out"
-            + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
-        )
+    return read(*asked(offered))
+
+
+def read(name: str, text: str) -> models.Reading:
+    """What the named model reads of a text that is not empty, and a sentence where that is not all of it."""
+    found = models.read(name, text)
+    cut(found, "This prompt")
     return found
+
+
+def cut(found: models.Reading, text: str) -> None:
+    """Say what the model did not read of a text, if anything."""
+    if not (found.cut_tokens or found.cut_characters):
+        return
+    config, shown = found.model.gpt.config, found.model.reads
+    limit = f"the model can read at once ({shown:,} tokens)"
+    if shown < config.block_size:
+        limit = (
+            f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
+            f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
+        )
+    st.warning(
+        f"{text} is longer than {limit}. You see its end; "
+        f"the {found.cut_tokens:,} tokens before it were left out"
+        + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
+    )
 
 
 def cut_heads(layers: int, heads: int) -> set[tuple[int, int]]:
@@ -167,7 +192,7 @@ def cut_heads(layers: int, heads: int) -> set[tuple[int, int]]:
     return {(int(layer), int(head)) for layer, head in pairs if int(layer) < layers and int(head) < heads}
 
 
-def cut(off: Collection[tuple[int, int]]) -> None:
+def switch_off(off: Collection[tuple[int, int]]) -> None:
     """Write into the link which heads are switched off."""
     st.query_params["off"] = " ".join(f"{layer}.{head}" for layer, head in sorted(off))
     if not off:
@@ -210,7 +235,13 @@ def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | N
     return (layer, head) if layer < layers and head < heads else None
 
 
-def token(label: str, tokens: list[str]) -> int:
-    """The position of one of the prompt's tokens, the last one to begin with."""
-    names = [f"{n}  {name}" for n, name in enumerate(visible(tokens))]
-    return names.index(st.selectbox(label, names, index=len(names) - 1))
+def token(label: str, tokens: list[str], key: str | None = None) -> int:
+    """The position of one of the prompt's tokens, the last one to begin with; with a key, the link holds it."""
+    names = numbered(tokens)
+    linked = {"key": key, "bind": "query-params"} if key else {}
+    return names.index(st.selectbox(label, names, index=len(names) - 1, **linked))
+
+
+def numbered(tokens: Sequence[str]) -> list[str]:
+    """The tokens as one picks them: the same word may stand in a prompt twice."""
+    return [f"{n}  {name}" for n, name in enumerate(visible(tokens))]

@@ -165,6 +165,119 @@ OPEN = [
     ),
 ]
 
+# Texts whose next word is put together block by block.
+WRITTEN = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Click along the row of the last “to”: which block is the first to write towards a name, and which name?",
+    ),
+    Example(
+        "A fact",
+        "The capital of France is",
+        "Click along the row of “is”: where does Paris come from, attention or an MLP? And what comes with it?",
+    ),
+    Example(
+        "A sum",
+        "7 + 5 =",
+        "What is near to the right number is promoted, too: watch how the blocks narrow it down.",
+    ),
+    Example(
+        "Far agreement",
+        "The keys near the box",
+        "Which part decides for “are”, and how early is “is” still in the race?",
+    ),
+    Example(
+        "Say it again",
+        "river apple violin lamp seven river apple violin",
+        "The induction head knows what comes: find the block whose attention writes towards lamp.",
+    ),
+]
+
+# Texts to follow through the whole model.
+WHOLE = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Click an earlier token: its next word is guessed, too. Which boxes hold the same numbers for both “to”?",
+    ),
+    Example(
+        "A fact",
+        "The capital of France is",
+        "Open each pattern in turn: in which block does “is” look at France? Behind which is the vector longest?",
+    ),
+    Example(
+        "Twice the same word",
+        "river river river",
+        "The vectors of wte are the same three times. Where do they begin to differ, and why there?",
+    ),
+    Example("One letter", "x", "With one token each pattern is one column of ones: there is nothing else to look at."),
+]
+
+# Texts that models of two sizes go on with differently.
+SIZES = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Vitrine is sure who. The small one knows that a name must come, and not which: it is undecided by 6.5 bits.",
+    ),
+    Example(
+        EXAMPLES[5].name,
+        EXAMPLES[5].prompt,
+        "Vitrine finds the room that was asked for; the small one says the one that was named last.",
+    ),
+    Example(
+        "Yesterday",
+        "Today I walk. Yesterday I",
+        "The small one knows that a verb must come, in the past; Vitrine knows which one.",
+    ),
+    Example("Sums", "7 + 5 =", "Both say a number. Only Vitrine says 12, and even it is not quite sure."),
+    Example(
+        "A capital",
+        "The capital of France is",
+        "Both know it. The small one is less sure, and some of what it leaves goes to other capitals.",
+    ),
+    Example(
+        "Cut otherwise",
+        "apple lamp river apple lamp river apple",
+        "Not the same tokens: so the surprise can be compared per byte only, not per token.",
+    ),
+]
+
+# Pairs of texts that differ in little.
+PAIRS = [
+    Example(
+        "Who gives?",
+        EXAMPLES[0].prompt,
+        "The guess turns round, yet no head moves a fifth of its attention: another name stands at the same place.",
+        {"prompt2": "When Anna and Tom went to the shop, Tom gave a key to"},
+    ),
+    Example(
+        "Where is whom?",
+        EXAMPLES[5].prompt,
+        "Take the last row: in Vitrine's L1 and L2 many heads turn from kitchen to cellar. In L0 none does.",
+        {"prompt2": "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the"},
+    ),
+    Example(
+        "One or many",
+        "The key near the boxes",
+        "Only an s is more. Vitrine's L3 H3 looks back at key and not at keys, its L2 H2 at keys and not at key.",
+        {"prompt2": "The keys near the boxes"},
+    ),
+    Example(
+        "France or Italy",
+        EXAMPLES[2].prompt,
+        "Nearly all of the guess moves, and no head moves 40 % of its attention: the same places say something else.",
+        {"prompt2": "The capital of Italy is"},
+    ),
+    Example(
+        "One word more",
+        EXAMPLES[1].prompt,
+        "The new word has no counterpart. Vitrine's L0 H6 looks one token back, L0 H0 two: now at others.",
+        {"prompt2": "The keys near the old box"},
+    ),
+]
+
 # Sums of words.
 ARITHMETIC = [
     Example(

@@ -9,7 +9,9 @@ from viz import attention as picture
 from viz import beams as trees
 from viz import board as switches
 from viz import branches as tried
+from viz import flow as flows
 from viz import merges, pieces, words
+from viz import road as roads
 from viz import sampling as chains
 from viz import strip as bars
 from viz.tokens import visible
@@ -20,8 +22,10 @@ _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, 
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
+_flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
 _pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
+_road = st.components.v2.component("vitrine.road", css=roads.CSS, js=roads.JS)
 _sampling = st.components.v2.component("vitrine.sampling", css=chains.CSS, js=chains.JS)
 _strip = st.components.v2.component("vitrine.strip", css=bars.CSS, js=bars.JS)
 _words = st.components.v2.component("vitrine.words", css=words.CSS, js=words.JS)
@@ -35,16 +39,19 @@ def attention(
     report: bool = False,
     small: bool = False,
     follow: bool = False,
+    link: str = "",
 ) -> None:
     """Draw the patterns (L, H, T, T) of all layers and heads.
 
     The picture starts with the head `start` and keeps what is picked in the link; with `report`
     the page is told, too (`controls.head`), and runs again. `small` leaves out the large head;
-    with `follow` the picture goes to another `start` when the page says one.
+    with `follow` the picture goes to another `start` when the page says one. A second picture on a
+    page has other names in the link: `link` is put behind them.
     """
+    header = {"start": start, "report": report, "small": small, "follow": follow, "link": link}
     _attention(
-        key="attention",
-        data=picture.payload(visible(tokens), patterns, start=start, report=report, small=small, follow=follow),
+        key=f"attention{link}",
+        data=picture.payload(visible(tokens), patterns, **header),
         on_picked_change=lambda: None,
     )
 
@@ -91,19 +98,65 @@ def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float)
     _strip(key=key, data=bars.data(tokens, values, full))
 
 
-def strips(key: str, rows: Mapping[str, bars.Row], full: float) -> None:
-    """Draw a strip, or several below each other with their names, and where their tokens part."""
-    _strip(key=key, data=bars.beside(rows, full))
+def strips(key: str, rows: Mapping[str, bars.Row], full: float, aligned: bool = False) -> None:
+    """Draw a strip, or several below each other with their names, and where their tokens part; or each that differs."""
+    _strip(key=key, data=bars.beside(rows, full, aligned))
 
 
-def cuts(text: str, cuts: Sequence[pieces.Cut]) -> None:
-    """Draw a text as the tokens of the first tokenizer, and the cuts of all of them above one another."""
-    _pieces(key="pieces", data=pieces.data(text, cuts))
+def cuts(text: str, cuts: Sequence[pieces.Cut], chips: bool = True) -> None:
+    """Draw a text as the tokens of the first tokenizer (`chips`), and the cuts of all of them above one another."""
+    _pieces(key="pieces", data=pieces.data(text, cuts, chips))
 
 
 def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:
     """Draw how a word becomes tokens, one merge after the other."""
     _merges(key="merge steps", data=merges.data(word, steps))
+
+
+def flow(
+    tokens: Sequence[str],
+    road: Sequence[flows.Box],
+    inside: Sequence[flows.Box],
+    words: Sequence[tuple[str, float]],
+    *,
+    token: int,
+    block: str,
+    picked: str,
+    on_token: Callable[[int], None],
+    on_box: Callable[[str], None],
+) -> None:
+    """Draw a whole GPT as boxes, with one token's vectors; a click picks another token, or opens a box."""
+    names = {"next", *(box.name for box in (*road, *inside))}
+
+    def pick() -> None:
+        match st.session_state["flow"]["picked"]:
+            case ["token", int(number)] if 0 <= number < len(tokens):
+                on_token(number)
+            case ["box", str(name)] if name in names:
+                on_box(name)
+
+    drawn = flows.data(tokens, road, inside, words, token=token, block=block, picked=picked)
+    _flow(key="flow", data=drawn, on_picked_change=pick)
+
+
+def road(
+    tokens: Sequence[str],
+    places: Sequence[tuple[int, str]],
+    *numbers: np.ndarray,
+    picked: tuple[int, int],
+    on_pick: Callable[[int, int], None],
+) -> None:
+    """Draw the residual stream of T tokens past N places, and what is added there; a click picks a token and a layer.
+
+    The numbers, each (T, N), are those of `viz.road.data`.
+    """
+
+    def pick() -> None:
+        match st.session_state["road"]["picked"]:
+            case [int(token), int(layer)] if 0 <= token < len(tokens) and 0 <= layer <= places[-1][0]:
+                on_pick(token, layer)
+
+    _road(key="road", data=roads.data(tokens, places, *numbers, picked), on_picked_change=pick)
 
 
 def sampling(

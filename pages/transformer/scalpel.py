@@ -1,7 +1,5 @@
 """The scalpel: switch off any part of the model, or put in a part of another run, and see what it says then."""
 
-from typing import Any
-
 import streamlit as st
 import torch
 
@@ -20,12 +18,12 @@ def flip(layer: int, head: int | None) -> None:
     """Switch a head off, or on again; or, where none is named, all of the layer."""
     flipped = {(layer, head)} if head is not None else {(layer, n) for n in range(heads)}
     off = controls.cut_heads(layers, heads)
-    controls.cut(off - flipped if flipped <= off else off | flipped)
+    controls.switch_off(off - flipped if flipped <= off else off | flipped)
 
 
 def heal() -> None:
     """Put everything back."""
-    controls.cut(())
+    controls.switch_off(())
     st.session_state.update(positions=True, mask=True, residual=True, mlps=[])
 
 
@@ -136,8 +134,8 @@ def leaks() -> None:
     if guess is None:
         return
     told, done = sweeps.told("Training two small models on random words")
-    off = models.leaked(lambda share: told(share / 2), False)
-    on = models.leaked(lambda share: told(0.5 + share / 2), True)
+    off = models.leak_trained(lambda share: told(share / 2), False)
+    on = models.leak_trained(lambda share: told(0.5 + share / 2), True)
     done()
     curve = {
         "mask off": [step.loss for step in off],
@@ -198,7 +196,7 @@ def swept(other: models.Reading, answer: int, rival: int) -> models.Patched | No
     return found
 
 
-def clicked(chart: Any, of: str, shares: torch.Tensor) -> tuple[int, int]:
+def clicked(chart: object, of: str, shares: torch.Tensor) -> tuple[int, int]:
     """Draw a map of shares (L, N); the layer and column that were clicked, or those of the largest share."""
     event = st.altair_chart(chart, key=f"map of {of}s", on_select="rerun", selection_mode=of)
     for point in event.selection.get(of, []):

@@ -1,6 +1,7 @@
 // The picture of attention. The server sends every pattern once; the rest happens here, in the
 // browser: picking a head, hovering, locking a word and the switches send nothing back. What was
-// chosen is kept in the link (layer, head, top, sink, shade), so that a copied link shows it again.
+// chosen is kept in the link (layer, head, top, sink, shade; in a second picture layer2 and so on), so that
+// a copied link shows it again.
 
 const STEPS = 4095; // a share arrives as 12 bits: viz/attention/__init__.py
 const MEAN = "mean"; // in the link, in place of a layer's or a head's number
@@ -11,6 +12,16 @@ const GAP = 6; // between the small maps, in px
 // What was chosen since the app was opened (null: the default). It goes before the link, since the
 // server, which is not told, writes there itself for an example prompt or another page.
 const chosen = {};
+
+function writeLink(values) {
+  const url = new URL(window.location.href);
+  for (const [name, value] of Object.entries(values)) {
+    chosen[name] = value;
+    if (value === null) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  window.history.replaceState(window.history.state, "", url);
+}
 
 // ---- what was sent ---------------------------------------------------------------------------
 
@@ -136,13 +147,14 @@ class Picture {
   // ---- state, and the link that holds it
 
   readLink() {
+    const own = ["layer", "head", "top", "sink", "shade"].map((name) => name + this.data.link);
     const before = new URLSearchParams(window.location.search);
-    const lost = Object.entries(chosen).filter(([name, value]) => before.get(name) !== (value === null ? null : String(value)));
-    if (lost.length) this.writeLink(Object.fromEntries(lost));
+    const lost = own.filter((name) => name in chosen && before.get(name) !== (chosen[name] === null ? null : String(chosen[name])));
+    if (lost.length) writeLink(Object.fromEntries(lost.map((name) => [name, chosen[name]])));
     const link = new URLSearchParams(window.location.search);
     const { layers, heads, start } = this.data;
     const number = (name, count, otherwise) => {
-      const text = link.get(name);
+      const text = link.get(name + this.data.link);
       if (text === null) return otherwise;
       if (text === MEAN) return count;
       return /^\d+$/.test(text) && Number(text) < count ? Number(text) : NaN;
@@ -156,24 +168,19 @@ class Picture {
       : "";
     this.picked = [layer, head];
     const switches = this.data.small ? new URLSearchParams() : link; // the small picture has none
-    const top = Number(switches.get("top"));
+    const told = (name) => switches.get(name + this.data.link);
+    const top = Number(told("top"));
     this.top = top >= 10 && top <= 100 ? top : TOP;
-    this.sink = switches.get("sink") === "1";
+    this.sink = told("sink") === "1";
     const shades = [...this.find(".shade").options].map((option) => option.value);
-    this.shade = shades.includes(switches.get("shade")) ? switches.get("shade") : shades[0];
+    this.shade = shades.includes(told("shade")) ? told("shade") : shades[0];
     this.find(".top-range").value = this.top;
     this.find(".sink").checked = this.sink;
     this.find(".shade").value = this.shade;
   }
 
   writeLink(values) {
-    const url = new URL(window.location.href);
-    for (const [name, value] of Object.entries(values)) {
-      chosen[name] = value;
-      if (value === null) url.searchParams.delete(name);
-      else url.searchParams.set(name, value);
-    }
-    window.history.replaceState(window.history.state, "", url);
+    writeLink(Object.fromEntries(Object.entries(values).map(([name, value]) => [name + this.data.link, value])));
   }
 
   pick(layer, head) {

@@ -12,17 +12,18 @@ JS, CSS = assets("pieces")
 Cut = tuple[str, Sequence[bytes], Sequence[int]]  # by whom, the bytes of each token, and its id
 
 
-def data(text: str, cuts: Sequence[Cut]) -> dict[str, Any]:
+def data(text: str, cuts: Sequence[Cut], chips: bool = True) -> dict[str, Any]:
     """What is drawn: the characters of a text, and how each tokenizer cuts it; places are counted in bytes.
 
-    A token that is no whole characters is written as its bytes. Raises ValueError where a cut is not one of the text.
+    Without `chips` only the rulers are drawn. A token that is no whole characters is written as its bytes. Raises
+    ValueError where a cut is not one of the text.
     """
     for name, tokens, _ in cuts:
         if b"".join(tokens) != text.encode():
             raise ValueError(f"the tokens of {name} do not add up to the text of {len(text)} characters")
     spelled = [character.encode() for character in text]
     rows = [{"name": name, "tokens": _tokens(tokens, ids)} for name, tokens, ids in cuts]
-    return {"characters": _tokens(spelled, [None] * len(spelled)), "rows": rows}
+    return {"characters": _tokens(spelled, [None] * len(spelled)), "rows": rows, "chips": chips}
 
 
 def label(token: bytes) -> str:

@@ -51,7 +51,7 @@ export default function ({ data, parentElement }) {
 
   const chips = element("div", "");
   chips.className = "chips";
-  for (const [n, piece] of data.rows[0].tokens.entries()) {
+  for (const [n, piece] of data.chips ? data.rows[0].tokens.entries() : []) {
     const chip = made(piece, n);
     chip.append(element("small", piece.id));
     chips.append(chip);
@@ -82,7 +82,7 @@ export default function ({ data, parentElement }) {
               cell.firstChild.textContent = piece.label.replace(/[< >]/g, "");
               cell.classList.add("bytes");
             }
-            cell.tabIndex = -1; // the chips above are the way by keyboard
+            if (data.chips) cell.tabIndex = -1; // they are the way by keyboard
             cell.style.gridArea = `${r + 1} / ${2 + at[n] - start} / auto / span ${piece.size}`;
           }
         }
@@ -90,7 +90,7 @@ export default function ({ data, parentElement }) {
       }),
     );
   }
-  host.replaceChildren(chips, told, rulers);
+  host.replaceChildren(...(data.chips ? [chips, told, rulers] : [rulers, told]));
   draw();
   let width = host.clientWidth;
   watches.get(host)?.disconnect();

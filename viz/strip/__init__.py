@@ -23,17 +23,19 @@ def data(tokens: Sequence[str], values: Sequence[float], full: float) -> dict[st
     return {"tokens": rows, "full": max([full, *known])}
 
 
-def beside(rows: Mapping[str, Row], full: float) -> dict[str, Any]:
+def beside(rows: Mapping[str, Row], full: float, aligned: bool = False) -> dict[str, Any]:
     """What strips below each other draw; marked is the column from which on their tokens are not all the same.
 
-    A single strip goes without its name. Raises ValueError where they differ in length.
+    Where they are aligned each such column is marked, and "" stands where a row has no token. A single strip goes
+    without its name. Raises ValueError where they differ in length.
     """
     strips = [data(*row, full) for row in rows.values()]
     columns = [list(column) for column in zip(*(strip["tokens"] for strip in strips), strict=True)]
-    parted = (n for n, column in enumerate(columns) if len({cell["token"] for cell in column}) > 1)
+    differ = [n for n, column in enumerate(columns) if len({cell["token"] for cell in column}) > 1]
     return {
         "names": list(rows) if len(rows) > 1 else [],
         "columns": columns,
-        "parted": next(parted, None),
+        "parted": None if aligned else next(iter(differ), None),
+        "differ": differ if aligned else [],
         "full": max(strip["full"] for strip in strips),
     }

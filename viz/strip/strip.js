@@ -23,6 +23,9 @@ export default function ({ data, parentElement }) {
       if (n === data.parted) {
         made.className = "parted";
         made.title = "from here on they differ";
+      } else if (data.differ?.includes(n)) {
+        made.className = "differ";
+        made.title = column.every(({ token }) => token) ? "one stands for the other" : "stands in one only";
       }
       return made;
     }),
