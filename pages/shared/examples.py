@@ -56,8 +56,8 @@ SCALPEL = [
     _pair(
         EXAMPLES[0],
         "When Anna and Tom went to the shop, Tom gave a key to",
-        "It says Tom. Switch the positions off, and it says Anna. Then patch from “Tom gave”: in which layer does the "
-        "name come to the end?",
+        "The built-in model says Tom; switch the positions off, and it says Anna. Then patch from “Tom gave”: "
+        "in which layer does the name come to the end?",
     ),
     _pair(
         EXAMPLES[1],
