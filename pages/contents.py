@@ -15,6 +15,7 @@ st.navigation(
             st.Page("transformer/embeddings.py", title="Embeddings", icon=":material/explore:"),
             st.Page("transformer/attention.py", title="Attention", icon=":material/hub:"),
             st.Page("transformer/known.py", title="Known heads", icon=":material/biotech:"),
+            st.Page("transformer/lens.py", title="Lens", icon=":material/search:"),
             st.Page("transformer/positions.py", title="Positions", icon=":material/format_list_numbered:"),
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
         ],

@@ -1,4 +1,4 @@
-"""Bars: words in their order, and how often a number came."""
+"""Bars: words in their order, how often a number came, and what parts add or take."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,6 +8,7 @@ import pandas as pd
 from viz.tokens import visible
 
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
+ADDS, TAKES = "#0f766e", "#b45309"  # the two ends of the diverging scale
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 
 
@@ -36,3 +37,29 @@ def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerC
     every = alt.Chart(frame).encode(x, y)
     numbers = every.transform_filter("datum.times > 0").mark_text(dy=-8, fontSize=14, color=INK[theme])
     return (every.mark_bar().encode(color=colour) + numbers.encode(text="times:Q")).properties(height=220)
+
+
+def signed(names: Sequence[str], values: Sequence[float], unit: str, theme: str = "light") -> alt.LayerChart:
+    """A bar for each part, in their order, to the right where it adds and to the left where it takes."""
+    frame = pd.DataFrame({"part": names, "value": values})
+    order = list(names)
+    axis = alt.Axis(
+        labelFontSize=14, labelColor=INK[theme], labelLimit=170, labelOverlap=False, ticks=False, domain=False
+    )
+    bound = 1.3 * max(1e-6, *map(abs, values))  # room for the numbers
+    every = alt.Chart(frame).encode(
+        alt.Y("part:N", sort=order, title=None, axis=axis),
+        alt.X(
+            "value:Q", scale=alt.Scale(domain=[min(0, 1.3 * min(values)), max(bound / 4, 1.3 * max(values))]), axis=None
+        ),
+        tooltip=[alt.Tooltip("part:N"), alt.Tooltip("value:Q", title=unit, format="+.4f")],
+    )
+    colour = alt.condition("datum.value < 0", alt.value(TAKES), alt.value(ADDS))
+    drawn = every.mark_bar(height={"band": 0.75}).encode(color=colour)
+    for test, looks in (
+        ("datum.value >= 0", {"align": "left", "dx": 4}),
+        ("datum.value < 0", {"align": "right", "dx": -4}),
+    ):
+        numbers = every.transform_filter(test).mark_text(fontSize=13, color=INK[theme], **looks)
+        drawn += numbers.encode(text=alt.Text("value:Q", format="+.2f"))
+    return drawn.properties(height=(26 if len(names) < 20 else 19) * len(names))

@@ -97,7 +97,9 @@ def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, th
     numbers = every.mark_text(fontSize=13).encode(
         text=alt.Text("score:Q", format=".2f"), color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
     )
-    return (cells.add_params(picked) + frames + numbers).properties(height=(32 if len(scores) < 8 else 22) * len(scores) + 50)
+    return (cells.add_params(picked) + frames + numbers).properties(
+        height=(32 if len(scores) < 8 else 22) * len(scores) + 50
+    )
 
 
 def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:

@@ -13,7 +13,7 @@ import torch
 from cachetools import LRUCache, cached
 from tokenizers import Tokenizer
 
-from model import beams, download, gpt2, known, probes, sampling, skipgram, tokens
+from model import beams, download, gpt2, known, lens, probes, sampling, skipgram, tokens
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Trace
@@ -227,6 +227,13 @@ def measured(name: str, claim: str, text: str) -> known.Found:
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
     model = load(name)
     return asked.measure(known.see(model.gpt, model.tokenizer, text))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Reading every layer")
+def within(name: str, prompt: str, place: str, first: int, count: int, token: int | None) -> lens.Lens:
+    """What the lens reads at a place of the named model, at some positions of a prompt; and of one token, if asked."""
+    reading = read(name, prompt)
+    return lens.read(reading.model.gpt, reading.trace, place, slice(first, first + count), token)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

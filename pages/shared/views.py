@@ -1,6 +1,7 @@
 """Mounts the pictures of viz/ in a page."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -8,6 +9,7 @@ import streamlit as st
 from viz import attention as picture
 from viz import beams as trees
 from viz import branches as tried
+from viz import lens as grid
 from viz import merges, pieces, words
 from viz import sampling as chains
 from viz import strip as bars
@@ -18,6 +20,7 @@ BARE = {"displayModeBar": False}  # a Plotly figure without its tools
 _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
+_lens = st.components.v2.component("vitrine.lens", css=grid.CSS, js=grid.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
 _pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
 _sampling = st.components.v2.component("vitrine.sampling", css=chains.CSS, js=chains.JS)
@@ -83,6 +86,17 @@ def cuts(text: str, cuts: Sequence[pieces.Cut]) -> None:
 def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:
     """Draw how a word becomes tokens, one merge after the other."""
     _merges(key="merge steps", data=merges.data(word, steps))
+
+
+def lens(tokens: Sequence[str], first: int, *, on_pick: Callable[[int], None], **drawn: Any) -> None:
+    """Draw the grid of the lens (see `viz.lens.data`); a click picks the position of one of its tokens."""
+
+    def picked() -> None:
+        position = st.session_state["lens"].position
+        if isinstance(position, int) and first <= position < first + len(tokens):
+            on_pick(position)
+
+    _lens(key="lens", data=grid.data(tokens, first, **drawn), on_position_change=picked)
 
 
 def sampling(

@@ -18,7 +18,7 @@ COURSE = [
         "What happens between the prompt and the next word?",
         [
             f"transformer/{lesson}.py"
-            for lesson in ("tokens", "embeddings", "attention", "known", "positions", "sampling")
+            for lesson in ("tokens", "embeddings", "attention", "known", "lens", "positions", "sampling")
         ],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
