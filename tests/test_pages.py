@@ -30,7 +30,7 @@ PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
 KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
-KNOWN = "transformer/known"  # its tests are in test_pages_known.py
+KNOWN, LENS = "transformer/known", "transformer/lens"  # their tests are in files of their own
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 
@@ -67,7 +67,7 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def test_the_lessons_are_the_scripts_that_there_are() -> None:
     scripts = {str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared"}
-    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN}
+    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN, LENS}
     contents = (PAGES / "contents.py").read_text("utf-8")
     assert all(f'"{name}.py"' in contents for name in scripts)
 

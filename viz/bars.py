@@ -42,24 +42,18 @@ def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerC
 def signed(names: Sequence[str], values: Sequence[float], unit: str, theme: str = "light") -> alt.LayerChart:
     """A bar for each part, in their order, to the right where it adds and to the left where it takes."""
     frame = pd.DataFrame({"part": names, "value": values})
-    order = list(names)
-    axis = alt.Axis(
-        labelFontSize=14, labelColor=INK[theme], labelLimit=170, labelOverlap=False, ticks=False, domain=False
-    )
-    bound = 1.3 * max(1e-6, *map(abs, values))  # room for the numbers
+    room = 0.2 * max(1e-6, *map(abs, values))  # for the numbers
+    ends = [min(0, *values) - room * (min(values) < 0), max(0, *values) + room]
+    axis = alt.Axis(labelFontSize=14, labelColor=INK[theme], labelLimit=170, ticks=False, domain=False)
     every = alt.Chart(frame).encode(
-        alt.Y("part:N", sort=order, title=None, axis=axis),
-        alt.X(
-            "value:Q", scale=alt.Scale(domain=[min(0, 1.3 * min(values)), max(bound / 4, 1.3 * max(values))]), axis=None
-        ),
+        alt.Y("part:N", sort=list(names), title=None, axis=axis),
+        alt.X("value:Q", scale=alt.Scale(domain=ends), axis=None),
         tooltip=[alt.Tooltip("part:N"), alt.Tooltip("value:Q", title=unit, format="+.4f")],
     )
     colour = alt.condition("datum.value < 0", alt.value(TAKES), alt.value(ADDS))
-    drawn = every.mark_bar(height={"band": 0.75}).encode(color=colour)
-    for test, looks in (
-        ("datum.value >= 0", {"align": "left", "dx": 4}),
-        ("datum.value < 0", {"align": "right", "dx": -4}),
-    ):
-        numbers = every.transform_filter(test).mark_text(fontSize=13, color=INK[theme], **looks)
-        drawn += numbers.encode(text=alt.Text("value:Q", format="+.2f"))
-    return drawn.properties(height=(26 if len(names) < 20 else 19) * len(names))
+    number = alt.Text("value:Q", format="+.2f")
+    look = {"fontSize": 13, "color": INK[theme]}
+    adds = every.transform_filter("datum.value >= 0").mark_text(align="left", dx=4, **look).encode(text=number)
+    takes = every.transform_filter("datum.value < 0").mark_text(align="right", dx=-4, **look).encode(text=number)
+    height = (26 if len(names) < 20 else 19) * len(names)
+    return (every.mark_bar(height={"band": 0.75}).encode(color=colour) + adds + takes).properties(height=height)

@@ -14,7 +14,8 @@ from viz.lens import READOUTS
 from viz.tokens import visible
 
 PAGE = "transformer/lens"
-PLACES = dict(zip(("before the layer", "after its attention", "after its MLP"), lens.PLACES))
+BEFORE, AMID, AFTER = "before it", "after its attention", "after its MLP"
+PLACES = dict(zip((BEFORE, AMID, AFTER), lens.PLACES))
 WINDOW = 32  # tokens in the grid: each is a whole vocabulary of logits in each layer
 OFFERED, RANKED, WRITTEN = 12, 8, 4  # likeliest tokens in a list, parts in a table, tokens that a part writes towards
 
@@ -34,22 +35,24 @@ def pick(position: int) -> None:
 
 
 def picked(last: int) -> int:
-    """The position that was clicked last, or that of the link; after another prompt the last one."""
+    """The position that was clicked, or that of a link; after another prompt, or if there is none, the last one."""
+    prompt, position = st.session_state.get("lens position", (reading.prompt, last))
     asked = st.query_params.get("position", "")
-    linked = reading.prompt, int(asked) if re.fullmatch("[0-9]{1,4}", asked) else last
-    prompt, position = st.session_state.setdefault("lens position", linked)
-    if prompt == reading.prompt and position <= last:
-        return position
-    pick(last)
-    return last
+    if asked != str(position) and re.fullmatch("[0-9]{1,4}", asked):
+        position = int(asked)
+    elif prompt != reading.prompt:
+        position = last
+    pick(min(position, last))
+    return min(position, last)
 
 
 def chosen(name: str, key: str, logits: torch.Tensor, start: int) -> int:
     """The token that was chosen or typed; as long as it is none, `start`."""
     offered = {label(id): id for id in logits.topk(OFFERED).indices.tolist() if typable[id]}
+    kept = st.session_state.get(key, st.query_params.get(key))  # stays on the list at other positions
     text = st.selectbox(
         name,
-        offered,
+        [*offered, *({kept} - {None, *offered})],
         index=None,
         placeholder=label(start),
         accept_new_options=True,
@@ -84,28 +87,31 @@ reading = controls.reading(WITHIN)
 name, trace, gpt = reading.model.name, reading.trace, reading.model.gpt
 texts, typable = models.vocabulary(name)
 theme, count = controls.theme(), len(reading.tokens)
-position = picked(count - 1)
-logits = trace.logits[0, position]
+position, first = picked(count - 1), max(0, count - WINDOW)
+if first:
+    first = st.slider(f"The first of {WINDOW} tokens shown", 0, first, first, key="from", bind="query-params")
+    position = min(max(position, first), first + WINDOW - 1)
+here, logits = trace.idx[0, position].item(), trace.logits[0, position]
 
 columns = st.columns([6, 5, 3, 3])
 with columns[0]:
     readout = controls.choice("Show in each cell", list(READOUTS), "top token", key="readout")
 with columns[1]:
-    place = controls.choice("Read the stream", list(PLACES), "after its MLP", key="place")
+    place = controls.choice("Read the stream of each layer", list(PLACES), AFTER, key="place")
 with columns[2]:
     answer = chosen("Answer", "answer", logits, logits.argmax().item())
 with columns[3]:
-    rival = chosen("Rival", "rival", logits, next(id for id in logits.topk(2).indices.tolist() if id != answer))
+    other = next(id for id in logits.topk(2).indices.tolist() if id != answer)
+    rival = chosen("Rival", "rival", logits, other)
+if rival == answer:
+    st.info(f"The rival is the answer itself; you see {bold(other)} in its place.")
+    rival = other
 
-first = max(0, count - WINDOW)
-if first:
-    first = st.slider(f"The first of {WINDOW} tokens shown", 0, first, first, key="from", bind="query-params")
-    position = min(max(position, first), first + WINDOW - 1)
 shown = reading.tokens[first : first + WINDOW]
 follow = answer if readout in ("probability", "rank") else None
 found = models.within(name, reading.prompt, PLACES[place], first, len(shown), follow)
 layers = [f"L{n}" for n in range(gpt.config.n_layer)]
-rows = [*layers[:-1], f"{layers[-1]} = output"] if place == "after its MLP" else [*layers, "output"]
+rows = [*layers[:-1], f"{layers[-1]} = output"] if place == AFTER else [*layers, "output"]
 views.lens(
     shown,
     first,
@@ -123,20 +129,18 @@ views.lens(
 )
 
 prose.section(PAGE, "What pushed the answer")
-if answer == rival:
-    st.info("Answer and rival are the same token: choose two, so that there is a difference to explain.")
-    st.stop()
 parts = lens.attribute(gpt, trace, position, answer, rival)
 apart = (logits[answer] - logits[rival]).item()
+times = math.exp(min(apart, 700))
 st.markdown(
-    f"After {bold(trace.idx[0, position])} (position {position}) the logit of {bold(answer)} less that of "
-    f"{bold(rival)} is **{apart:+.4f}**: {bold(answer)} is {math.exp(min(apart, 700)):,.3g} times as likely. "
+    f"After {bold(here)} (position {position}) the logit of {bold(answer)} less that of {bold(rival)} is "
+    f"**{apart:+.4f}**: the first is {f'{times:,.0f}' if times >= 100 else f'{times:.2g}'} times as likely. "
     f"All that the parts below add is **{parts.total:+.4f}**."
 )
 left, right = st.columns([2, 3], gap="large")
 with left:
     st.markdown("**Each part, in the order of the walk**: logits for the answer, or against it")
-    walk = {f"token {label(trace.idx[0, position])}": parts.token, f"position {position}": parts.position}
+    walk = {f"token {label(here)}": parts.token, f"position {position}": parts.position}
     for layer, heads, neurons in zip(layers, parts.heads, parts.neurons):
         walk |= {f"{layer} attention": heads.sum(), f"{layer} MLP": neurons.sum()}
     walk |= {"attention biases": parts.attention_biases.sum(), "MLP biases": parts.mlp_biases.sum()}
@@ -145,7 +149,9 @@ with left:
 with right:
     st.markdown("**Each head**: logits that it adds. Click one to see where it looks.")
     chart = matrices.heads(parts.heads.numpy(), (), "logits", theme)
-    clicked = st.altair_chart(chart, key="heads", on_select="rerun", selection_mode="head").selection.get("head", [])
+    clicked = st.altair_chart(chart, key=f"heads {name}", on_select="rerun", selection_mode="head").selection.get(
+        "head", []
+    )
     strong = lens.strongest(parts.heads, RANKED)
     layer, head = (clicked[0]["layer"], clicked[0]["head"]) if clicked else strong[0]
     patterns = torch.stack([block.attn.pattern[0] for block in trace.blocks])

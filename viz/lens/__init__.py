@@ -13,11 +13,11 @@ JS, CSS = assets("lens")
 
 # What a cell can show, and what its shade says.
 READOUTS = {
-    "top token": "the likeliest token; the darker, the likelier",
-    "probability": "the probability of {token}; the darker, the likelier",
-    "rank": "the rank of {token} among all tokens; 1 is the likeliest and darkest",
-    "entropy": "how undecided the reading is, in nats; darkest is an even share for every token",
-    "KL": "how far the reading is from the output, in nats; darkest is the farthest here",
+    "top token": "the likeliest token; the stronger the colour, the likelier. Bold: already the token of the output",
+    "probability": "the probability of {token}; the stronger the colour, the likelier",
+    "rank": "the rank of {token} among all tokens; 1 is the likeliest, and strongest in colour",
+    "entropy": "how undecided the reading is, in nats; full colour is an even share for every token",
+    "KL": "how far the reading is from the output, in nats; full colour is the farthest here",
 }
 
 
@@ -67,7 +67,7 @@ def data(
                     "shade": round(float(min(1, max(0, shades[row, column]))), 3),
                     "same": bool(ids[row, column, 0] == ids[-1, column, 0]),
                     "likeliest": [
-                        [names[id], round(float(share), 4)] for id, share in zip(ids[row, column], shares[row, column])
+                        [names[id], round(float(share), 5)] for id, share in zip(ids[row, column], shares[row, column])
                     ],
                     "about": f"entropy {entropy[row, column]:.2f} nats, KL to the output {kl[row, column]:.2f} nats",
                 }

@@ -2,7 +2,7 @@
 // ask nothing of the server; a click picks the column.
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const percent = (share) => (share > 0 && share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
+const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 function classed(made, name) {
   made.className = name;
@@ -58,13 +58,13 @@ function draw(host, data, send) {
   const before = host.querySelector(".scroll");
   const kept = before && [before.scrollLeft, before.scrollTop];
   const scroll = classed(element("div", "", table), "scroll");
-  host.replaceChildren(scroll, aside, element("p", `Shown: ${data.legend}. Bold: already the token that the output has.`));
+  host.replaceChildren(scroll, aside, element("p", `Shown: ${data.legend}.`));
   if (kept) [scroll.scrollLeft, scroll.scrollTop] = kept;
-  else scroll.scrollLeft = buttons[0][at].offsetLeft;
+  else scroll.scrollLeft = head.children[at + 1].offsetLeft - scroll.clientWidth / 2;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".lens") ?? parentElement.appendChild(element("div", ""));
-  host.className = `lens${data.rows.length > 16 ? " many" : ""}`;
+  host.className = `lens${data.rows.length > 8 ? " many" : ""}`;
   draw(host, data, setTriggerValue);
 }
