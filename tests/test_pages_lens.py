@@ -1,5 +1,7 @@
 """The lesson on the lens, run whole by Streamlit's own test driver, with good input and bad."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -90,6 +92,13 @@ def test_the_parts_add_up_to_the_difference_and_are_drawn() -> None:
         assert table["adds"][0] == pytest.approx(adds[layer, number].item(), abs=6e-4)
 
 
+def at(position: str) -> AppTest:
+    """The page with that position in its link; the driver takes the parts of a link one after the other."""
+    app = page(LENS, prompt=FRANCE)
+    app.query_params["position"] = position
+    return app.run()
+
+
 def test_answer_and_rival_are_chosen_by_name() -> None:
     app = page(LENS, prompt=FRANCE, answer="French", rival="Italy")
     assert not app.exception and not app.warning
@@ -112,19 +121,21 @@ def test_what_is_no_token_gets_a_sentence(text: str) -> None:
 
 
 def test_the_clicked_position_is_explained_and_in_the_link() -> None:
-    app = page(LENS, prompt=FRANCE, position="1")
+    app = at("1")
     assert grid(app)["picked"] == 1
     logits = models.read(NAME, FRANCE).trace.logits[0, 1].sort(descending=True).values
     assert difference(app)[0] == pytest.approx((logits[0] - logits[1]).item(), abs=6e-5)
     assert "·capital" in charts(app)[0]["part"][0]
     app.text_input(key="prompt").set_value("The keys near the box").run()
-    assert grid(app)["picked"] == 4 and app.query_params["position"] == ["4"]
+    assert grid(app)["picked"] == 4 and app.query_params["position"] == "4"
 
 
 @pytest.mark.parametrize("asked", ["-1", "99", "x", "<b>", "1e9", "", "٣"])
-def test_a_position_that_is_not_there_is_the_last(asked: str) -> None:
-    app = page(LENS, prompt=FRANCE, position=asked)
-    assert not app.exception and grid(app)["picked"] == 4
+def test_a_position_that_is_none_changes_nothing_and_one_beyond_the_last_is_the_last(asked: str) -> None:
+    app = at("1")
+    app.query_params["position"] = asked
+    app.run()
+    assert not app.exception and grid(app)["picked"] == (1 if not re.fullmatch("[0-9]+", asked) else 4)
 
 
 @pytest.mark.parametrize("asked", ["dice", "<b>", "../x"])

@@ -64,7 +64,7 @@ def chosen(name: str, key: str, logits: torch.Tensor, start: int) -> int:
     try:
         found = [offered[text]] if text in offered else tokens.alone(reading.model.tokenizer, text.replace("·", " "))
     except ValueError as error:
-        st.warning(f"{name}: {prose.literal(error)}. You see {bold(start)}.")
+        said.warning(f"{name}: {prose.literal(error)}. You see {bold(start)}.")
         return start
     return max(found, key=lambda id: logits[id])
 
@@ -93,7 +93,7 @@ if first:
     position = min(max(position, first), first + WINDOW - 1)
 here, logits = trace.idx[0, position].item(), trace.logits[0, position]
 
-columns = st.columns([6, 5, 3, 3])
+columns, said = st.columns([6, 5, 3, 3]), st.container()
 with columns[0]:
     readout = controls.choice("Show in each cell", list(READOUTS), "top token", key="readout")
 with columns[1]:
@@ -104,7 +104,7 @@ with columns[3]:
     other = next(id for id in logits.topk(2).indices.tolist() if id != answer)
     rival = chosen("Rival", "rival", logits, other)
 if rival == answer:
-    st.info(f"The rival is the answer itself; you see {bold(other)} in its place.")
+    said.info(f"The rival is the answer itself; you see {bold(other)} in its place.")
     rival = other
 
 shown = reading.tokens[first : first + WINDOW]
