@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from model import lens
 from model.gpt import GPT, GPTConfig, Trace
 
 Head = tuple[int, int]  # layer, head
@@ -117,20 +118,8 @@ def after_same(ids: Sequence[int]) -> Pairs:
 
 
 def written(seen: Seen, toward: int, against: int) -> Tensor:
-    """What each head, (L, H), itself adds to the logit of one id less that of another, at the last position.
-
-    The scale of the last layer norm is taken as it came out; then heads, biases, MLPs and embeddings add up to the
-    difference (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", direct paths to the logits).
-    """
-    ln_f, wte = seen.gpt.ln_f, seen.gpt.wte.weight
-    direction = (wte[toward] - wte[against]) * ln_f.weight
-    direction = direction - direction.mean()  # the layer norm takes the mean off
-    scale = (seen.trace.blocks[-1].resid_post[0, -1].var(unbiased=False) + ln_f.eps).sqrt()
-    adds = []
-    for block, trace in zip(seen.gpt.h, seen.trace.blocks):
-        z = trace.attn.z[0, :, -1]
-        adds.append((z * (direction @ block.attn.c_proj.weight).view_as(z)).sum(-1) / scale)
-    return torch.stack(adds)
+    """What each head, (L, H), itself adds to the logit of one id less that of another, at the last position."""
+    return lens.attribute(seen.gpt, seen.trace, -1, toward, against).heads
 
 
 class Names(NamedTuple):

@@ -99,6 +99,14 @@ def pieces(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
     return [piece(id) for id in ids]
 
 
+def alone(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of the tokens that this text is, as it stands and with a space before it; raises ValueError for none."""
+    found = [tokenizer.encode(written).ids for written in (text, f" {text}")]
+    if not (one := [ids[0] for ids in found if len(ids) == 1]):
+        raise ValueError(f"{text[:20]!r} is no token of this model but {len(found[0])} of them")
+    return one
+
+
 def words(tokenizer: Tokenizer, text: str) -> list[str]:
     """A text as the tokenizer cuts it before anything is merged; no token crosses these borders."""
     return [text[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(text)]

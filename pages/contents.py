@@ -20,6 +20,7 @@ st.navigation(
             st.Page("transformer/scalpel.py", title="Scalpel", icon=":material/surgical:"),
             st.Page("transformer/zoo.py", title="Head zoo", icon=":material/pets:"),
             st.Page("transformer/compare.py", title="Compare", icon=":material/compare_arrows:"),
+            st.Page("transformer/lens.py", title="Lens", icon=":material/search:"),
             st.Page("transformer/positions.py", title="Positions", icon=":material/format_list_numbered:"),
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
         ],

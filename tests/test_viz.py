@@ -14,6 +14,7 @@ from viz import (
     branches,
     curves,
     flow,
+    lens,
     matrices,
     merges,
     pieces,
@@ -464,3 +465,44 @@ def test_neurons_lie_on_the_curve_and_its_lowest_point_is_marked() -> None:
     assert len(lines) == 18 and neurons == [{"x": 9.0, "y": 8.0, "neuron": 0}]
     assert mark[0]["label"] == "lowest: -2.0000 at 1.0000"
     assert all(layer["encoding"]["x"]["scale"]["clamp"] for layer in chart["layer"])  # beyond is at the edge
+
+
+@pytest.mark.parametrize(
+    ("readout", "numbers"), [("top token", ["50 %", "8 %"]), ("entropy", ["0.69", "2.08"]), ("KL", ["1.00", "0.00"])]
+)
+def test_the_grid_of_the_lens_says_what_is_read(readout: str, numbers: list[str]) -> None:
+    ids, shares = np.array([[[1, 0]], [[0, 1]]]), np.array([[[0.5, 0.5]], [[0.08, 0.01]]])
+    entropy, kl = np.log([[2.0], [8.0]]), np.array([[1.0], [0.0]])
+    drawn = lens.data(["\n"], 7, ["L0", "output"], {0: " a", 1: "<b>"}, ids, shares, entropy, kl, 8, readout, 7)
+    assert (drawn["tokens"], drawn["first"], drawn["picked"], drawn["rows"]) == (["⏎"], 7, 7, ["L0", "output"])
+    one, other = drawn["cells"][0][0], drawn["cells"][1][0]
+    assert [one["number"], other["number"]] == numbers
+    assert one["likeliest"] == [["<b>", 0.5], ["·a", 0.5]] and other["likeliest"] == [["·a", 0.08], ["<b>", 0.01]]
+    assert (one["same"], other["same"]) == (False, True)
+    shades = {"top token": [0.5, 0.08], "entropy": [0.333, 1], "KL": [1, 0]}[readout]
+    assert [one["shade"], other["shade"]] == shades
+    assert one["token"] == ("<b>" if readout == "top token" else "")
+
+
+def test_the_grid_follows_a_token() -> None:
+    ids, ones = np.zeros((2, 1, 1), int), np.ones((2, 1))
+    followed = " a", np.array([[0.0001], [0.25]]), np.array([[1000], [1]])
+
+    def shown(readout: str) -> list[tuple[str, float]]:
+        drawn = lens.data(["x"], 0, ["L0", "o"], {0: "y"}, ids, ones[..., None], ones, ones, 1000, readout, 0, followed)
+        assert "·a" in drawn["legend"]
+        return [(row[0]["number"], row[0]["shade"]) for row in drawn["cells"]]
+
+    assert shown("rank") == [("1,000", 0), ("1", 1)]
+    assert shown("probability") == [("< 0.1 %", 0), ("25.0 %", 0.25)]
+
+
+def test_bars_that_add_and_take_have_room_for_their_numbers() -> None:
+    chart = bars.signed(["b", "a"], [2.0, -1.0], "logits", "dark").to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["part"], row["value"]) for row in rows] == [("b", 2), ("a", -1)]
+    drawn, adds, takes = chart["layer"]
+    assert drawn["encoding"]["x"]["scale"]["domain"] == pytest.approx([-1.4, 2.4])
+    assert drawn["encoding"]["y"]["sort"] == ["b", "a"]
+    assert adds["transform"] == [{"filter": "datum.value >= 0"}] and takes["mark"]["align"] == "right"
+    assert bars.signed(["a"], [0.0], "logits").to_dict()

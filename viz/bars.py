@@ -1,4 +1,4 @@
-"""Bars: words in their order, one guess beside another, and how often a number came."""
+"""Bars: words in their order, one guess beside another, how often a number came, and what parts add or take."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -12,6 +12,7 @@ TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; bo
 # Embeddings teal, attention violet, MLP orange; the head is like the embeddings, which it may be.
 PARTS = ["#0d9488", "#7dd3c8", "#7c3aed", "#d97706", "#64748b", "#115e59"]
 RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the one that the others start from is grey
+ADDS, TAKES = "#0f766e", "#b45309"  # the two ends of the diverging scale
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 BESIDE = ["#d97706", "#0d9488", "#94a3b8"]  # one guess, another, and the truth
 Guess = tuple[float, int | None] | None  # the probability of a word, and its rank; None where it is several tokens
@@ -156,3 +157,23 @@ def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: s
     )
     numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="text:N")
     return (bars + numbers).properties(height=max(30, 20 * len(names)) * len(words) + (0 if alone else 50))
+
+
+def signed(names: Sequence[str], values: Sequence[float], unit: str, theme: str = "light") -> alt.LayerChart:
+    """A bar for each part, in their order, to the right where it adds and to the left where it takes."""
+    frame = pd.DataFrame({"part": names, "value": values})
+    room = 0.2 * max(1e-6, *map(abs, values))  # for the numbers
+    ends = [min(0, *values) - room * (min(values) < 0), max(0, *values) + room]
+    axis = alt.Axis(labelFontSize=14, labelColor=INK[theme], labelLimit=170, ticks=False, domain=False)
+    every = alt.Chart(frame).encode(
+        alt.Y("part:N", sort=list(names), title=None, axis=axis),
+        alt.X("value:Q", scale=alt.Scale(domain=ends), axis=None),
+        tooltip=[alt.Tooltip("part:N"), alt.Tooltip("value:Q", title=unit, format="+.4f")],
+    )
+    colour = alt.condition("datum.value < 0", alt.value(TAKES), alt.value(ADDS))
+    number = alt.Text("value:Q", format="+.2f")
+    look = {"fontSize": 13, "color": INK[theme]}
+    adds = every.transform_filter("datum.value >= 0").mark_text(align="left", dx=4, **look).encode(text=number)
+    takes = every.transform_filter("datum.value < 0").mark_text(align="right", dx=-4, **look).encode(text=number)
+    height = (26 if len(names) < 20 else 19) * len(names)
+    return (every.mark_bar(height={"band": 0.75}).encode(color=colour) + adds + takes).properties(height=height)

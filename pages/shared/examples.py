@@ -82,6 +82,35 @@ SCALPEL = [
     ),
 ]
 
+# The same prompts, looked at from within.
+WITHIN = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "At which layer does the last column turn to a name, and do heads push it there, or MLPs?",
+    ),
+    Example(
+        EXAMPLES[1].name,
+        EXAMPLES[1].prompt,
+        "At which layer is “are” ahead of “is”? Show the rank of “is”. Click “keys”: what would come after it?",
+    ),
+    Example(
+        EXAMPLES[2].name,
+        EXAMPLES[2].prompt,
+        "Read the stream after the attention, then after the MLP: which of the two brings Paris, and in which layer?",
+    ),
+    Example(
+        EXAMPLES[3].name,
+        EXAMPLES[3].prompt,
+        "An induction head says again what came after the last time: which heads write towards lamp, looking where?",
+    ),
+    Example(
+        EXAMPLES[4].name,
+        EXAMPLES[4].prompt,
+        "Here the model is undecided: show the entropy. Does it fall from layer to layer, or rise again?",
+    ),
+]
+
 # Texts that a tokenizer cuts in ways one would not expect.
 QUIRKS = [
     Example(

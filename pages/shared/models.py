@@ -17,7 +17,7 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import beams, depth, download, gpt2, known, leak, patching, probes, sampling, skipgram, tokens, zoo
+from model import beams, depth, download, gpt2, known, leak, lens, patching, probes, sampling, skipgram, tokens, zoo
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Changes, Trace
@@ -409,6 +409,13 @@ def leak_trained(told: Told, mask: bool) -> list[leak.Step]:
         steps.append(step)
         told(len(steps) / leak.STEPS)
     return steps
+
+
+@st.cache_resource(max_entries=64, show_spinner="Reading every layer")
+def within(name: str, prompt: str, place: str, first: int, count: int, token: int | None) -> lens.Lens:
+    """What the lens reads at a place of the named model, at some positions of a prompt; and of one token, if asked."""
+    reading = read(name, prompt)
+    return lens.read(reading.model.gpt, reading.trace, place, slice(first, first + count), token)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

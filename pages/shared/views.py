@@ -1,6 +1,7 @@
 """Mounts the pictures of viz/ in a page."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -10,6 +11,7 @@ from viz import beams as trees
 from viz import board as switches
 from viz import branches as tried
 from viz import flow as flows
+from viz import lens as grid
 from viz import merges, pieces, words
 from viz import road as roads
 from viz import sampling as chains
@@ -23,6 +25,7 @@ _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
 _flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
+_lens = st.components.v2.component("vitrine.lens", css=grid.CSS, js=grid.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
 _pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
 _road = st.components.v2.component("vitrine.road", css=roads.CSS, js=roads.JS)
@@ -157,6 +160,17 @@ def road(
                 on_pick(token, layer)
 
     _road(key="road", data=roads.data(tokens, places, *numbers, picked), on_picked_change=pick)
+
+
+def lens(tokens: Sequence[str], first: int, *, on_pick: Callable[[int], None], **drawn: Any) -> None:
+    """Draw the grid of the lens (see `viz.lens.data`); a click picks the position of one of its tokens."""
+
+    def picked() -> None:
+        position = st.session_state["lens"].position
+        if isinstance(position, int) and first <= position < first + len(tokens):
+            on_pick(position)
+
+    _lens(key="lens", data=grid.data(tokens, first, **drawn), on_position_change=picked)
 
 
 def sampling(

@@ -28,6 +28,7 @@ COURSE = [
                 "positions",
                 "block",
                 "gpt",
+                "lens",
                 "sampling",
             )
         ],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 import torch
 
-from model import check, known
+from model import check, known, lens
 from model.known import CLAIMS, GPT2_SMALL, Claim, Found, Head
 from pages.shared import controls, models, prose, views
 from viz import matrices
@@ -109,4 +109,4 @@ elif st.button("Check it", icon=":material/fact_check:"):
     else:
         st.success(f"Pass: all {len(findings)} facts hold.")
 prose.section(PAGE, "The code that computed this")
-prose.source(known.looks, known.same, known.after_same, known.written, known.later_years)
+prose.source(known.looks, known.same, known.after_same, lens.attribute, known.later_years)

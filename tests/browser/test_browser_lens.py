@@ -1,0 +1,90 @@
+"""The lesson on the lens in a real browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from model import lens
+from pages.shared import models
+from tests.browser.conftest import Visitor
+from tests.browser.test_browser import MARKUP, SCREENS, fits
+
+Visitors = Callable[..., Visitor]
+NAME, FRANCE = models.NAMES[0], "The capital of France is"
+
+
+def opened(one: Visitor, address: str) -> Visitor:
+    one.page.goto(address)
+    one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
+    one.page.wait_for_selector(".lens td button")
+    settled(one)
+    return one
+
+
+def settled(one: Visitor) -> None:
+    one.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=30_000)
+    one.page.wait_for_timeout(400)
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_the_lens_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
+    one = visitor(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    opened(one, f"{server}/lens?prompt={quote(MARKUP)}&answer={quote(MARKUP)}")
+    assert one.page.screenshot(path=tmp_path / "page.png")
+    fits(one, ".lens")
+    assert one.page.locator("#evil, img[src=x]").count() == 0
+    tokens = one.page.locator(".lens thead th").all_inner_texts()
+    assert "".join(tokens) == MARKUP.replace(" ", "·")
+    grid = one.page.locator(".lens table").bounding_box()
+    assert width < 500 or grid["y"] + grid["height"] < 800  # above the fold
+
+
+def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visitors, server: str) -> None:
+    one = opened(visitor(), f"{server}/lens?prompt={quote(FRANCE)}")
+    reading, sent = models.read(NAME, FRANCE), one.sent
+    texts = models.vocabulary(NAME)[0]
+    found = lens.read(reading.model.gpt, reading.trace, "resid_post", slice(None))
+    aside = one.page.locator(".lens aside")
+
+    def told(row: int, column: int) -> bool:
+        words = [texts[id].replace(" ", "·") for id in found.ids[row, column].tolist()]
+        return aside.locator("b").all_inner_texts() == words
+
+    cells = one.page.locator(".lens tbody tr").nth(1).locator("button")
+    cells.nth(2).hover()
+    assert told(1, 2) and aside.locator("div").first.inner_text() == "L1, after ·of"
+    cells.nth(2).focus()
+    one.page.keyboard.press("ArrowDown")
+    one.page.keyboard.press("ArrowRight")
+    assert told(2, 3)
+    one.page.mouse.move(5, 5)
+    assert told(2, 3) or told(3, 4)
+    assert one.sent == sent
+
+    cells.nth(1).click()
+    one.page.locator(".lens thead th.picked", has_text="·capital").wait_for()
+    settled(one)
+    logits = reading.trace.logits[0, 1].sort(descending=True).values
+    assert one.page.get_by_text(f"{logits[0] - logits[1]:+.4f}").count() and "position=1" in one.page.url
+    assert opened(visitor(), one.page.url).page.locator(".lens thead th.picked").inner_text() == "·capital"
+
+
+def test_a_rival_is_typed_and_a_head_is_clicked(visitor: Visitors, server: str) -> None:
+    one = opened(visitor(), f"{server}/lens?prompt={quote(FRANCE)}&readout=rank")
+    box = one.page.get_by_label("Rival")
+    box.fill("Italy")
+    box.press("Enter")
+    one.page.get_by_text("·Italy").first.wait_for()
+    settled(one)
+    reading = models.read(NAME, FRANCE)
+    italy = reading.model.tokenizer.encode(" Italy").ids[0]
+    logits = reading.trace.logits[0, -1]
+    assert one.page.get_by_text(f"{logits.max() - logits[italy]:+.4f}").count()
+    chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").nth(1)
+    chart.scroll_into_view_if_needed()
+    size = chart.bounding_box()
+    chart.click(position={"x": size["width"] - 20, "y": size["height"] - 32})  # the last head of the last layer
+    config = reading.model.gpt.config
+    one.page.locator("strong", has_text=f"L{config.n_layer - 1} H{config.n_head - 1}").first.wait_for()
