@@ -355,11 +355,11 @@ def test_guesses_stand_beside_each_other_with_their_ranks(theme: str) -> None:
     rows = next(iter(chart["datasets"].values()))
     told = {(row["word"], row["whose"]): (row["probability"], row["told"]) for row in rows}
     assert told == {
-        ("00 ·Rome", "A"): (0.5, "A 50.0%, rank 1"),
+        ("00 ·Rome", "A"): (0.5, "A 50.0%, #1"),
         ("00 ·Rome", "B"): (0, "B several tokens"),
         ("00 ·Rome", "truth"): (0.75, "truth 75.0%"),
-        ("01 ·Rome", "A"): (0.25, "A 25.0%, rank 1,234"),
-        ("01 ·Rome", "B"): (1.0, "B 100.0%, rank 1"),
+        ("01 ·Rome", "A"): (0.25, "A 25.0%, #1,234"),
+        ("01 ·Rome", "B"): (1.0, "B 100.0%, #1"),
         ("01 ·Rome", "truth"): (0.0, "truth 0.0%"),
     }
     x = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
