@@ -5,6 +5,7 @@ and lays the files where every program on this machine finds them; but it begins
 bytes are received here.
 """
 
+import argparse
 import hashlib
 import json
 import math
@@ -62,7 +63,10 @@ class File:
 
 def found(repo: str, files: Sequence[str] = FILES) -> Path | None:
     """The folder on this machine in which those files of a model lie; None where one of them does not."""
-    paths = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files]
+    try:
+        paths = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files]
+    except errors.HFValidationError:
+        return None  # no name that the hub could have
     return Path(paths[0]).parent if all(isinstance(path, str) and Path(path).is_file() for path in paths) else None
 
 
@@ -136,15 +140,15 @@ class Download:
         files = ask(self.repo, self.files)
         self._heard = time.monotonic()
         self.total = sum(file.size for file in files)
-        if self.largest and self.total > self.largest:
-            has, may = self.total / 1e9, self.largest / 1e9
-            raise NotFetched(f"{self.repo} has {has:.1f} GB; on this server a model may have {may:.1f} GB.")
         cache = Path(constants.HF_HUB_CACHE)
         cache.mkdir(parents=True, exist_ok=True)
         blobs = cache / repo_folder_name(repo_id=self.repo, repo_type="model") / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
         partial = {file: blobs / f"{file.etag}.incomplete" for file in files}
         missing = [file for file in files if not (blobs / file.etag).is_file()]
+        for file in missing:
+            if _size(partial[file]) > file.size:
+                partial[file].unlink()  # no beginning of this file
         self.kept = self.received = self.total - sum(file.size - _size(partial[file]) for file in missing)
         free = shutil.disk_usage(cache).free
         if free < self.total - self.received:
@@ -153,8 +157,8 @@ class Download:
                 f"which has {free / 1e6:,.0f} MB left: make room, and try again."
             )
         for file in files:
-            if file in missing:
-                with WeakFileLock(partial[file].with_suffix(".lock"), timeout=2):
+            with WeakFileLock(partial[file].with_suffix(".lock"), timeout=2):
+                if not (blobs / file.etag).is_file():  # another program may have fetched it meanwhile
                     self._receive(file, partial[file])
                     self._heard = math.inf  # from here on it is this machine's own work
                     _verify(file, partial[file])
@@ -162,8 +166,21 @@ class Download:
             self._heard = time.monotonic()
             here = huggingface_hub.hf_hub_download(self.repo, file.name, etag_timeout=SILENCE)
             if file.name == "config.json":
-                _refuse_others(self.repo, Path(here))
+                self._refuse_others(Path(here))
         self.here = Path(here).parent
+
+    def _refuse_others(self, config: Path) -> None:
+        """Not a byte more of a model that is no GPT-2, or too large for the memory."""
+        try:
+            sizes = gpt2.config(json.loads(config.read_text("utf-8")))
+        except ValueError as error:
+            raise NotFetched(f"{self.repo} is not a model for this app: {error}.") from error
+        needed = 4 * sizes.parameters
+        if self.largest and needed > self.largest:
+            needed, may = needed / 1e9, self.largest / 1e9
+            raise NotFetched(
+                f"{self.repo} takes {needed:.2f} GB of memory; on this server a model may take {may:.2f} GB."
+            )
 
     def _receive(self, file: File, partial: Path) -> None:
         """Append the rest of a file to what is there; a line that breaks is taken up again while bytes still come."""
@@ -186,6 +203,8 @@ class Download:
                                 raise NotFetched(self._error)  # nobody waits any more
                             if out.tell() > file.size:
                                 return
+                if _size(partial) <= had:
+                    raise NotFetched(f"The hub sends less of {file.name} than it says that there is.")
             except httpx2.TransportError:  # the line broke
                 if self._error or _size(partial) <= had:
                     raise
@@ -209,14 +228,6 @@ def _verify(file: File, partial: Path) -> None:
         raise NotFetched(f"{file.name} came with a wrong checksum and was thrown away; try again.")
 
 
-def _refuse_others(repo: str, config: Path) -> None:
-    """Not a byte more of a model that is no GPT-2."""
-    try:
-        gpt2.config(json.loads(config.read_text("utf-8")))
-    except ValueError as error:
-        raise NotFetched(f"{repo} is not a model for this app: {error}.") from error
-
-
 def _sentence(repo: str, error: Exception) -> str:
     if isinstance(error, errors.LocalEntryNotFoundError):
         error = error.__cause__ or error  # what the client met when it wanted to lay the file
@@ -232,6 +243,10 @@ def _sentence(repo: str, error: Exception) -> str:
             return f"The hub has no {repo} (404)."
         case errors.HfHubHTTPError():
             return f"The hub answered {error.response.status_code} for {repo}; try again later."
+        case errors.OfflineModeIsEnabled():
+            return "This server is set to work offline (HF_HUB_OFFLINE), so nothing is fetched from the hub."
+        case errors.FileMetadataError() | KeyError() | ValueError():
+            return f"The hub's answer for {repo} was not understood."
         case TimeoutError():  # of the lock
             return f"Another program on the server is fetching {repo}; try again when it is done."
         case OSError():
@@ -251,7 +266,7 @@ def latest(repo: str, files: Sequence[str] = FILES) -> Download | None:
     return _downloads.get((repo, files))
 
 
-def start(repo: str, files: Sequence[str] = FILES, largest: int | None = None) -> Download:
+def start(repo: str, files: tuple[str, ...] = FILES, largest: int | None = None) -> Download:
     """Fetch a model, unless that is under way: then everyone waits for the same."""
     with _lock:
         download = latest(repo, files)
@@ -269,16 +284,21 @@ def main(name: str, told: Callable[[str], object] = print) -> int:
     """Fetch a model by its short name, or its name on the hub; 0 where it is here now, 1 where it is not."""
     repo = FAMILY[name].repo if name in FAMILY else name
     download = start(repo)
-    while download.running:
+    while download.running and sys.stdout.isatty():
         left = f", {download.seconds_left:,.0f} s left" if download.seconds_left is not None else ""
         received, total = download.received / 1e6, download.total / 1e6
         told(f"\r{repo}: {received:,.0f} of {total:,.0f} MB{left}    ", end="", flush=True)
+        time.sleep(0.25)
+    while download.running:
         time.sleep(0.25)
     told(f"\n{download.error or f'{repo} is here, in {constants.HF_HUB_CACHE}.'}")
     return 1 if download.error else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(f"python -m model.download NAME, where NAME is {', '.join(FAMILY)}, or a name on the hub")
-    sys.exit(main(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m model.download", description="Fetch a model from the hub.")
+    parser.add_argument("name", help=f"{', '.join(FAMILY)}, or a name on the hub")
+    try:
+        sys.exit(main(parser.parse_args().name))
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the same command goes on from there")

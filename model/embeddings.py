@@ -21,8 +21,11 @@ from model.gpt import GPT, Trace
 from model.tokens import is_text, pieces
 
 MOST, LONGEST, HEAVIEST = 12, 40, 1000  # terms of an expression, letters of a word, and the largest weight
+ROUNDING = 1e-12  # what is left of terms that cancel out, of their lengths together, is no more than this
 # Spaces are never given back (*+), so that a line of them takes no longer than it is long.
-TERM = re.compile(r"\s*+(?P<sign>[-+−–])?\s*+(?:(?P<weight>\d+(?:\.\d+)?)\s*+[*×])?\s*+(?P<word>[^\s+\-−–*×]+)\s*+")
+TERM = re.compile(
+    r"\s*+(?P<sign>[-+−–])?\s*+(?:(?P<weight>\d++(?:[.,]\d++)?|[.,]\d++)\s*+[*×])?\s*+(?P<word>[^\s+\-−–*×]+)\s*+"
+)
 
 
 class Term(NamedTuple):
@@ -75,7 +78,7 @@ class Embeddings:
 
     def nearest(self, query: Tensor, leave_out: Collection[str] = (), count: int = 1) -> list[tuple[str, float]]:
         """The `count` words whose vectors have the largest cosine with the query (C), and it, the largest first."""
-        cosines = self.vectors @ query / (self._lengths * query.norm()).clamp(min=1e-12)
+        cosines = self.vectors @ (query / query.norm()) / self._lengths.clamp(min=1e-12)
         cosines[[self._row[word] for word in leave_out if word in self]] = -torch.inf
         best = cosines.topk(min(count, len(self.words) - len({*leave_out} & self._row.keys())))
         return [(self.words[row], cosine) for cosine, row in zip(*map(Tensor.tolist, best))]
@@ -89,11 +92,18 @@ class TokenEmbeddings(Embeddings):
     tokenizer: Tokenizer
 
     def find(self, word: str) -> Found:
-        """As for any embeddings; a word that is not one token is the mean of its tokens."""
+        """As for any embeddings; a word that is not one token is the mean of its tokens.
+
+        Raises ValueError for a word of more than 40 letters.
+        """
         try:
             return super().find(word)
         except ValueError:
-            ids = self.tokenizer.encode(f" {word[:LONGEST]}").ids
+            if len(word) > LONGEST:
+                raise ValueError(
+                    f"a word may have {LONGEST} letters, and {word[:LONGEST]!r}… has {len(word):,}"
+                ) from None
+            ids = self.tokenizer.encode(f" {word}").ids
             of = pieces(self.tokenizer, ids)
             return Found(self.gpt.wte.weight[ids].mean(0), [word] if of == [f" {word}"] else of)
 
@@ -117,13 +127,16 @@ def parse(expression: str) -> list[Term]:
             where = f"after {expression[:read].strip()[-40:]!r}" if terms else "at the beginning"
             raise ValueError(f"{where} a word must stand")
         if terms and not term["sign"]:
-            raise ValueError(f"between {terms[-1].word!r} and {term['word'][:40]!r} a + or - must stand")
+            raise ValueError(f"between {terms[-1].word[-40:]!r} and {term['word'][:40]!r} a + or - must stand")
         if len(terms) == MOST:
             raise ValueError(f"an expression may have {MOST} terms, not more")
-        if float(term["weight"] or 1) > HEAVIEST:
-            raise ValueError(f"a weight may be up to {HEAVIEST}, not {term['weight'][:20]}")
+        weight = term["weight"] or "1"
+        if "," in weight:
+            raise ValueError(f"a weight is written with a point, {weight[:20].replace(',', '.')} and not {weight[:20]}")
+        if float(weight) > HEAVIEST:
+            raise ValueError(f"a weight may be up to {HEAVIEST}, not {weight[:20]}")
         sign = 1.0 if term["sign"] in (None, "+") else -1.0
-        terms.append(Term(sign * float(term["weight"] or 1), term["word"]))
+        terms.append(Term(sign * float(weight), term["word"]))
         read = term.end()
     if not terms:
         raise ValueError("there is no word in it")
@@ -136,8 +149,9 @@ def calculate(embeddings: Embeddings, terms: Sequence[Term]) -> tuple[dict[str, 
     Raises ValueError for a word without a vector, and where the terms cancel out.
     """
     found = {word: embeddings.find(word) for _, word in terms}
-    together = torch.stack([weight * found[word].vector for weight, word in terms]).sum(0)
-    if together.norm() < 1e-6:
+    each = torch.stack([weight * found[word].vector.double() for weight, word in terms])
+    together = each.sum(0).float()
+    if together.norm() <= ROUNDING * each.norm(dim=-1).sum():
         raise ValueError("the terms cancel out, and nothing is left that could have neighbours")
     return found, together
 
@@ -181,13 +195,19 @@ def along(a: Tensor, b: Tensor, vectors: Tensor) -> Tensor:
 
 
 def lost(vectors: Tensor, points: Tensor, neighbours: int) -> float:
-    """The share of the nearest neighbours among the vectors (N, C) that are none among the points (N, 2)."""
+    """The share of the nearest neighbours among the vectors (N, C) that are none among the points (N, 2).
 
-    def nearest(places: Tensor) -> Tensor:
-        return torch.cdist(places, places).fill_diagonal_(torch.inf).topk(neighbours, largest=False).indices
+    Equal vectors are one, or no map could part them; and who is as near as the last neighbour is one, too. There must
+    be more different vectors than neighbours.
+    """
+    first = [n for n, vector in enumerate(vectors) if not (vectors[:n] == vector).all(-1).any()]
 
-    kept = nearest(vectors)[:, :, None] == nearest(points)[:, None]
-    return 1 - kept.any(-1).float().mean().item()
+    def near(places: Tensor) -> Tensor:
+        apart = torch.cdist(places, places).fill_diagonal_(torch.inf)
+        return apart <= apart.kthvalue(neighbours, keepdim=True).values
+
+    before, after = near(vectors[first]), near(points[first])
+    return (before & ~after).sum().item() / before.sum().item()
 
 
 def meeting(a: Trace, here: int, b: Trace, there: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -43,6 +43,12 @@ class GPTConfig:
         if self.n_embd % self.n_head:
             raise ValueError(f"n_embd {self.n_embd} does not divide into n_head {self.n_head} heads")
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights are; the head is wte, which counts once."""
+        block = 12 * self.n_embd**2 + 13 * self.n_embd
+        return self.n_layer * block + (self.vocab_size + self.block_size + 2) * self.n_embd
+
     def kept(self, tokens: int) -> int:
         """The bytes that the trace of so many tokens keeps, in float32."""
         block = 12 * self.n_embd + 2 * self.n_head * tokens  # of each token: see BlockTrace
@@ -50,15 +56,22 @@ class GPTConfig:
         return 4 * tokens * (self.n_layer * block + ends)
 
 
+SITES = ("resid_pre", "q", "k", "v", "pattern", "z", "out", "resid_mid", "mlp_pre", "mlp_out")
+
+
 @dataclass(frozen=True)
 class Edit:
     """What takes the place of a value on the walk, in one layer: of all heads and positions, or of one."""
 
-    site: str  # resid_pre, q, k, v, pattern, z, out, resid_mid, mlp_pre or mlp_out, as in the record
+    site: str  # one of SITES, as they are called in the record
     layer: int
     value: Tensor | float  # of the shape of what it replaces, or one that spreads over it
     head: int | None = None
     position: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.site not in SITES:
+            raise ValueError(f"site is {self.site!r}; it must be one of {', '.join(SITES)}")
 
 
 @dataclass(frozen=True)
@@ -224,13 +237,14 @@ class GPT(nn.Module):
                 residual = name.endswith("c_proj.weight")  # what adds to the stream starts smaller
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.n_layer) if residual else 0.02)
 
-    def forward(self, idx: Tensor) -> Tensor:
+    def forward(self, idx: Tensor, changes: Changes = UNCHANGED) -> Tensor:
         """The logits (B, T, V) of the next token after each of the ids idx (B, T).
 
+        With `changes` they are those of the same model in which something is switched off, or replaced.
         Raises ValueError where idx holds no tokens or more than block_size.
         """
-        x = sum(self._embed(idx))
-        for block in self._walk(x):
+        x = sum(self._embed(idx, changes=changes))
+        for block in self._walk(x, changes=changes):
             pass  # each is forgotten when the next one has read it
         return self._logits(self.ln_f(block.resid_post))
 
@@ -241,9 +255,7 @@ class GPT(nn.Module):
         With `changes` it is the pass of the same model in which something is switched off, or replaced.
         Raises ValueError where idx holds no tokens or more than block_size.
         """
-        embed, pos_embed = self._embed(idx)
-        if not changes.positions:
-            pos_embed = torch.zeros_like(pos_embed)
+        embed, pos_embed = self._embed(idx, changes=changes)
         blocks = tuple(self._walk(embed + pos_embed, changes=changes))
         ln_f = self.ln_f(blocks[-1].resid_post)
         return Trace(idx, embed, pos_embed, blocks, ln_f, self._logits(ln_f))
@@ -266,9 +278,10 @@ class GPT(nn.Module):
         Raises ValueError where old and new tokens together are more than block_size.
         """
         x = sum(self._embed(idx, start=cache[0][0].size(2) if cache else 0))
-        blocks = tuple(self._walk(x, cache))
-        last = blocks[-1].resid_post[:, -1]
-        return self._logits(self.ln_f(last)), tuple((block.attn.k, block.attn.v) for block in blocks)
+        longer = []
+        for block in self._walk(x, cache):
+            longer.append((block.attn.k, block.attn.v))
+        return self._logits(self.ln_f(block.resid_post[:, -1])), tuple(longer)
 
     @torch.inference_mode()
     def generate(
@@ -299,12 +312,13 @@ class GPT(nn.Module):
             idx = torch.cat([idx, new], dim=1)
         return idx
 
-    def _embed(self, idx: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+    def _embed(self, idx: Tensor, start: int = 0, changes: Changes = UNCHANGED) -> tuple[Tensor, Tensor]:
         end = start + idx.size(1)
         if not 0 < end <= self.config.block_size:
             shape, limit = tuple(idx.shape), self.config.block_size
             raise ValueError(f"idx of shape {shape} makes {end} tokens; this model reads 1 to {limit}")
-        return self.wte(idx), self.wpe.weight[start:end]
+        positions = self.wpe.weight[start:end]
+        return self.wte(idx), positions if changes.positions else torch.zeros_like(positions)
 
     def _walk(
         self, x: Tensor, cache: Cache | None = None, changes: Changes = UNCHANGED, start: int = 0

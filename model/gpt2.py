@@ -5,13 +5,11 @@ per block are stored transposed (its Conv1D computes x W, a Linear x W^T).
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -19,6 +17,7 @@ from torch import Tensor
 from model.gpt import GPT, GPTConfig
 
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+LARGEST = 10**7  # of any size; GPT-2 XL's are far below
 MASKS = (".attn.bias", ".attn.masked_bias")  # old checkpoints carry the causal mask as a buffer
 # What our GPT computes; a checkpoint that asks for anything else is refused, not approximated.
 FIXED = {
@@ -44,27 +43,23 @@ def load(folder: Path) -> GPT:
     Raises FileNotFoundError where config.json or model.safetensors is missing, and ValueError
     where one of them cannot be read or is not that of a GPT-2.
     """
-    described = _opened(folder, "config.json", lambda path: json.loads(path.read_text("utf-8")))
-    return _pour(config(described), _opened(folder, "model.safetensors", load_file))
+    return _pour(sizes(folder), _opened(folder, "model.safetensors", load_file))
+
+
+def sizes(folder: Path) -> GPTConfig:
+    """The sizes of the GPT-2 in a folder; raises as `load` does."""
+    return config(_opened(folder, "config.json", lambda path: json.loads(path.read_text("utf-8"))))
 
 
 def tokenizer(folder: Path, vocab_size: int) -> Tokenizer:
     """The tokenizer of a folder; raises as `load` does, and where its ids are not below vocab_size."""
     found = _opened(folder, "tokenizer.json", lambda path: Tokenizer.from_file(str(path)))
+    found.no_truncation()  # what is cut is cut by the page, which says so
+    found.no_padding()
     ids = max(found.get_vocab().values(), default=-1) + 1
     if not 0 < ids <= vocab_size:
         raise ValueError(f"tokenizer.json has ids up to {ids - 1:,}, the model an embedding for {vocab_size:,} tokens")
     return found
-
-
-def parameters(folder: Path) -> int:
-    """How many numbers the weights of a folder are; nothing of them is read. Raises as `load` does."""
-
-    def count(path: Path) -> int:
-        with safe_open(path, "pt") as file:
-            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys() if not name.endswith(MASKS))
-
-    return _opened(folder, "model.safetensors", count)
 
 
 def _opened(folder: Path, name: str, reader: Callable[[Path], Any]) -> Any:
@@ -112,30 +107,39 @@ def config(found: Any) -> GPTConfig:
     for key, value in FIXED.items():
         given = found.get(key, value)
         if given != value:
-            raise ValueError(f"{key} is {given!r} in this checkpoint; a GPT-2 has {value!r}")
+            raise ValueError(f"{key} is {str(given)[:60]!r} in this checkpoint; a GPT-2 has {value!r}")
     sizes = {name: found.get(name) for name in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd")}
     for name, size in sizes.items():
-        if type(size) is not int:
-            raise ValueError(f"{name} is {size!r} in this checkpoint's configuration; it must be a whole number")
+        if type(size) is not int or size > LARGEST:
+            given = str(size)[:60] if type(size) is int else repr(size)[:60]
+            raise ValueError(
+                f"{name} is {given} in this checkpoint's configuration; it must be a number up to {LARGEST:,}"
+            )
     if found.get("n_inner") not in (None, 4 * sizes["n_embd"]):
         raise ValueError(f"n_inner is {found['n_inner']!r} in this checkpoint; a GPT-2 has four times its n_embd")
     epsilon = found.get("layer_norm_epsilon", 1e-5)
-    if not isinstance(epsilon, float):
-        raise ValueError(f"layer_norm_epsilon is {epsilon!r} in this checkpoint's configuration; it must be a number")
+    if not (isinstance(epsilon, float) and 0 < epsilon < 1):
+        given = repr(epsilon)[:60]
+        raise ValueError(
+            f"layer_norm_epsilon is {given} in this checkpoint's configuration; it must be between 0 and 1"
+        )
     return GPTConfig(block_size=sizes.pop("n_positions"), layer_norm_epsilon=epsilon, **sizes)
 
 
-def _pour(sizes: GPTConfig, state: Mapping[str, Tensor]) -> GPT:
+def _pour(config: GPTConfig, state: Mapping[str, Tensor]) -> GPT:
     weights = {name.removeprefix("transformer."): weight for name, weight in state.items() if not name.endswith(MASKS)}
+    for name, weight in weights.items():
+        if not (weight.is_floating_point() and weight.isfinite().all()):
+            raise ValueError(f"the weight {name} is not made of finite numbers")
     weights = {name: weight.float() for name, weight in weights.items()}
     head = weights.pop("lm_head.weight", None)
     if head is not None and "wte.weight" in weights and not torch.equal(head, weights["wte.weight"]):
         raise ValueError("lm_head.weight is not wte.weight in this checkpoint; a GPT-2 ties them")
     layers = sum(name.endswith(".ln_1.weight") for name in weights)
-    if layers != sizes.n_layer:
-        raise ValueError(f"n_layer is {sizes.n_layer:,}, but these are the weights of {layers} layers")
+    if layers != config.n_layer:
+        raise ValueError(f"n_layer is {config.n_layer:,}, but these are the weights of {layers} layers")
     with torch.device("meta"):  # sizes without memory: every weight comes from the checkpoint
-        gpt = GPT(sizes)
+        gpt = GPT(config)
     # Every matrix keeps the layout that the checkpoint gives it in memory, inputs by outputs, and wte gets it: one row
     # times such a matrix, which is a token in generation, is read in order, and takes a seventh less time.
     for name, weight in weights.items():

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -29,6 +30,7 @@ from model.world import LEXICON, TABLES
 
 Question = tuple[str, str]  # a prompt, and the words that must follow
 FOLDER = Path(__file__).parent / "checkpoints" / "vitrine"
+RARE = 20  # nats of a document: of so many, one in e^20 is this one
 
 
 def _agreement(rng: random.Random) -> Question:
@@ -152,17 +154,30 @@ def loss(gpt: GPT, tokenizer: Tokenizer, told: Sequence[str]) -> float:
     return surprise / count
 
 
-def floor(tokenizer: Tokenizer, told: Sequence[str], block_size: int) -> float:
-    """The world's own surprise at them, in nats per token: on many documents no model comes below it."""
-    truth = Truth(tokenizer)
-    nats = [surprise for document in told for surprise in truth.nats(document)[:block_size]]
-    return sum(nats) / len(nats)
+class Loss(NamedTuple):
+    """A model's loss on some documents and the world's own, below which none comes on many: in nats per token."""
+
+    documents: int
+    loss: float
+    floor: float
+
+    @property
+    def above(self) -> float:
+        """How far the model is above the floor."""
+        return self.loss - self.floor
 
 
-def unread(tokenizer: Tokenizer, told: Sequence[str]) -> list[str]:
-    """Those of them that are so rare, less than one in e^20, that no training can have met them."""
+def losses(gpt: GPT, tokenizer: Tokenizer, told: Sequence[str]) -> dict[str, Loss]:
+    """The loss beside the floor: on documents, and on those of them so rare that no training can have met them."""
     truth = Truth(tokenizer)
-    return [document for document in told if sum(truth.nats(document)) > 20]
+    nats = [truth.nats(document) for document in told]
+
+    def beside(some: Sequence[int]) -> Loss:
+        surprises = [surprise for n in some for surprise in nats[n][: gpt.config.block_size]]
+        return Loss(len(some), loss(gpt, tokenizer, [told[n] for n in some]), sum(surprises) / len(surprises))
+
+    rare = [n for n, surprises in enumerate(nats) if sum(surprises) > RARE]
+    return {"held out": beside(range(len(told)))} | ({"held out and never read": beside(rare)} if rare else {})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -177,22 +192,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not (folder / "tokenizer.json").exists():
         parser.error(f"{folder} holds no tokenizer.json; the words of the toy world must become tokens")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    told = held_out()
-    texts = {"held out": told, "held out and never read": unread(tokenizer, told)}
-    nats = {
-        which: {"loss": loss(gpt, tokenizer, some), "floor": floor(tokenizer, some, gpt.config.block_size)}
-        for which, some in texts.items()
-        if some
-    }
+    nats = losses(gpt, tokenizer, held_out())
     heads = {name: max(share for _, _, share in found) for name, found in head_scores(gpt, tokenizer).items()}
     shares = probes(gpt, tokenizer) | heads | score(of_tokens(gpt, tokenizer))
     for which, found in nats.items():
-        print(f"{which:32}loss {found['loss']:.4f}, floor {found['floor']:.4f} nats per token")
+        print(f"{which:32}loss {found.loss:.4f}, floor {found.floor:.4f} nats per token")
     for name, share in shares.items():
         print(f"{name:32}{share:.3f}")
     card = folder / "card.json"
     if card.exists():
-        rounded = {which: {kind: round(value, 4) for kind, value in found.items()} for which, found in nats.items()}
+        rounded = {
+            which: {"loss": round(found.loss, 4), "floor": round(found.floor, 4)} for which, found in nats.items()
+        }
         measured = {"nats_per_token": rounded, "probes": {name: round(share, 3) for name, share in shares.items()}}
         card.write_text(json.dumps(json.loads(card.read_text("utf-8")) | measured, indent=2) + "\n", "utf-8")
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -166,8 +167,9 @@ def test_a_wrong_checksum(hub: Hub) -> None:
 
 
 def test_a_disk_without_room(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 10**5, 10**5))
-    assert "needs 0 MB more on the server's disk, which has 0 MB left" in ended(download.start(REPO)).error
+    monkeypatch.setattr("model.download.ask", lambda repo, files: [download.File("config.json", 7_300_000, "0" * 40)])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 2_100_000, 2_100_000))
+    assert "needs 7 MB more on the server's disk, which has 2 MB left" in ended(download.start(REPO)).error
     assert not gets(hub)
 
 
@@ -198,7 +200,8 @@ def test_what_is_no_model_for_this_app(hub: Hub, tiny: dict[str, bytes]) -> None
     assert "model_type is 'llama'" in ended(download.start("o/llama")).error
     assert "o/broken is not a model for this app" in ended(download.start("o/broken")).error
     assert "model.safetensors" not in gets(hub)  # refused by the small file
-    assert "0.0 GB" in ended(download.start(REPO, largest=1000)).error
+    assert "takes 0.00 GB of memory" in ended(download.start(REPO, largest=1000)).error
+    assert gets(hub)[-1] == "config.json"
     assert "is not a name on the hub" in ended(download.start("../../etc/passwd")).error
 
 
@@ -222,3 +225,38 @@ def test_the_command(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture) ->
     hub.repositories["o/own"] = repository(tmp_path / "own", layers=3)
     assert download.main("o/own") == 0
     assert gpt2.load(download.found("o/own")).config.n_layer == 3
+
+
+def test_a_hub_that_sends_less_than_it_says(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = download.ask
+    monkeypatch.setattr(
+        download, "ask", lambda *asked: [replace(file, size=file.size + 10) for file in described(*asked)]
+    )
+    assert ended(download.start(REPO)).error == "The hub sends less of config.json than it says that there is."
+    assert len(gets(hub)) <= 2
+
+
+def test_what_another_program_fetched_meanwhile_is_not_fetched_again(hub: Hub, tiny: dict[str, bytes]) -> None:
+    hub.pace = 400_000
+    one, other = Download(REPO), Download(REPO)  # as two programs would, which do not know of each other
+    ended(one), ended(other)
+    assert one.here and (other.here or "Another program" in other.error)
+    assert hub.sent == sum(map(len, tiny.values()))
+
+
+def test_a_beginning_longer_than_the_file_is_thrown_away(hub: Hub) -> None:
+    (config, *_) = download.ask(REPO)
+    blobs = Path(constants.HF_HUB_CACHE) / "models--openai-community--gpt2" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{config.etag}.incomplete").write_bytes(b"x" * 10_000_000)
+    one = ended(download.start(REPO))
+    assert one.error is None and one.received == one.total
+
+
+def test_an_answer_that_is_not_a_hubs(hub: Hub) -> None:
+    hub.status = 200
+    assert ended(download.start(REPO)).error == f"The hub's answer for {REPO} was not understood."
+
+
+def test_a_name_that_the_hub_cannot_have_is_not_here() -> None:
+    assert not any(map(download.found, ["a--b/c", "\u00e9/x", "..", "x" * 200]))

@@ -25,6 +25,8 @@ VECTORS = Embeddings(
         ("king-man+woman", [(1, "king"), (-1, "man"), (1, "woman")]),
         ("  −king – 0.5 * man ", [(-1, "king"), (-0.5, "man")]),
         ("2*king + 3 × 7", [(2, "king"), (3, "7")]),
+        (".5 * king - .25*1.5", [(0.5, "king"), (-0.25, "1.5")]),
+        ("1,5 + .5", [(1, "1,5"), (1, ".5")]),
         ("7", [(1, "7")]),
         ("<b> + 王 + d'accord", [(1, "<b>"), (1, "王"), (1, "d'accord")]),
     ],
@@ -48,6 +50,9 @@ def test_an_expression_is_read(expression: str, terms: list[tuple[float, str]]) 
         ("king " * 20_000, "between"),
         (" " * 20_000 + "*", "at the beginning"),
         ("9" * 50 + " * king", "up to 1000"),
+        ("0,5 * king", "with a point, 0.5 and not 0,5"),
+        ("king + ,5 * man", "with a point, .5 and not ,5"),
+        ("9" * 100_000 + " king", "between"),
     ],
 )
 def test_what_is_no_expression_is_said(expression: str, said: str) -> None:
@@ -67,6 +72,25 @@ def test_a_sum_is_that_of_its_terms() -> None:
     with pytest.raises(ValueError) as error:
         calculate(VECTORS, parse("x" * 100_000))
     assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("expression", ["1000*king - 999.9*king - 0.1*king", "0.1*man + 0.2*man - 0.3*man"])
+def test_what_rounding_leaves_of_terms_that_cancel_out_has_no_neighbours(expression: str) -> None:
+    with pytest.raises(ValueError, match="cancel out"):
+        calculate(VECTORS, parse(expression))
+
+
+def test_short_vectors_and_small_weights_do_not_cancel_out() -> None:
+    short = Embeddings(VECTORS.words, VECTORS.vectors * 1e-8)
+    small = f"0.{'0' * 15}1"
+    for vectors, expression in (
+        (short, "queen - woman + man"),
+        (VECTORS, f"{small} * queen - {small}*woman + {small}*man"),
+    ):
+        _, together = calculate(vectors, parse(expression))
+        assert vectors.nearest(together) == [("king", pytest.approx(1))]
+    with pytest.raises(ValueError, match="cancel out"):
+        calculate(VECTORS, parse(f"0.{'0' * 300}1 * king"))
 
 
 def test_another_case_is_found_and_said() -> None:
@@ -101,6 +125,9 @@ def test_words_of_a_model_are_whole_tokens_and_others_the_mean_of_theirs(tokeniz
     assert len(ids) > 1 and torch.equal(vector, gpt.wte.weight[ids].mean(0))
     assert "".join(of) == " kingfisher"
     assert "".join(found.find("👋").of).startswith(" ")
+    assert "".join(found.find("king" * 10).of) == " " + "king" * 10
+    with pytest.raises(ValueError, match="may have 40 letters, and '(king){10}'… has 41"):
+        found.find("king" * 10 + "s")
 
 
 def test_the_plane_of_pca_keeps_the_most_variance_there_is() -> None:
@@ -130,6 +157,19 @@ def test_neighbours_that_a_map_loses_are_counted() -> None:
     assert embeddings.lost(vectors, vectors[:, :2], 2) == 0
     # On the map 0 and 1 have changed places with 3 and 4: the nearest of each is another one.
     assert embeddings.lost(vectors, vectors[[0, 3, 1, 4, 2], :2], 1) == 1
+
+
+def test_equal_vectors_are_no_neighbours_that_a_map_keeps() -> None:
+    line = torch.tensor([[0.0], [1], [2.1], [3.3], [4.6]]).expand(-1, 3)
+    points = line[[0, 3, 1, 4, 2], :2]
+    assert embeddings.lost(line.repeat(3, 1), points.repeat(3, 1), 1) == embeddings.lost(line, points, 1) == 1
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]])
+def test_of_two_neighbours_that_are_as_near_both_count(order: list[int]) -> None:
+    square = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]])[order]
+    for stretched in ((1, 2), (2, 1)):  # each keeps one of the two
+        assert embeddings.lost(square, square * torch.tensor(stretched), 1) == 0.5
 
 
 def test_an_axis_runs_from_one_word_to_another() -> None:

@@ -91,7 +91,7 @@ BROKEN = {
     "config.json holds a list": lambda folder: (folder / "config.json").write_text("[]"),
     "model_type is 'llama'": lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'),
     "the weights of 2 layers": untied,
-    "the weight": lambda folder: save_file(
+    "is missing. You": lambda folder: save_file(
         {"h.0.ln_1.weight": torch.ones(3), "h.1.ln_1.weight": torch.ones(3)}, folder / "model.safetensors"
     ),
     "tokenizer.json is missing": lambda folder: (folder / "tokenizer.json").unlink(),
@@ -115,7 +115,36 @@ def test_a_folder_that_holds_no_gpt2_gets_a_sentence(
 def test_a_model_that_is_too_large_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
     monkeypatch.setattr(models, "MODELS", 100_000)
-    with pytest.raises(ValueError, match="takes 0.0 GB of memory; this server has 0.0 GB"):
+    with pytest.raises(ValueError, match=r"takes 0.3 MB of the 0.1 MB for models here: it is too large"):
+        models.load(offer(monkeypatch, "own", tmp_path / "own"))
+
+
+def test_a_broken_model_lets_no_other_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("good", "bad"):
+        repository(tmp_path / name)
+        offer(monkeypatch, name, tmp_path / name)
+    (tmp_path / "bad" / "tokenizer.json").write_text("{}")
+    monkeypatch.setattr(models, "MODELS", 5 * gpt2.sizes(tmp_path / "good").parameters)
+    good = models.load("good")
+    with pytest.raises(ValueError, match="tokenizer.json cannot be read"):
+        models.load("bad")
+    assert models.load("good") is good
+
+
+def test_models_that_are_opened_at_once_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(tmp_path / "own")
+    size = 4 * gpt2.sizes(tmp_path / "own").parameters
+    monkeypatch.setattr(models, "MODELS", int(1.5 * size))
+    with models.room(size):
+        with pytest.raises(ValueError, match="other models are being opened; try again"):
+            models.load(offer(monkeypatch, "own", tmp_path / "own"))
+    assert models.load("own").name == "own"
+
+
+def test_a_context_too_short_for_the_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(tmp_path / "own")
+    monkeypatch.setattr(models, "SHORTEST", 65)
+    with pytest.raises(ValueError, match="its context must hold 65 tokens or more"):
         models.load(offer(monkeypatch, "own", tmp_path / "own"))
 
 
@@ -136,7 +165,7 @@ def test_what_the_person_who_runs_the_server_adds(tmp_path: Path, monkeypatch: p
 
 def test_many_models_in_turn_leave_no_more_than_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    size = 4 * gpt2.parameters(tmp_path / "own")
+    size = 4 * gpt2.sizes(tmp_path / "own").parameters
     monkeypatch.setattr(models, "MODELS", 3 * size)
     monkeypatch.setattr(models.load.cache, "_Cache__maxsize", 3 * size)
     alive = []

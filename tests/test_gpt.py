@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.gpt import GPT, Changes, Edit, GPTConfig, Trace
+from model.gpt import GPT, SITES, Changes, Edit, GPTConfig, Trace
 
 
 def annotated(record: object) -> list[tuple[str, Tensor, str]]:
@@ -188,12 +188,14 @@ def test_three_threads_on_one_model_get_their_own_answers(gpt: GPT) -> None:
         assert sum(pool.map(right, range(900))) == 900
 
 
-SITES = ["resid_pre", "q", "k", "v", "pattern", "z", "out", "resid_mid", "mlp_pre", "mlp_out"]
-
-
 def value(trace: Trace, site: str, layer: int) -> Tensor:
     block = trace.blocks[layer]
     return getattr(block.attn if hasattr(block.attn, site) else block, site)
+
+
+def test_a_site_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="site is 'resid_post'; it must be one of resid_pre, q"):
+        Edit("resid_post", 0, 0.0)
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -251,3 +253,9 @@ def test_from_a_layer_onward(gpt: GPT, idx: Tensor, layer: int) -> None:
     trace = gpt.trace(idx)
     stream = trace.blocks[layer].resid_pre if layer < 3 else trace.blocks[2].resid_post
     torch.testing.assert_close(gpt.onward(stream, layer), trace.logits[:, -1], rtol=0, atol=1e-5)
+
+
+def test_the_short_pass_with_changes_is_the_recorded_one(gpt: GPT, idx: Tensor) -> None:
+    for changes in (Changes(positions=False), Changes(mask=False), Changes(edits=(Edit("z", 1, 0.0, head=2),))):
+        assert torch.equal(gpt(idx, changes), gpt.trace(idx, changes).logits)
+        assert not torch.allclose(gpt(idx, changes), gpt(idx))

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
 
 from model import gpt2, probes
-from model.gpt import GPT
+from model.gpt import GPT, GPTConfig
 
 SHIPPED = Path(gpt2.__file__).parent / "checkpoints" / "vitrine"
 
@@ -86,7 +87,7 @@ def test_a_folder_that_transformers_wrote(tmp_path: Path) -> None:
         ({"n_inner": 5}, "n_inner"),
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn"),
         ({"n_layer": 3}, "the weights of 2 layers"),
-        ({"n_layer": 10**12}, "the weights of 2 layers"),
+        ({"n_layer": 10**6}, "the weights of 2 layers"),
         ({"n_positions": 5}, r"wpe.weight is \(29, 21\) where the configuration makes it \(5, 21\)"),
         ({"vocab_size": 90}, "wte.weight"),
         ({"n_head": 2}, "n_embd 21"),
@@ -94,6 +95,9 @@ def test_a_folder_that_transformers_wrote(tmp_path: Path) -> None:
         ({"n_head": "3"}, "n_head is '3'"),
         ({"n_layer": 2.0}, "n_layer is 2.0"),
         ({"layer_norm_epsilon": "small"}, "layer_norm_epsilon"),
+        ({"layer_norm_epsilon": -1.0}, "layer_norm_epsilon is -1.0"),
+        ({"vocab_size": 10**30}, "vocab_size is 1000000"),
+        ({"model_type": "x" * 10_000}, "model_type is 'x{60}' in"),
     ],
 )
 def test_a_configuration_that_is_not_this_models(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -153,10 +157,35 @@ def test_a_tokenizer_that_does_not_fit(tmp_path: Path, tiny: dict[str, bytes]) -
         gpt2.tokenizer(tmp_path, 290)
 
 
-def test_the_size_is_known_without_reading_the_weights(tmp_path: Path) -> None:
+def test_the_number_of_parameters_is_known_from_the_sizes(tmp_path: Path) -> None:
     theirs = random_hugging_face()
-    theirs.save_pretrained(tmp_path)
-    assert gpt2.parameters(tmp_path) == theirs.num_parameters()
+    theirs.config.save_pretrained(tmp_path)
+    assert gpt2.sizes(tmp_path).parameters == theirs.num_parameters()
+    assert GPTConfig(50257, 1024, n_layer=12, n_head=12, n_embd=768).parameters == 124_439_808
+
+
+@pytest.mark.parametrize("odd", [torch.nan, torch.inf])
+def test_weights_that_are_no_finite_numbers(odd: float, tmp_path: Path) -> None:
+    random_hugging_face().save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    state["transformer.h.1.mlp.c_fc.bias"][3] = odd
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="h.1.mlp.c_fc.bias is not made of finite numbers"):
+        gpt2.load(tmp_path)
+    save_file(
+        state | {"transformer.h.1.mlp.c_fc.bias": torch.ones(84, dtype=torch.int8)}, tmp_path / "model.safetensors"
+    )
+    with pytest.raises(ValueError, match="not made of finite numbers"):
+        gpt2.load(tmp_path)
+
+
+def test_a_tokenizer_neither_cuts_nor_pads(tmp_path: Path, tiny: dict[str, bytes]) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(tiny["tokenizer.json"])
+    cutting = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    cutting.enable_truncation(2)
+    cutting.enable_padding(length=9)
+    cutting.save(str(tmp_path / "tokenizer.json"))
+    assert len(gpt2.tokenizer(tmp_path, 276).encode("the cat sat").ids) == 3
 
 
 def test_matrices_are_laid_out_for_one_row_at_a_time() -> None:

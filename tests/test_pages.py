@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from torch.nn.functional import cosine_similarity
 
 from model import beams, download, probes
-from model.analogies import score
+from model.analogies import ANALOGIES, score
 from model.embeddings import parse
 from model.gpt import Changes
 from model.positions import SCHEMES, first_attention, reordered, sinusoidal
@@ -31,6 +31,9 @@ LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a
 KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
 KNOWN, COMPARE = "transformer/known", "transformer/compare"  # their tests are in test_pages_known.py and so on
+BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"
+SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
+OTHERS = KNOWN, COMPARE, BLOCK, WHOLE_GPT, SCALPEL, ZOO
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 
@@ -47,12 +50,9 @@ HOSTILE = {
 
 def page(name: str, **link: str) -> AppTest:
     """The page as a fresh visitor with that link sees it."""
-    app = AppTest.from_file(str(PAGES / "contents.py"), default_timeout=60)
-    for _ in range(2):  # the driver knows a page only after a first run of the contents
-        for key, value in link.items():
-            app.query_params[key] = value
-        app.run()
-        app.switch_page(f"{name}.py")
+    app = AppTest.from_file(str(PAGES / "contents.py"), default_timeout=120)
+    app.switch_page(f"{name}.py")
+    app.query_params |= link
     return app.run()
 
 
@@ -67,7 +67,7 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def test_the_lessons_are_the_scripts_that_there_are() -> None:
     scripts = {str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared"}
-    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, KNOWN, COMPARE}
+    assert scripts == {*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, *OTHERS}
     contents = (PAGES / "contents.py").read_text("utf-8")
     assert all(f'"{name}.py"' in contents for name in scripts)
 
@@ -134,19 +134,18 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
     assert not app.exception and not app.warning
     table, texts, told = (element.value for element in app.dataframe)
     assert list(table["kind"]) == list(probes.QUESTIONS)
-    model, measured = models.load(name), models.measure(name, 1)
-    for kind, questions in measured.examined.items():
+    model, examined = models.load(name), models.examined(name, 1)
+    for kind, questions in examined.items():
         for prompt, answer, said in questions[:3]:
             first = probes.reply(model.gpt, model.tokenizer, prompt, len(ids(name, f" {answer}"))).strip()
             assert said.startswith(first.rstrip(".,"))  # and to the end of the word
     assert list(table["right"]) == [
-        sum(answer == said for _, answer, said in questions) / models.ASKED for questions in measured.examined.values()
+        sum(answer == said for _, answer, said in questions) / models.ASKED for questions in examined.values()
     ]
     shown = [float(metric.value) for metric in app.metric]
-    assert shown[2] == pytest.approx(measured.loss - measured.floor, abs=6e-4)
-    rare = probes.unread(model.tokenizer, probes.held_out(models.TOLD, "draw 1"))
-    gap = probes.loss(model.gpt, model.tokenizer, rare) - probes.floor(model.tokenizer, rare, CONTEXT)
-    assert shown[3] == pytest.approx(gap, abs=6e-4) and f"the {len(rare)} it" in app.metric[3].label
+    every, rare = probes.losses(model.gpt, model.tokenizer, probes.held_out(models.TOLD, "draw 1")).values()
+    assert shown[:4] == pytest.approx([every.loss, every.floor, every.above, rare.above], abs=6e-4)
+    assert f"the {rare.documents} it" in app.metric[3].label
     assert shown[4:] == [round(score, 2) for score in model.heads.values()]
     assert all(all(models.truth(name, prompt)) for prompt in INSIDE)
     assert not any(all(models.truth(name, prompt)) for prompt in OUTSIDE)
@@ -157,7 +156,7 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
 def test_a_draw_of_questions_is_in_the_link(asked: str, shown: int) -> None:
     app = page(KNOWS, draw=asked)
     assert not app.exception
-    first = next(iter(models.measure(models.NAMES[0], shown).examined.values()))[0]
+    first = next(iter(models.examined(models.NAMES[0], shown).values()))[0]
     assert list(app.dataframe[0].value["question"])[0] == first[0]
 
 
@@ -332,16 +331,17 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"chain": [["top-k", 0]], "seed": 1}, "top-k is 0.0; it must be at least 1"),
-        ({"chain": [["dice", 1]], "seed": 1}, "no step 'dice'"),
-        ({"chain": [["temperature", -1]], "seed": 1}, "temperature is -1.0"),
-        ({"chain": "x", "seed": 1}, "cannot be written"),
-        ({"seed": 10**40, "chain": []}, "cannot be written"),
-        ({}, "cannot be written"),
+        ("1;top-k:0", "top-k is 0.0; it must be at least 1"),
+        ("1;dice:1", "no step 'dice'"),
+        ("1;temperature:-1", "temperature is -1.0"),
+        ("1;x", "cannot be written"),
+        (f"1{'0' * 40};", "cannot be written"),
+        ("1", "cannot be written"),
+        ("x;", "cannot be written"),
         (7, "cannot be written"),
-        ({"chain": [], "beside": [["top-k", 0]], "seed": 1}, "top-k is 0.0; it must be at least 1"),
-        ({"chain": [], "beside": "x", "seed": 1}, "cannot be written"),
-        ({"chain": [["temperature", "nan"]], "seed": 1}, "temperature is nan"),
+        ("1;top-k:0;", "top-k is 0.0; it must be at least 1"),
+        ("1;;;", "cannot be written"),
+        ("1;temperature:nan", "temperature is nan"),
     ],
 )
 def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -> None:
@@ -350,17 +350,30 @@ def test_a_chain_that_makes_no_sense_gets_a_sentence(asked: object, said: str) -
     app.run()
     assert not app.exception
     assert said in unescaped(app.warning[0].value)
-
-
-def test_what_is_written_on_is_shown() -> None:
-    app = page(SAMPLING, prompt="The capital of France is")
-    app.session_state["written"] = "The capital of France is", {"chain": [["temperature", 0]], "seed": 1}
     app.run()
+    assert not app.warning  # said once
+
+
+@pytest.mark.parametrize("asked", ["1;dice:1", "<b>", "9" * 5000])
+def test_a_link_that_cannot_be_written_on_gets_a_sentence(asked: str) -> None:
+    app = page(SAMPLING, prompt="Anna", written=asked)
+    assert not app.exception and "cannot be written" in app.warning[0].value and len(app.warning[0].value) < 200
+    app.run()
+    assert not app.warning and "written" not in app.query_params
+
+
+def test_what_is_written_on_is_in_the_link() -> None:
+    app = page(SAMPLING, prompt="The capital of France is", written="1;temperature:0")
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
     greedy = model.gpt.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
     expected = pieces(model.tokenizer, greedy[0, -30:].tolist())
     assert row_of(all_drawn(app, "columns")[0], 0) == visible(expected)
+    app.text_input(key="prompt").set_value("The capital of Spain is").run()
+    assert "written" not in app.query_params and len(all_drawn(app, "columns")) == 2  # the tree of beams and its strips
+    app.session_state["written"] = "The capital of Spain is", "2;top-k:5"
+    app.run()
+    assert app.query_params["written"] == "2;top-k:5" and len(all_drawn(app, "columns")) == 3
 
 
 def row_of(strips: dict, number: int) -> list[str]:
@@ -368,12 +381,13 @@ def row_of(strips: dict, number: int) -> list[str]:
     return [column[number]["token"] for column in strips["columns"]]
 
 
-@pytest.mark.parametrize("beside", [[], [["top-p", 0.9], ["temperature", 0.7]]])
-def test_two_settings_write_with_one_seed(beside: list) -> None:
+@pytest.mark.parametrize("beside", [[], [("top-p", 0.9), ("temperature", 0.7)]])
+def test_two_settings_write_with_one_seed(beside: list[tuple[str, float]]) -> None:
     prompt = "The capital of France is"
     app = page(SAMPLING, prompt=prompt)
+    spelled = ",".join(f"{name}:{value}" for name, value in beside)
     for seed in (1, 2):
-        app.session_state["written"] = prompt, {"chain": [["temperature", 1.5]], "beside": beside, "seed": seed}
+        app.session_state["written"] = prompt, f"{seed};{spelled};temperature:1.5"
         app.run()
         assert not app.exception and not app.warning
         strips = all_drawn(app, "columns")[0]
@@ -443,6 +457,8 @@ def test_a_tree_that_makes_no_sense_gets_a_sentence(tree: str) -> None:
     assert not app.exception
     assert "does not fit its prompt" in app.warning[0].value and tree not in app.warning[0].value
     assert drawn(app, "path")["tokens"] == []
+    app.run()
+    assert not app.warning  # said once
 
 
 def test_what_is_taken_grows_the_tree() -> None:
@@ -580,6 +596,8 @@ def test_a_word_of_several_tokens_is_their_mean_and_marked(name: str, word: str)
         ({"axes": "<b>", "vectors": "../x", "questions": "9"}, None),
         ({"words": "", "expression": ""}, "no word in it"),
         ({"words": "", "expression": "king"}, None),
+        ({"words": "cat " + "x" * 41, "vectors": "wte"}, "a word may have 40 letters, and"),
+        ({"vectors": "wte", "expression": "cat + " + "x" * 41}, "a word may have 40 letters, and"),
         ({"expression": "2 * king - man + woman"}, None),
         ({"expression": "King + king - KING"}, None),
     ],
@@ -588,6 +606,12 @@ def test_words_that_make_no_map_get_a_sentence(link: dict[str, str], said: str |
     app = page(EMBEDDINGS, **link)
     assert not app.exception
     assert any(said in unescaped(warning.value) for warning in app.warning) if said else not app.warning
+
+
+def test_words_with_one_vector_are_one_on_the_map() -> None:
+    app = page(EMBEDDINGS, expression="0.5 * King + 0.5 * king", words="KING")
+    said = [element.value for element in app.markdown if "not near it on this map" in element.value]
+    assert "Of each word's 3 nearest" in said[0]  # king and its three neighbours; the sum is king as well
 
 
 def test_two_texts_without_a_common_token_get_a_sentence() -> None:
@@ -603,12 +627,29 @@ def test_two_texts_without_a_common_token_get_a_sentence() -> None:
     assert len(app.get("vega_lite_chart")) == 3
 
 
+def test_what_is_not_read_of_two_texts_is_said() -> None:
+    app = page(EMBEDDINGS, prompt="a dog", another="the dog")
+    assert not app.warning
+    app.text_input(key="another").set_value("the dog " * 100).run()
+    (said,) = app.warning
+    left_out = len(ids(models.NAMES[0], "the dog " * 100)) - CONTEXT
+    assert said.value.startswith("The other text is longer") and f"the {left_out:,} tokens" in said.value
+    app.text_input(key="prompt").set_value("the dog " * 5000).run()
+    first, _ = app.warning
+    assert first.value.startswith("The first text is longer") and "characters" in first.value
+
+
 def test_the_analogies_are_those_of_the_vectors_in_hand() -> None:
     for kind in (models.WORD_VECTORS, "wte"):
         app = page(EMBEDDINGS, vectors=kind)
         shares, questions = (element.value for element in app.dataframe)
         found = score(models.embeddings(models.NAMES[0] if kind == "wte" else kind))
         assert len(questions) == shares["questions"].sum() == 160
+        words = models.embeddings(models.NAMES[0] if kind == "wte" else kind).words
+        asked = [question for kind in ANALOGIES.values() for question in kind]
+        unknown = sum(not {*question} <= {*words} for question in asked)
+        assert (unknown > 0) == (kind == "wte")
+        assert f"no vector of its own: {unknown}." in app.caption[-1].value
         for column, name in (("inputs left out", ""), ("nearest", ", inputs not left out")):
             right = (questions[column] == questions["answer"]).mean()
             assert right == pytest.approx(found[f"analogies{name}"])
@@ -782,7 +823,7 @@ def test_the_curves_beyond_the_context_say_how_they_came_about() -> None:
         assert shown == pytest.approx(sum(models.BEYOND["loss"][scheme][192:]) / 64, abs=6e-4)
 
 
-@pytest.mark.parametrize("name", [*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS])
+@pytest.mark.parametrize("name", [*LESSONS, KNOWS, TOKENS, SAMPLING, EMBEDDINGS, WORD2VEC, POSITIONS, SCALPEL, ZOO])
 def test_each_section_of_the_prose_is_shown_once(name: str) -> None:
     source = (PAGES / f"{name}.py").read_text("utf-8")
     shown = re.findall(r'prose\.section\(PAGE(?:, "([^"]*)")?\)', source)

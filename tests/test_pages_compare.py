@@ -142,10 +142,10 @@ def test_an_example_fills_both_boxes_and_its_heads_moved(example) -> None:
     app = page(COMPARE, compare=PROMPTS)
     app.button(key=f"example {example.name}").click().run()
     assert not app.exception and not app.warning
-    assert [app.text_input(key=key).value for key in ("prompt", "prompt2")] == [example.prompt, example.other]
+    assert [app.text_input(key=key).value for key in ("prompt", "prompt2")] == [example.prompt, example.also["prompt2"]]
     assert any(example.look_for in element.value for element in app.markdown)
-    _, pairs, first = aligned(example.prompt, example.other)
-    looks = [patterns(text) for text in (example.prompt, example.other)]
+    _, pairs, first = aligned(example.prompt, example.also["prompt2"])
+    looks = [patterns(text) for text in (example.prompt, example.also["prompt2"])]
     rows = [
         [sum(min(looks[0][..., i, k], looks[1][..., j, m]) for k, m in pairs) for i, j in pairs[first:]]
         for looks in [[look[layer, head] for look in looks] for layer in range(4) for head in range(8)]
@@ -161,8 +161,11 @@ def test_an_example_fills_both_boxes_and_its_heads_moved(example) -> None:
 
 
 def test_what_the_examples_say_of_two_prompts_is_so() -> None:
-    who, where, many, land, more = ([patterns(text) for text in (pair.prompt, pair.other)] for pair in PAIRS)
-    maps = {pair.name: moved(page(COMPARE, compare=PROMPTS, prompt=pair.prompt, prompt2=pair.other)) for pair in PAIRS}
+    who, where, many, land, more = ([patterns(text) for text in (pair.prompt, pair.also["prompt2"])] for pair in PAIRS)
+    maps = {
+        pair.name: moved(page(COMPARE, compare=PROMPTS, prompt=pair.prompt, prompt2=pair.also["prompt2"]))
+        for pair in PAIRS
+    }
     assert maps["Who gives?"].max() < 0.2 and maps["France or Italy"].max() < 0.4
     kitchen, cellar = 4, 10
     turned = (where[0][..., -1, kitchen] - where[1][..., -1, kitchen] > 0.5) & (
@@ -173,7 +176,7 @@ def test_what_the_examples_say_of_two_prompts_is_so() -> None:
     assert key[3, 3] > 0.7 and keys[3, 3] < 0.1 and keys[2, 2] > 0.6 and key[2, 2] < 0.1
     assert all(look[0, 6, -1, -2] > 0.9 and look[0, 0, -1, -3] > 0.6 for look in more)
     for pair in (PAIRS[0], PAIRS[3]):
-        p, q = (models.read(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.other))
+        p, q = (models.read(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.also["prompt2"]))
         assert compare.distance(p, q) > 0.95
 
 
@@ -198,7 +201,7 @@ def test_what_the_examples_say_of_two_models_is_so() -> None:
 
 @pytest.mark.parametrize("rows", ["All rows", "The last row"])
 def test_the_rows_that_count_are_chosen(rows: str) -> None:
-    one, other = PAIRS[1].prompt, PAIRS[1].other
+    one, other = PAIRS[1].prompt, PAIRS[1].also["prompt2"]
     app = page(COMPARE, compare=PROMPTS, prompt=one, prompt2=other, rows=rows, changed="L1 H6")
     _, pairs, first = aligned(one, other)
     expected = compare.moved(patterns(one), patterns(other), pairs)[..., first if rows == "All rows" else -1 :].mean(-1)
@@ -236,7 +239,7 @@ def test_equal_prompts_differ_in_nothing() -> None:
 
 def test_a_prompt_of_ones_own_is_copied_to_be_changed() -> None:
     app = page(COMPARE)
-    for prompt, other in [("My own words", "My own words"), (PAIRS[3].prompt, PAIRS[3].other)]:
+    for prompt, other in [("My own words", "My own words"), (PAIRS[3].prompt, PAIRS[3].also["prompt2"])]:
         app.text_input(key="prompt").set_value(prompt).run()
         app.segmented_control(key="compare").set_value(PROMPTS).run()
         assert not app.exception

@@ -132,9 +132,9 @@ def test_loss_and_floor_are_those_of_the_document(whole: Path) -> None:
     ids = tokenizer.encode(f"\n{document}\n").ids[:97]
     log_p = gpt(torch.tensor([ids[:-1]]))[0].log_softmax(-1)
     surprise = -sum(log_p[n, id].item() for n, id in enumerate(ids[1:])) / (len(ids) - 1)
-    assert probes.loss(gpt, tokenizer, told) == pytest.approx(surprise, rel=1e-5)
-    least = sum(Truth(tokenizer).nats(document)[:96]) / (len(ids) - 1)
-    assert probes.floor(tokenizer, told, 96) == pytest.approx(least)
+    found = probes.losses(gpt, tokenizer, told)["held out"]
+    assert found.loss == pytest.approx(surprise, rel=1e-5)
+    assert found.floor == pytest.approx(sum(Truth(tokenizer).nats(document)[:96]) / (len(ids) - 1))
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

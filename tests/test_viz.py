@@ -6,7 +6,21 @@ import math
 import numpy as np
 import pytest
 
-from viz import attention, bars, beams, branches, curves, matrices, merges, pieces, points, sampling, strip, words
+from viz import (
+    attention,
+    bars,
+    beams,
+    board,
+    branches,
+    curves,
+    matrices,
+    merges,
+    pieces,
+    points,
+    sampling,
+    strip,
+    words,
+)
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -240,13 +254,28 @@ def test_no_name_covers_another() -> None:
     for name, pixel, where in zip(names, pixels, stand):
         if where:
             box = np.array([len(name) * points.LETTER, points.LINE]) * 14
-            middle = pixel + points.PLACES[where] * box
+            middle = pixel + np.array(points.PLACES[where]) * (points.GAP + box / 2)
             boxes.append((middle - box / 2, middle + box / 2))
     for n, (low, high) in enumerate(boxes):
         assert not any((low < up).all() and (high > down).all() for down, up in boxes[:n])
     stand = points.places(["a"] * 9, np.zeros((9, 2)), sizes[:9])
     assert None in stand and len({*stand} - {None}) == 9 - stand.count(None)  # all at one point: each at another side
     assert points.places(["a"], np.zeros((1, 2)), [14.0]) == ["top center"]
+
+
+@pytest.mark.parametrize("full", range(9))
+def test_a_name_may_stand_at_every_side_of_its_own_point(full: int) -> None:
+    """With so many sides taken by other points it stands at the next one."""
+    sides = ["top center", "bottom center", "middle right", "middle left"]
+    sides += ["top right", "top left", "bottom right", "bottom left"]
+    others = [
+        (20 * ("right" in side) - 20 * ("left" in side), 17 * ("top" in side) - 17 * ("bottom" in side))
+        for side in sides[:full]
+    ]
+    corners = [(-points.WIDE / 2, -points.HIGH / 2), (points.WIDE / 2, points.HIGH / 2)]
+    where = np.array([(0, 0), *others, *corners], float)
+    first, *_ = points.places(["cat"] * len(where), where, [14.0] * len(where))
+    assert first == [*sides, None][full]
 
 
 def test_markup_in_a_word_is_no_markup_to_plotly() -> None:
@@ -388,3 +417,34 @@ def test_rulers_can_stand_without_chips() -> None:
     assert (
         pieces.data("a", [("A", [b"a"], [1])])["chips"] and not pieces.data("a", [("A", [b"a"], [1])], False)["chips"]
     )
+
+
+def test_the_map_of_positions_names_each_token_and_writes_what_is_not_0() -> None:
+    shares = np.array([[0.0, 1.0, -0.001], [0.25, -0.5, 0.004]])
+    chart = matrices.positions(shares, [" a", " a", "<b>"], "restored").to_dict()
+    (rows,) = chart["datasets"].values()
+    assert {(row["layer"], row["position"]): row["score"] for row in rows} == dict(np.ndenumerate(shares))
+    assert [row["column"] for row in rows[:3]] == ["0 ·a", "1 ·a", "2 <b>"]
+    assert [row["text"] for row in rows] == ["0.00", "1.00", "0.00", "0.25", "−0.50", "0.00"]
+    assert [param["name"] for param in chart["params"]] == ["position"]
+    assert chart["layer"][-1]["transform"] == [{"filter": "abs(datum.score) >= 0.005"}]
+
+
+def test_runs_are_compared_word_by_word() -> None:
+    chart = bars.compared(["·Tom", "·Anna"], {"untouched": [0.75, 0.0004], "changed": [0.25, 0.5]}, "dark").to_dict()
+    (rows,) = chart["datasets"].values()
+    assert [(row["word"], row["run"], row["probability"]) for row in rows] == [
+        ("·Tom", "untouched", 0.75),
+        ("·Anna", "untouched", 0.0004),
+        ("·Tom", "changed", 0.25),
+        ("·Anna", "changed", 0.5),
+    ]
+    assert [row["text"] for row in rows] == ["75.0%", "< 0.1%", "25.0%", "50.0%"]
+    with pytest.raises(ValueError):
+        bars.compared(["one", "two"], {"run": [1.0]})
+
+
+def test_the_board_says_which_heads_are_off_and_what_each_does() -> None:
+    assert board.data(2, 3, {(1, 2), (0, 1)}) == {"layers": 2, "heads": 3, "off": [[0, 1], [1, 2]], "effects": None}
+    effects = np.array([[0.5, -0.25, 0], [1, 0, 0]], np.float32)
+    assert board.data(2, 3, (), effects)["effects"] == effects.tolist()

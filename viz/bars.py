@@ -3,11 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from viz.tokens import visible
 
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
+# Embeddings teal, attention violet, MLP orange; the head is like the embeddings, which it may be.
+PARTS = ["#0d9488", "#7dd3c8", "#7c3aed", "#d97706", "#64748b", "#115e59"]
+RUNS = ["#94a3b8", "#7c3aed", "#0d9488"]  # of several runs: the one that the others start from is grey
 INK = {"light": "#1f1b2e", "dark": "#f1eff7"}  # of letters, by theme
 BESIDE = ["#d97706", "#0d9488", "#94a3b8"]  # one guess, another, and the truth
 Guess = tuple[float, int | None] | None  # the probability of a word, and its rank; None where it is several tokens
@@ -27,6 +31,59 @@ def ranked(
     bars = every.mark_bar(height={"band": 0.7}).encode(color=colour)
     numbers = every.mark_text(align="left", dx=4, fontSize=14, color=INK[theme])
     return (bars + numbers.encode(text=alt.Text("cosine:Q", format=".2f"))).properties(height=32 * len(words))
+
+
+def spread(name: str, values: np.ndarray, theme: str = "light") -> alt.Chart:
+    """How many of the numbers of a vector lie where."""
+    counts, edges = np.histogram(values, bins=40)
+    frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "numbers": counts})
+    said = f"mean {values.mean():.2f}, standard deviation {values.std():.2f}".replace("-0.00", "0.00")
+    return (
+        alt.Chart(frame, title=alt.Title([name, said], fontSize=15, color=INK[theme], anchor="start"))
+        .mark_bar(color=OTHER, binSpacing=0)
+        .encode(
+            alt.X("from:Q", bin="binned", title=None),
+            alt.X2("to"),
+            alt.Y("numbers:Q", title=None),
+            tooltip=[*(alt.Tooltip(f"{edge}:Q", format=".3f") for edge in ("from", "to")), "numbers:Q"],
+        )
+        .properties(height=150, width=230)
+    )
+
+
+def shares(rows: Mapping[str, Mapping[str, int]], picked: str, theme: str = "light") -> alt.LayerChart:
+    """What share of a whole each of its parts is, a bar for each name; the picked one is framed."""
+    parts = [
+        {"name": name, "part": part, "count": count, "total": sum(of.values())}
+        for name, of in rows.items()
+        for part, count in of.items()
+    ]
+    frame = pd.DataFrame(parts)
+    frame["index"] = range(len(frame))
+    frame["share"] = frame["count"] / frame["total"]
+    names = list(dict.fromkeys(frame["part"]))
+    axis = alt.Axis(labelFontSize=15, labelColor=INK[theme], labelLimit=220, ticks=False, domain=False)
+    y = alt.Y("name:N", sort=list(rows), title=None, axis=axis)
+    bars = (
+        alt.Chart(frame)
+        .mark_bar(stroke=None)
+        .encode(
+            y,
+            alt.X("share:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", title=None)),
+            alt.Color(
+                "part:N",
+                sort=names,
+                scale=alt.Scale(domain=names, range=PARTS),
+                legend=alt.Legend(title=None, orient="top", labelFontSize=14, columns=3),
+            ),
+            alt.Order("index:Q"),
+            tooltip=["name:N", "part:N", alt.Tooltip("count:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
+        )
+    )
+    frames = alt.Chart(pd.DataFrame({"name": [picked], "from": [0], "to": [1]})).mark_bar(
+        fillOpacity=0, stroke=INK[theme], strokeWidth=3
+    )
+    return (bars + frames.encode(y, alt.X("from:Q"), alt.X2("to"))).properties(height=38 * len(rows) + 60)
 
 
 def beside(words: Sequence[str], guesses: Mapping[str, Sequence[Guess]], theme: str = "light") -> alt.LayerChart:
@@ -74,3 +131,28 @@ def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerC
     every = alt.Chart(frame).encode(x, y)
     numbers = every.transform_filter("datum.times > 0").mark_text(dy=-8, fontSize=14, color=INK[theme])
     return (every.mark_bar().encode(color=colour) + numbers.encode(text="times:Q")).properties(height=220)
+
+
+def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: str = "light") -> alt.LayerChart:
+    """For each word a bar of its probability in each of some runs, on a scale from 0 to 1, with the numbers."""
+    names = list(runs)
+    frame = pd.DataFrame(
+        [
+            {"word": word, "run": name, "probability": share, "text": f"{share:.1%}" if share >= 0.001 else "< 0.1%"}
+            for name, shares in runs.items()
+            for word, share in zip(words, shares, strict=True)
+        ]
+    )
+    axis = alt.Axis(labelFontSize=16, labelColor=INK[theme], labelLimit=240, ticks=False, domain=False)
+    y = alt.Y("word:N", sort=list(words), title=None, axis=axis)
+    x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.3]), axis=None)  # behind 1 is room for the numbers
+    every = alt.Chart(frame).encode(y, x, alt.YOffset("run:N", sort=names))
+    alone = len(names) == 1
+    legend = alt.Legend(orient="top", title=None, labelFontSize=15, labelColor=INK[theme], symbolType="square")
+    scale = alt.Scale(domain=names, range=[OTHER] if alone else RUNS[: len(names)])
+    colour = alt.Color("run:N", scale=scale, sort=names, legend=None if alone else legend)
+    bars = every.mark_bar(height={"band": 0.85}).encode(
+        colour, tooltip=["run:N", "word:N", alt.Tooltip("probability:Q", format=".5f")]
+    )
+    numbers = every.mark_text(align="left", dx=4, fontSize=13, color=INK[theme]).encode(text="text:N")
+    return (bars + numbers).properties(height=max(30, 20 * len(names)) * len(words) + (0 if alone else 50))

@@ -90,6 +90,38 @@ def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int
     )
 
 
+def activation(
+    x: np.ndarray, gelu: np.ndarray, relu: np.ndarray, read: np.ndarray, active: np.ndarray, theme: str = "light"
+) -> alt.LayerChart:
+    """GELU beside ReLU at x, the lowest point of GELU, and where neurons are on it: what they read and pass on."""
+    curves = {"GELU": gelu, "ReLU": relu}
+    frame = pd.concat([pd.DataFrame({"x": x, "y": y, "name": name}) for name, y in curves.items()])
+    legend = alt.Legend(title=None, orient="top", symbolSize=300)
+    lines = alt.Chart(frame).mark_line(strokeWidth=2.5, clip=True)
+    lowest = gelu.argmin()
+    mark = alt.Chart(
+        pd.DataFrame(
+            {"x": [x[lowest]], "y": [gelu[lowest]], "label": [f"lowest: {gelu[lowest]:.4f} at {x[lowest]:.4f}"]}
+        )
+    )
+    ends = [float(x[0]), float(x[-1])]
+    horizontal = alt.X("x:Q", title="what a neuron reads", scale=alt.Scale(domain=ends, clamp=True))
+    vertical = alt.Y("y:Q", title="what it passes on", scale=alt.Scale(domain=[-0.5, ends[1]], clamp=True))
+    neurons = pd.DataFrame({"x": read, "y": active, "neuron": range(len(read))})
+    shown = [alt.Tooltip("neuron:O"), alt.Tooltip("x:Q", title="reads", format=".4f")]
+    shown += [alt.Tooltip("y:Q", title="passes on", format=".4f")]
+    return (
+        lines.encode(
+            horizontal,
+            vertical,
+            alt.Color("name:N", scale=alt.Scale(domain=list(curves), range=[LINE, COLOURS[-1]]), legend=legend),
+            alt.StrokeDash("name:N", scale=alt.Scale(domain=list(curves), range=DASHES[:2]), legend=legend),
+        )
+        + alt.Chart(neurons).mark_circle(color=MARK, size=36, opacity=0.45).encode(horizontal, vertical, tooltip=shown)
+        + mark.mark_text(color=TEXT[theme], dy=16, fontSize=14).encode(horizontal, vertical, alt.Text("label:N"))
+    ).properties(height=HIGH)
+
+
 def smooth(values: Sequence[float], width: int, border: int) -> np.ndarray:
     """The mean of `width` values about each one, as many as there are, none of them across the border."""
     found = pd.Series(values, dtype=float)

@@ -54,36 +54,51 @@ def scores(found: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "
 
 def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, theme: str = "light") -> alt.LayerChart:
     """A number for each head (L, H), some of them framed; a click on one is the selection "head"."""
+    return _layers(scores, "head", [f"H{head}" for head in range(scores.shape[1])], marked, unit, theme)
+
+
+def positions(scores: np.ndarray, tokens: Sequence[str], unit: str, theme: str = "light") -> alt.LayerChart:
+    """A number for each layer and token (L, T), written where it is not 0; a click on one selects a "position"."""
+    names = [f"{n} {token}" for n, token in enumerate(visible(tokens))]
+    return _layers(scores, "position", names, (), unit, theme)
+
+
+def _layers(
+    scores: np.ndarray, field: str, names: Sequence[str], marked: Collection[tuple[int, int]], unit: str, theme: str
+) -> alt.LayerChart:
+    """A number for each layer and column (L, N), the columns with their names; a click on one is a selection."""
     frame = pd.DataFrame(
         [
             {
                 "layer": layer,
-                "head": head,
+                field: column,
                 "score": score,
-                "marked": (layer, head) in marked,
-                "name": f"L{layer} H{head}",
+                "marked": (layer, column) in marked,
+                "name": f"L{layer} {names[column]}",
+                "column": names[column],
+                "text": f"{score:.2f}".replace("-0.00", "0.00").replace("-", "−"),
             }
             for layer, row in enumerate(scores.tolist())
-            for head, score in enumerate(row)
+            for column, score in enumerate(row)
         ]
     )
     bound = max(1, np.abs(scores).max())
     signed = scores.min() < 0
     colours = [colour for _, colour in (_diverging if signed else _sequential)(theme)]
     domain = [-bound, 0, bound] if signed else [0, bound]
-    picked = alt.selection_point(name="head", fields=["layer", "head"], on="click", toggle=False, empty=False)
+    picked = alt.selection_point(name=field, fields=["layer", field], on="click", toggle=False, empty=False)
     axes = {
         "labelFontSize": 14,
         "labelColor": INK[theme],
         "ticks": False,
         "domain": False,
-        "labelAngle": 0,
         "labelOverlap": False,
     }
+    slant = 0 if max(map(len, names)) < 4 else -50
     every = alt.Chart(frame).encode(
-        alt.X("head:O", axis=alt.Axis(orient="top", labelExpr="'H' + datum.label", **axes), title=None),
+        alt.X("column:N", sort=list(names), axis=alt.Axis(orient="top", labelAngle=slant, **axes), title=None),
         alt.Y("layer:O", axis=alt.Axis(labelExpr="'L' + datum.label", **axes), title=None),
-        tooltip=[alt.Tooltip("name:N", title="head"), alt.Tooltip("score:Q", title=unit, format=".4f")],
+        tooltip=[alt.Tooltip("name:N", title=field), alt.Tooltip("score:Q", title=unit, format=".4f")],
     )
     scale = alt.Scale(domain=domain, range=colours, interpolate="rgb")
     cells = every.mark_rect(cursor="pointer", cornerRadius=3).encode(
@@ -96,11 +111,12 @@ def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, th
     )
     white = f"abs(datum.score) > {0.75 * bound}"  # ink can be read on all paler cells
     numbers = every.mark_text(fontSize=13).encode(
-        text=alt.Text("score:Q", format=".2f"), color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
+        text="text:N", color=alt.condition(white, alt.value("white"), alt.value(INK[theme]))
     )
-    return (cells.add_params(picked) + frames + numbers).properties(
-        height=(32 if len(scores) < 8 else 22) * len(scores) + 50
-    )
+    height = (32 if len(scores) < 8 else 22) * len(scores) + (110 if slant else 50)
+    if field == "position":
+        numbers = numbers.transform_filter("abs(datum.score) >= 0.005")
+    return (cells.add_params(picked) + frames + numbers).properties(height=height)
 
 
 def difference(

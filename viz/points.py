@@ -18,15 +18,16 @@ LOOKS = {
 }
 WIDE, HIGH = 640, 400  # of the plane, in pixels, where names are placed; it is drawn about as wide
 LETTER, LINE = 0.55, 1.3  # the width and the height of a letter, in sizes of its font
-PLACES = {  # of a name about its point, and where its middle is, in widths and heights of it
-    "top center": (0, 0.9),
-    "bottom center": (0, -0.9),
-    "middle right": (0.62, 0),
-    "middle left": (-0.62, 0),
-    "top right": (0.6, 0.8),
-    "top left": (-0.6, 0.8),
-    "bottom right": (0.6, -0.8),
-    "bottom left": (-0.6, -0.8),
+MARK, GAP = 6, 8  # from a point to the edge of its mark, and to its name, in pixels
+PLACES = {  # of a name about its point: whether left or right of it, below or above
+    "top center": (0, 1),
+    "bottom center": (0, -1),
+    "middle right": (1, 0),
+    "middle left": (-1, 0),
+    "top right": (1, 1),
+    "top left": (-1, 1),
+    "bottom right": (1, -1),
+    "bottom left": (-1, -1),
 }
 
 
@@ -34,12 +35,12 @@ def places(names: Sequence[str], points: np.ndarray, sizes: Sequence[float]) -> 
     """Where each name stands about its point (N, 2) so that none covers another; None where there is no room for it."""
     span = np.maximum(np.ptp(points, axis=0), 1e-9)
     pixels = points * (np.array([WIDE, HIGH]) / span).min()
-    taken: list[np.ndarray] = [np.array([*point - 6, *point + 6]) for point in pixels]  # left, low, right, high
+    taken: list[np.ndarray] = [np.array([*point - MARK, *point + MARK]) for point in pixels]  # left, low, right, high
 
     def place(name: str, point: np.ndarray, size: float) -> str | None:
         box = np.array([len(name) * LETTER, LINE]) * size
-        for where, shift in PLACES.items():
-            middle = point + shift * box
+        for where, side in PLACES.items():
+            middle = point + np.array(side) * (GAP + box / 2)
             corners = np.array([*middle - box / 2, *middle + box / 2])
             free = ((corners[:2] >= other[2:]) | (corners[2:] <= other[:2]) for other in taken)
             if all(apart.any() for apart in free):

@@ -1,7 +1,7 @@
 """The controls that follow the user through all lessons. They are the state, and the link holds it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from model import branches as tried
 from model.branches import Branches
+from model.tokens import pieces
 from pages.shared import getting, models, prose
 from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
@@ -66,6 +67,7 @@ def branches(reading: models.Reading) -> tuple[Branches, int]:
             grown[name] = tried.read(st.query_params["tree"], prompt, reading.model.tokenizer)
         except ValueError:
             st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
+            del st.query_params["tree"]  # said once
     tree = grown.get(name)
     if tree is None or prompt not in tree.texts():
         tree = Branches(prompt)
@@ -85,20 +87,21 @@ def take(reading: models.Reading, ids: Sequence[int]) -> None:
 def examples(boxes: Mapping[str, str], offered: Sequence[Example]) -> None:
     """Buttons that fill the boxes, and a sentence on what to look for in the example that stands in them.
 
-    Of each box it is told the key, and what stands in it.
+    Of each box it is told the key, and what stands in it; the first gets the prompt of an example.
     """
-    fills = [dict(zip(boxes, (example.prompt, example.other))) for example in offered]
+    first = next(iter(boxes))
+    fills = [{first: example.prompt, **example.also} for example in offered]
+    stands = [all(fill.get(box) == text for box, text in boxes.items()) for fill in fills]
     with st.container(horizontal=True, gap="small"):
-        for example, texts in zip(offered, fills):
+        for example, texts, chosen in zip(offered, fills, stands):
             st.button(
-                example.name,
+                f":violet[**{example.name}**]" if chosen else example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
                 kwargs=texts,
-                type="primary" if texts == boxes else "secondary",
             )
-    for example, texts in zip(offered, fills):
-        if texts == boxes:
+    for example, chosen in zip(offered, stands):
+        if chosen:
             st.markdown(f":material/lightbulb: {example.look_for}")
 
 
@@ -161,20 +164,50 @@ def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
 def read(name: str, text: str) -> models.Reading:
     """What the named model reads of a text that is not empty, and a sentence where that is not all of it."""
     found = models.read(name, text)
-    if found.cut_tokens or found.cut_characters:
-        config, shown = found.model.gpt.config, found.model.reads
-        limit = f"{prose.literal(name)} can read at once ({shown:,} tokens)"
-        if shown < config.block_size:
-            limit = (
-                f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
-                f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
-            )
-        st.warning(
-            f"This prompt is longer than {limit}. You see its end; "
-            f"the {found.cut_tokens:,} tokens before it were left out"
-            + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
-        )
+    cut(found, "This prompt")
     return found
+
+
+def cut(found: models.Reading, text: str) -> None:
+    """Say what the model did not read of a text, if anything."""
+    if not (found.cut_tokens or found.cut_characters):
+        return
+    config, shown = found.model.gpt.config, found.model.reads
+    limit = f"the model can read at once ({shown:,} tokens)"
+    if shown < config.block_size:
+        limit = (
+            f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
+            f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
+        )
+    st.warning(
+        f"{text} is longer than {limit}. You see its end; "
+        f"the {found.cut_tokens:,} tokens before it were left out"
+        + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
+    )
+
+
+def cut_heads(layers: int, heads: int) -> set[tuple[int, int]]:
+    """The heads that are switched off: as the link tells them, those that there are."""
+    pairs = re.findall(r"(?a:(\d{1,3})\.(\d{1,3}))", st.query_params.get("off", ""))
+    return {(int(layer), int(head)) for layer, head in pairs if int(layer) < layers and int(head) < heads}
+
+
+def switch_off(off: Collection[tuple[int, int]]) -> None:
+    """Write into the link which heads are switched off."""
+    st.query_params["off"] = " ".join(f"{layer}.{head}" for layer, head in sorted(off))
+    if not off:
+        del st.query_params["off"]
+
+
+def next_id(label: str, likeliest: int, key: str, tokenizer: Tokenizer) -> int:
+    """A token that could come next, by a word that is typed; the likeliest while none is."""
+    (name,) = pieces(tokenizer, [likeliest])
+    word = st.text_input(label, key=key, bind="query-params", placeholder=name.strip()).strip()
+    ids = tokenizer.encode(f" {word}").ids if word else [likeliest]
+    if len(ids) > 1:
+        (first,) = visible(pieces(tokenizer, ids[:1]))
+        st.caption(f"These are {len(ids)} tokens; the first one counts: {prose.literal(first)}")
+    return ids[0]
 
 
 def theme() -> str:
@@ -202,7 +235,13 @@ def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | N
     return (layer, head) if layer < layers and head < heads else None
 
 
-def token(label: str, tokens: list[str]) -> int:
-    """The position of one of the prompt's tokens, the last one to begin with."""
-    names = [f"{n}  {name}" for n, name in enumerate(visible(tokens))]
-    return names.index(st.selectbox(label, names, index=len(names) - 1))
+def token(label: str, tokens: list[str], key: str | None = None) -> int:
+    """The position of one of the prompt's tokens, the last one to begin with; with a key, the link holds it."""
+    names = numbered(tokens)
+    linked = {"key": key, "bind": "query-params"} if key else {}
+    return names.index(st.selectbox(label, names, index=len(names) - 1, **linked))
+
+
+def numbered(tokens: Sequence[str]) -> list[str]:
+    """The tokens as one picks them: the same word may stand in a prompt twice."""
+    return [f"{n}  {name}" for n, name in enumerate(visible(tokens))]

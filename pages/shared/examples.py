@@ -1,15 +1,16 @@
 """Prompts worth looking at, and what to look for in each."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """A text for a box, the name of its button, and one sentence on what to look for; some have a second text."""
+    """A text for a box, the name of its button, one sentence on what to look for; and what other boxes get, by key."""
 
     name: str
     prompt: str
     look_for: str
-    other: str = ""
+    also: Mapping[str, str] = {}
 
 
 EXAMPLES = [
@@ -42,6 +43,42 @@ EXAMPLES = [
         "Where is she?",
         "Anna is in the kitchen. Tom is in the cellar. Where is Anna? In the",
         "The answer stands in the text: find a head that looks from the question back to the kitchen.",
+    ),
+]
+
+
+def _pair(example: Example, corrupted: str, look_for: str) -> Example:
+    """An example to cut and to patch, and another prompt of as many tokens that has another answer."""
+    return example._replace(look_for=look_for, also={"corrupted": corrupted, "answer": "", "rival": ""})
+
+
+SCALPEL = [
+    _pair(
+        EXAMPLES[0],
+        "When Anna and Tom went to the shop, Tom gave a key to",
+        "It says Tom. Switch the positions off, and it says Anna. Then patch from “Tom gave”: in which layer does the "
+        "name come to the end?",
+    ),
+    _pair(
+        EXAMPLES[1],
+        "The key near the box",
+        "“are”, since it is the keys. Patch from “The key”: where does the number stand, and does “box” ever know it?",
+    ),
+    _pair(
+        EXAMPLES[2],
+        "The capital of Italy is",
+        "Switch the MLP of layer 0 off: the fact is gone. Patch from Italy: in which layer does it leave the country?",
+    ),
+    _pair(
+        EXAMPLES[3],
+        "river apple violin dog seven river apple violin",
+        "Which head can it not copy without? Guess, then show what each does alone. Several heads copy, and stand in "
+        "for each other; all of them need one that looks one token back.",
+    ),
+    _pair(
+        EXAMPLES[5],
+        "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
+        "It looks up the right room. Switch the mask off: it says a room, but the wrong one. Then the positions.",
     ),
 ]
 
@@ -128,6 +165,55 @@ OPEN = [
     ),
 ]
 
+# Texts whose next word is put together block by block.
+WRITTEN = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Click along the row of the last “to”: which block is the first to write towards a name, and which name?",
+    ),
+    Example(
+        "A fact",
+        "The capital of France is",
+        "Click along the row of “is”: where does Paris come from, attention or an MLP? And what comes with it?",
+    ),
+    Example(
+        "A sum",
+        "7 + 5 =",
+        "What is near to the right number is promoted, too: watch how the blocks narrow it down.",
+    ),
+    Example(
+        "Far agreement",
+        "The keys near the box",
+        "Which part decides for “are”, and how early is “is” still in the race?",
+    ),
+    Example(
+        "Say it again",
+        "river apple violin lamp seven river apple violin",
+        "The induction head knows what comes: find the block whose attention writes towards lamp.",
+    ),
+]
+
+# Texts to follow through the whole model.
+WHOLE = [
+    Example(
+        EXAMPLES[0].name,
+        EXAMPLES[0].prompt,
+        "Click an earlier token: its next word is guessed, too. Which boxes hold the same numbers for both “to”?",
+    ),
+    Example(
+        "A fact",
+        "The capital of France is",
+        "Open each pattern in turn: in which block does “is” look at France? Behind which is the vector longest?",
+    ),
+    Example(
+        "Twice the same word",
+        "river river river",
+        "The vectors of wte are the same three times. Where do they begin to differ, and why there?",
+    ),
+    Example("One letter", "x", "With one token each pattern is one column of ones: there is nothing else to look at."),
+]
+
 # Texts that models of two sizes go on with differently.
 SIZES = [
     Example(
@@ -164,31 +250,31 @@ PAIRS = [
         "Who gives?",
         EXAMPLES[0].prompt,
         "The guess turns round, yet no head moves a fifth of its attention: another name stands at the same place.",
-        "When Anna and Tom went to the shop, Tom gave a key to",
+        {"prompt2": "When Anna and Tom went to the shop, Tom gave a key to"},
     ),
     Example(
         "Where is whom?",
         EXAMPLES[5].prompt,
         "Take the last row: in Vitrine's L1 and L2 many heads turn from kitchen to cellar. In L0 none does.",
-        "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
+        {"prompt2": "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the"},
     ),
     Example(
         "One or many",
         "The key near the boxes",
         "Only an s is more. Vitrine's L3 H3 looks back at key and not at keys, its L2 H2 at keys and not at key.",
-        "The keys near the boxes",
+        {"prompt2": "The keys near the boxes"},
     ),
     Example(
         "France or Italy",
         EXAMPLES[2].prompt,
         "Nearly all of the guess moves, and no head moves 40 % of its attention: the same places say something else.",
-        "The capital of Italy is",
+        {"prompt2": "The capital of Italy is"},
     ),
     Example(
         "One word more",
         EXAMPLES[1].prompt,
         "The new word has no counterpart. Vitrine's L0 H6 looks one token back, L0 H0 two: now at others.",
-        "The keys near the old box",
+        {"prompt2": "The keys near the old box"},
     ),
 ]
 

@@ -23,7 +23,7 @@ def ready(name: str) -> str:
         )
         return built_in
     try:
-        needed = 4 * gpt2.parameters(folder) / 1e6
+        needed = 4 * gpt2.sizes(folder).parameters / 1e6
         with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
             models.load(name)
     except (ValueError, FileNotFoundError) as error:
@@ -47,7 +47,7 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
             text.markdown(f":material/cloud_download: {why} It is kept for all who come, in `{download.kept_in()}`.")
             if running:
                 left = f", about {now.seconds_left:,.0f} s left" if now.seconds_left is not None else ""
-                share = now.received / now.total if now.total else 0.0
+                share = min(1.0, now.received / now.total) if now.total else 0.0
                 done = f"{now.received / 1e6:,.1f} of {now.total / 1e6:,.1f} MB{left}" if share else "Asking the hub"
                 st.progress(share, f"**{done}** · it goes on when you leave")
                 return
@@ -58,7 +58,6 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
                 key=f"fetch {repo} {len(files)}",
                 on_click=download.start,
                 args=(repo, files, models.MODELS),
-                type="primary",
                 width="stretch",
             )
 

@@ -2,7 +2,10 @@
 
 import gc
 import json
-from collections.abc import Callable
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
 from threading import Condition
@@ -11,28 +14,33 @@ from typing import Any, NamedTuple
 import streamlit as st
 import torch
 from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import beams, download, gpt2, known, probes, sampling, skipgram, tokens
+from model import beams, depth, download, gpt2, known, leak, patching, probes, sampling, skipgram, tokens, zoo
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
-from model.gpt import GPT, Trace
+from model.gpt import GPT, Changes, Trace
 from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
 from pages.shared.examples import INSIDE
 from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
+from pages.shared.sweeps import Told
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
+SHORTEST = 16  # tokens that the context of a model must hold for the lessons
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
-ASKED, TOLD = 20, 100  # questions of each kind, and texts told
+ASKED, STRANGER_ASKED, TOLD = 20, 5, 100  # questions of each kind, those to a model of other texts, and texts told
 STUDIED, LETTERS = 50_000, 100  # of a text from which merges are learned, and of each of its words
 WORD_VECTORS = "word vectors"  # their name, beside those of the models
 TRAINED_ON = 150  # words of a text that Word2Vec learns from
 BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
 GPT2 = download.FAMILY["gpt2"]
 GPT2_TOKENIZER = (GPT2.repo, ("tokenizer.json",))
+SWEPT = 64  # sweeps of each kind whose results are kept
+CUTS = ("zero", "mean of this prompt", "mean of ten prompts")  # what takes the place of what is cut
 DRAWS = 30  # different draws of questions, which all visitors share
 
 
@@ -59,9 +67,7 @@ class Model(NamedTuple):
     def reads(self) -> int:
         """The tokens that a page shows at most: of its context those whose record is no larger than READING."""
         config = self.gpt.config
-        return max(
-            length for length in range(1, config.block_size + 1) if length == 1 or config.kept(length) <= READING
-        )
+        return max(1, bisect_right(range(1, config.block_size + 1), READING, key=config.kept))
 
 
 class Reading(NamedTuple):
@@ -73,21 +79,42 @@ class Reading(NamedTuple):
     trace: Trace
     cut_characters: int
     cut_tokens: int
+    bytes: int  # that its trace keeps
 
     @property
     def model(self) -> Model:
         """The model that read it, which may be forgotten before its readings are."""
         return load(self.name)
 
+    @property
+    def surprises(self) -> list[float]:
+        """How little each of the T tokens was expected, in nats; NaN for the first, before which nothing was read."""
+        log_probabilities = self.trace.logits[0, :-1].log_softmax(-1)
+        read = self.trace.idx[0, 1:, None]
+        return [math.nan, *(-log_probabilities.gather(-1, read)).flatten().tolist()]
+
 
 class Measured(NamedTuple):
-    """Of each kind of question the prompts, right answers and the model's; and its loss on texts, beside the floor."""
+    """The loss of a model on texts of the toy world, beside the floor."""
 
-    examined: dict[str, list[tuple[str, str, str]]]
-    loss: float
-    floor: float
-    unread: int  # of TOLD texts, those that it cannot have read, and how far above the floor it is on them
-    unread_gap: float
+    told: probes.Loss
+    unread: probes.Loss  # of those that it cannot have read
+
+
+class Patched(NamedTuple):
+    """The metrics of a corrupted run into which one part of the clean one was put, and of the two runs themselves."""
+
+    positions: torch.Tensor  # (L, T, 2): the stream before a layer, at one token
+    heads: torch.Tensor  # (L, H, 2): a head's z, at all tokens
+    corrupted: torch.Tensor  # (2,)
+    clean: torch.Tensor  # (2,)
+
+
+class Searched(NamedTuple):
+    """With one head cut (L, H): the mean probability of the right answers, and the share of right ones."""
+
+    probability: torch.Tensor
+    right: torch.Tensor
 
 
 def kept(most: int, size: Callable[[Any], int]) -> Callable:
@@ -98,20 +125,49 @@ def kept(most: int, size: Callable[[Any], int]) -> Callable:
     return cached(LRUCache(most, size), condition=Condition())
 
 
+_promised: list[int] = []  # bytes of the models that are being opened
+
+
+@contextmanager
+def room(needed: int) -> Iterator[None]:
+    """Room for a model of so many bytes, made by letting others go, the least recently used first.
+
+    Raises ValueError where there can be none, or where too many are being opened at once.
+    """
+    with load.cache_condition:
+        if needed + sum(_promised) > MODELS:
+            why = "other models are being opened; try again" if needed <= MODELS else "it is too large"
+            raise ValueError(f"it takes {needed / 1e6:,.1f} MB of the {MODELS / 1e6:,.1f} MB for models here: {why}")
+        while load.cache.currsize + sum(_promised) + needed > MODELS:
+            load.cache.popitem()
+        _promised.append(needed)
+    try:
+        yield
+    finally:
+        with load.cache_condition:
+            _promised.remove(needed)
+
+
+def swept(find: Callable) -> Callable:
+    """Keep the last SWEPT that a sweep found. Its first argument, which is told how far it is, makes no difference.
+
+    Who asks for what is being found waits for it; where that visitor leaves, who waits finds it instead.
+    """
+    return cached(LRUCache(SWEPT), key=lambda told, *asked: hashkey(*asked), condition=Condition())(find)
+
+
 @kept(MODELS, lambda model: model.bytes)
 def load(name: str) -> Model:
     """The model of that name; raises ValueError or FileNotFoundError where there is none that can be opened."""
     folder = OFFERS[name].folder() if name in OFFERS else None
     if folder is None:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
-    needed = 4 * gpt2.parameters(folder)
-    if needed > MODELS:
-        raise ValueError(f"it takes {needed / 1e9:.1f} GB of memory; this server has {MODELS / 1e9:.1f} GB for models")
-    with load.cache_condition:  # room is made before it is needed
-        while load.cache.currsize + needed > MODELS:
-            load.cache.popitem()
-    gpt = gpt2.load(folder)
-    tokenizer = gpt2.tokenizer(folder, gpt.config.vocab_size)
+    sizes = gpt2.sizes(folder)
+    tokenizer = gpt2.tokenizer(folder, sizes.vocab_size)  # what is small can be refused before anything makes room
+    if sizes.block_size < SHORTEST or sizes.n_embd // sizes.n_head % 2:
+        raise ValueError(f"its context must hold {SHORTEST} tokens or more, and its heads must have an even size")
+    with room(4 * sizes.parameters):
+        gpt = gpt2.load(folder)
     scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
@@ -119,7 +175,7 @@ def load(name: str) -> Model:
     return Model(name, gpt, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back)
 
 
-@kept(READINGS, lambda reading: reading.model.gpt.config.kept(len(reading.tokens)))
+@kept(READINGS, lambda reading: reading.bytes)
 def read(name: str, prompt: str) -> Reading:
     """The named model's forward pass over the end of the prompt, as much as a page shows of it.
 
@@ -135,6 +191,7 @@ def read(name: str, prompt: str) -> Reading:
         model.gpt.trace(torch.tensor([kept], dtype=torch.long)),
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
         cut_tokens=len(ids) - len(kept),
+        bytes=model.gpt.config.kept(len(kept)),
     )
 
 
@@ -154,7 +211,7 @@ def vocabulary(name: str) -> tuple[list[str], list[bool]]:
 def probability(name: str, prompt: str, id: int) -> float:
     """How likely the named model finds a token after a prompt."""
     model = load(name)  # and not `read`: what others read would be forgotten for a tree of many places
-    ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.gpt.config.block_size :]
+    ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.reads :]
     logits, _ = model.gpt.step(torch.tensor([ids]))
     return logits[0].softmax(-1)[id].item()
 
@@ -189,16 +246,18 @@ def truth(name: str, prompt: str) -> list[Distribution]:
 
 
 @st.cache_resource(max_entries=2 * DRAWS, show_spinner="Asking the model")
+def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
+    """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
+    _, gpt, tokenizer, card, *_ = load(name)
+    return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
+
+
+@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Measuring the model")
 def measure(name: str, draw: int) -> Measured:
-    """What the named model knows, asked with the questions and texts of one draw."""
+    """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
-    unread = probes.unread(tokenizer, told)
-    (loss, floor), (unread_loss, unread_floor) = (
-        (probes.loss(gpt, tokenizer, some), probes.floor(tokenizer, some, gpt.config.block_size))
-        for some in (told, unread)
-    )
-    return Measured(probes.examine(gpt, tokenizer, draw, ASKED), loss, floor, len(unread), unread_loss - unread_floor)
+    return Measured(*probes.losses(gpt, tokenizer, told).values())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -225,8 +284,129 @@ def reply(name: str, prompt: str) -> str:
 def measured(name: str, claim: str, text: str) -> known.Found:
     """What the heads of the named model do of a claim on a text; raises ValueError as the claim's measure does."""
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
+    model, reading = load(name), read(name, text)
+    if reading.cut_tokens or reading.cut_characters:
+        raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
+    return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def without_residual(name: str, prompt: str) -> tuple[list[float], torch.Tensor]:
+    """Of the named model, its residual connections taken out: how alike the tokens are before each block and at the
+    end, and the logits (V) of the next token."""
+    reading = read(name, prompt)
+    trace = reading.model.gpt.trace(reading.trace.idx, Changes(residual=False))
+    return depth.similarities(trace), trace.logits[0, -1].clone()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def leaked(name: str, prompt: str, mask: bool) -> list[float]:
+    """How much the logits of the named model change, at most, before the last token if that is another one (T - 1)."""
+    gpt, idx = load(name).gpt, read(name, prompt).trace.idx
+    other = idx.clone()
+    other[:, -1] = (idx[:, -1] + 1) % gpt.config.vocab_size
+    one, another = (gpt.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, other))
+    return (one - another).abs().amax(-1).tolist()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
+    """What each way to stack so many untrained blocks does to tokens and gradients."""
+    return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def usual(name: str) -> patching.Means:
+    """What the heads and MLPs of the named model put out on average over the ten prompts in INSIDE."""
+    return patching.means([read(name, prompt).trace for prompt in INSIDE])
+
+
+def instead(name: str, prompt: str, how: str) -> patching.Means:
+    """What takes the place of the heads and MLPs that are cut, by one of CUTS."""
+    match how:
+        case "mean of this prompt":
+            return patching.means([read(name, prompt).trace])
+        case "mean of ten prompts":
+            return usual(name)
+    return patching.zero(load(name).gpt.config)
+
+
+@swept
+def alone(told: Told, name: str, prompt: str, how: str) -> torch.Tensor:
+    """By how much the likeliest next token becomes less likely when one head (L, H) is cut, and no other."""
+    reading, config = read(name, prompt), load(name).gpt.config
+    untouched = reading.trace.logits[0, -1].softmax(-1)
+    lost = torch.zeros(config.n_layer, config.n_head)
+    z = instead(name, prompt, how).z[:, :, None]
+    for layer, heads, logits in patching.by_head(reading.model.gpt, reading.trace, z):
+        lost[layer, heads] = untouched.max() - logits[:, 0].softmax(-1)[:, untouched.argmax()]
+        told((layer * config.n_head + heads[-1] + 1) / lost.numel())
+    return lost
+
+
+@swept
+def patched(told: Told, name: str, clean: str, corrupted: str, answer: int, rival: int) -> Patched:
+    """Each part of the clean prompt's run in the corrupted one's; raises ValueError where they are no pair."""
+    gpt, runs = load(name).gpt, [read(name, prompt).trace for prompt in (corrupted, clean)]
+    start = patching.first_difference(*(run.idx for run in runs))
+    ends = [patching.metrics(run.logits[0, -1], answer, rival) for run in runs]
+    layers, heads, tokens = gpt.config.n_layer, gpt.config.n_head, runs[0].idx.size(1)
+    found = Patched(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
+    for layer, at, logits in patching.by_position(gpt, *runs, start):  # before it the runs are the same
+        found.positions[layer, at] = patching.metrics(logits, answer, rival)
+        told((layer + (at[-1] + 1) / tokens) / layers / 2)
+    for layer, some, logits in patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks]):
+        found.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
+        told(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
+    return found
+
+
+@st.cache_resource(max_entries=8, show_spinner="Scoring the heads")
+def zoo_scores(name: str) -> dict[str, torch.Tensor]:
+    """How much each head of the named model (L, H) is of each kind."""
     model = load(name)
-    return asked.measure(known.see(model.gpt, model.tokenizer, text))
+    return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
+
+
+@swept
+def answered(
+    told: Told, name: str, count: int, heads: tuple[patching.Head, ...], how: str
+) -> dict[str, list[zoo.Said]]:
+    """What the named model says to so many questions of each kind in `zoo.ASKED` while these heads are cut."""
+    model, found = load(name), {}
+    for n, kind in enumerate(zoo.ASKED):
+        batches = zoo.ask(model.tokenizer, kind, count)
+        found[kind] = [
+            said for batch in batches for said in zoo.answers(model.gpt, batch, heads, instead(name, "", how))
+        ]
+        told((n + 1) / len(zoo.ASKED))
+    return found
+
+
+@swept
+def searched_heads(told: Told, name: str, kind: str, count: int, how: str) -> Searched:
+    """What becomes of the answers to so many questions of a kind when one head of the named model is cut."""
+    model, config = load(name), load(name).gpt.config
+    found = Searched(*torch.zeros(2, config.n_layer, config.n_head))
+    batches = zoo.ask(model.tokenizer, kind, count)
+    steps = len(batches) * config.n_layer * config.n_head
+    done = 0
+    for layer, heads, probability, right in zoo.search(model.gpt, batches, instead(name, "", how)):
+        found.probability[layer, heads] += probability / count
+        found.right[layer, heads] += right / count
+        done += len(heads)
+        told(done / steps)
+    return found
+
+
+@swept
+def leak_trained(told: Told, mask: bool) -> list[leak.Step]:
+    """The training of a small GPT on random tokens, with or without the mask."""
+    steps = []
+    for step in leak.train(mask):
+        steps.append(step)
+        told(len(steps) / leak.STEPS)
+    return steps
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -1,7 +1,9 @@
 """The words of a lesson: the .md beside its page, cut at its ## headings."""
 
+import ast
 import inspect
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -28,6 +30,24 @@ def section(page: str, heading: str) -> None:
 def source(*shown: object) -> None:
     """Show the source of functions, methods or classes, as it runs here."""
     st.code("\n\n".join(dedent(inspect.getsource(one)) for one in shown), language="python")
+
+
+def lines(*places: tuple[Callable, str]) -> None:
+    """Show of each function the statement in which some words stand, under the number of its line in its file.
+
+    Raises ValueError where there is none.
+    """
+    shown = []
+    for function, words in places:
+        written, first = inspect.getsourcelines(function)
+        text = dedent("".join(written)).splitlines()
+        statements = [node for node in ast.walk(ast.parse("\n".join(text))) if isinstance(node, ast.stmt)]
+        spans = [(one.end_lineno - one.lineno, one.lineno - 1, one.end_lineno) for one in statements]
+        spans = [span for span in spans if words in "\n".join(text[span[1] : span[2]])]
+        _, start, end = min(spans)
+        file = Path(inspect.getsourcefile(inspect.unwrap(function))).relative_to(PAGES.parent)
+        shown.append(f"# {file}, line {first + start}\n" + dedent("\n".join(text[start:end])))
+    st.code("\n\n".join(shown), language="python", wrap_lines=True)
 
 
 def literal(text: object) -> str:

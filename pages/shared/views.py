@@ -1,14 +1,17 @@
 """Mounts the pictures of viz/ in a page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
 
 from viz import attention as picture
 from viz import beams as trees
+from viz import board as switches
 from viz import branches as tried
+from viz import flow as flows
 from viz import merges, pieces, words
+from viz import road as roads
 from viz import sampling as chains
 from viz import strip as bars
 from viz.tokens import visible
@@ -17,9 +20,12 @@ BARE = {"displayModeBar": False}  # a Plotly figure without its tools
 
 _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
+_board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
+_flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
 _pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
+_road = st.components.v2.component("vitrine.road", css=roads.CSS, js=roads.JS)
 _sampling = st.components.v2.component("vitrine.sampling", css=chains.CSS, js=chains.JS)
 _strip = st.components.v2.component("vitrine.strip", css=bars.CSS, js=bars.JS)
 _words = st.components.v2.component("vitrine.words", css=words.CSS, js=words.JS)
@@ -48,6 +54,25 @@ def attention(
         data=picture.payload(visible(tokens), patterns, **header),
         on_picked_change=lambda: None,
     )
+
+
+def board(
+    layers: int,
+    heads: int,
+    off: Collection[tuple[int, int]],
+    effects: np.ndarray | None,
+    on_flip: Callable[[int, int | None], None],
+) -> None:
+    """Draw all heads as switches; a click flips one, or all of a layer."""
+
+    def flipped() -> None:
+        match st.session_state["board"].flipped:
+            case [int(layer), None] if 0 <= layer < layers:
+                on_flip(layer, None)
+            case [int(layer), int(head)] if 0 <= layer < layers and 0 <= head < heads:
+                on_flip(layer, head)
+
+    _board(key="board", data=switches.data(layers, heads, off, effects), on_flipped_change=flipped)
 
 
 def next_words(
@@ -86,6 +111,52 @@ def cuts(text: str, cuts: Sequence[pieces.Cut], chips: bool = True) -> None:
 def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:
     """Draw how a word becomes tokens, one merge after the other."""
     _merges(key="merge steps", data=merges.data(word, steps))
+
+
+def flow(
+    tokens: Sequence[str],
+    road: Sequence[flows.Box],
+    inside: Sequence[flows.Box],
+    words: Sequence[tuple[str, float]],
+    *,
+    token: int,
+    block: str,
+    picked: str,
+    on_token: Callable[[int], None],
+    on_box: Callable[[str], None],
+) -> None:
+    """Draw a whole GPT as boxes, with one token's vectors; a click picks another token, or opens a box."""
+    names = {"next", *(box.name for box in (*road, *inside))}
+
+    def pick() -> None:
+        match st.session_state["flow"]["picked"]:
+            case ["token", int(number)] if 0 <= number < len(tokens):
+                on_token(number)
+            case ["box", str(name)] if name in names:
+                on_box(name)
+
+    drawn = flows.data(tokens, road, inside, words, token=token, block=block, picked=picked)
+    _flow(key="flow", data=drawn, on_picked_change=pick)
+
+
+def road(
+    tokens: Sequence[str],
+    places: Sequence[tuple[int, str]],
+    *numbers: np.ndarray,
+    picked: tuple[int, int],
+    on_pick: Callable[[int, int], None],
+) -> None:
+    """Draw the residual stream of T tokens past N places, and what is added there; a click picks a token and a layer.
+
+    The numbers, each (T, N), are those of `viz.road.data`.
+    """
+
+    def pick() -> None:
+        match st.session_state["road"]["picked"]:
+            case [int(token), int(layer)] if 0 <= token < len(tokens) and 0 <= layer <= places[-1][0]:
+                on_pick(token, layer)
+
+    _road(key="road", data=roads.data(tokens, places, *numbers, picked), on_picked_change=pick)
 
 
 def sampling(

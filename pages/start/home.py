@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 import torch
 
-from model.tokens import is_typable, pieces
 from model.truth import divergence
 from pages.shared import controls, models, prose, views
 
@@ -18,7 +17,19 @@ COURSE = [
         "What happens between the prompt and the next word?",
         [
             f"transformer/{lesson}.py"
-            for lesson in ("tokens", "embeddings", "attention", "known", "compare", "positions", "sampling")
+            for lesson in (
+                "tokens",
+                "embeddings",
+                "attention",
+                "known",
+                "compare",
+                "zoo",
+                "scalpel",
+                "positions",
+                "block",
+                "gpt",
+                "sampling",
+            )
         ],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),
@@ -42,31 +53,39 @@ with right:
     log_probabilities = reading.trace.logits[0].log_softmax(-1)
     truth = models.truth(reading.model.name, reading.prompt)[1:]
     guess, now = log_probabilities[-1].exp(), truth[-1]
-    likeliest = {*guess.topk(SHOWN).indices.tolist(), *sorted(now, key=now.get)[-3:]}
+    likeliest = {*guess.topk(min(SHOWN, len(guess))).indices.tolist(), *sorted(now, key=now.get)[-3:]}
     ids = sorted(likeliest, key=lambda id: guess[id] + now.get(id, 0), reverse=True)[:SHOWN]
-    tokenizer = reading.model.tokenizer
-    tokens = pieces(tokenizer, ids)
+    texts, typable = models.vocabulary(reading.model.name)
     whose = "by its guess and by the truth" if now else "by its guess"
     st.markdown(f"**What it says next.** Of {len(guess):,} tokens, the likeliest {whose}; click one to add it.")
-    typable = [is_typable(tokenizer, id) for id in ids]
     true = np.array([now.get(id, 0) for id in ids]) if now else None
-    views.next_words(tokens, guess[ids].numpy(), len(guess) - SHOWN, typable, controls.append, truth=true)
+    tokens, can_be_typed = [texts[id] for id in ids], [typable[id] for id in ids]
+    views.next_words(tokens, guess[ids].numpy(), len(guess) - len(ids), can_be_typed, controls.append, truth=true)
 
-    distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
-    st.markdown(
-        "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
-        "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
-    )
-    views.strip("distances", reading.tokens, distances, full=0.5)
-    if reading.cut_tokens:
-        st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
-    elif not now:
-        st.caption(
-            ":material/public_off: Hatched: outside the world. No text of the grammar goes on like this (a space at "
-            "the end or half a word is enough), so there is no truth. It may repeat what it read; the rest is noise."
+    if reading.model.card:
+        distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
+        st.markdown(
+            "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
+            "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
         )
+        views.strip("distances", reading.tokens, distances, full=0.5)
+        if reading.cut_tokens:
+            st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
+        elif not now:
+            st.caption(
+                ":material/public_off: Hatched: outside the world. No text of the grammar goes on like this (a space "
+                "at the end or half a word is enough), so there is no truth. It may repeat what it read; the rest is "
+                "noise."
+            )
+    else:
+        st.markdown("**How surprised was it?** Above each token: how little it had expected it (−ln p, in nats).")
+        views.strip("surprises", reading.tokens, reading.surprises, full=5)
 
 prose.section(PAGE, "What you see")
+if reading.model.card:
+    prose.section(PAGE, "The built-in model")
+else:
+    prose.section(PAGE, "Another model")
 st.subheader("The course")
 for column, (section, question, lessons) in zip(st.columns(len(COURSE)), COURSE):
     with column.container(border=True, height="stretch"):

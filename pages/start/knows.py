@@ -6,7 +6,7 @@ import streamlit as st
 
 from model import truth, world
 from pages.shared import controls, models, prose, views
-from pages.shared.examples import OUTSIDE
+from pages.shared.examples import INSIDE, OUTSIDE
 
 PAGE = "start/knows"
 
@@ -15,30 +15,46 @@ model = models.load(controls.model())
 left, right = st.columns([3, 1], gap="large")
 with right:
     draw = st.number_input("Draw of questions and texts", 1, models.DRAWS, key="draw", bind="query-params")
-    measured = models.measure(model.name, draw)
-    st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{measured.loss:.3f}")
-    st.metric("The floor: the grammar's own surprise", f"{measured.floor:.3f}")
-    st.metric("Above the floor", f"{measured.loss - measured.floor:.3f}")
-    st.metric(f"… on the {measured.unread} it cannot have read", f"{measured.unread_gap:.3f}")
+    if model.card:
+        measured = models.measure(model.name, draw)
+        st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{measured.told.loss:.3f}")
+        st.metric("The floor: the grammar's own surprise", f"{measured.told.floor:.3f}")
+        st.metric("Above the floor", f"{measured.told.above:.3f}")
+        st.metric(f"… on the {measured.unread.documents} it cannot have read", f"{measured.unread.above:.3f}")
     for kind, score in model.heads.items():
         st.metric(f"Best {kind}, on random tokens", f"{score:.2f}")
 with left:
+    examined = models.examined(model.name, draw)
+    asked = len(next(iter(examined.values())))
     st.markdown(
-        f"**{models.ASKED} questions of each kind**, drawn and answered by the model here. The first of each is shown; "
+        f"**{asked} questions of each kind**, drawn and answered by the model here. The first of each is shown; "
         "another number on the right draws others."
     )
     rows = [
         {
             "kind": kind,
-            "right": sum(answer == said for _, answer, said in questions) / len(questions),
+            "right": sum(answer == said for _, answer, said in questions) / asked,
             "question": questions[0][0],
             "it says": questions[0][2],
             "right answer": questions[0][1],
         }
-        for kind, questions in measured.examined.items()
+        for kind, questions in examined.items()
     ]
     share = st.column_config.ProgressColumn("right", format="percent", min_value=0, max_value=1, width="small")
     st.dataframe(rows, hide_index=True, height="content", column_config={"right": share})
+
+
+def told(prompts: list[str]) -> None:
+    """How the model goes on after each prompt."""
+    rows = [{"prompt": prompt, "it goes on": models.reply(model.name, prompt)} for prompt in prompts]
+    st.dataframe(rows, hide_index=True, height="content")
+
+
+if not model.card:
+    prose.section(PAGE, "What is asked of another model")
+    told([*INSIDE, *OUTSIDE])
+    st.stop()
+
 prose.section(PAGE, "What the numbers say")
 
 st.subheader("What it has read")
@@ -60,8 +76,7 @@ for number, (tokens, distances) in enumerate(beside):
         views.strip(f"distances {number}", tokens, distances, full)
 
 prose.section(PAGE, "Outside its world")
-told = [{"prompt": prompt, "it goes on": models.reply(model.name, prompt)} for prompt in OUTSIDE]
-st.dataframe(told, hide_index=True, height="content")
+told(OUTSIDE)
 
 prose.section(PAGE, "How the truth is computed")
 prose.source(world.document, truth._walk)

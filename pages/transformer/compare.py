@@ -130,7 +130,7 @@ def two_models() -> None:
 def begin() -> None:
     """The second prompt is that of an example that has the first one; else a copy of it, to be changed."""
     prompt = st.session_state["prompt"]
-    st.session_state["prompt2"] = next((pair.other for pair in PAIRS if pair.prompt == prompt), prompt)
+    st.session_state["prompt2"] = next((pair.also["prompt2"] for pair in PAIRS if pair.prompt == prompt), prompt)
 
 
 def pick_head() -> None:
@@ -145,7 +145,7 @@ def two_prompts() -> None:
         with named("A"):
             one = controls.prompt()
         with named("B"):
-            other = controls.prompt("Another text", "prompt2", PAIRS[0].other)
+            other = controls.prompt("Another text", "prompt2", PAIRS[0].also["prompt2"])
     with right:
         picked = controls.picker()
     name = getting.ready(picked)

@@ -93,9 +93,10 @@ with picture:
 on_map = {word: vector for word, (vector, _) in (listed | near | found).items()} | answer
 roles = dict.fromkeys(listed, "listed") | dict.fromkeys(near, "nearest") | dict.fromkeys(found, "typed") | {SUM: "sum"}
 names = [*on_map]
+apart = len({tuple(vector.tolist()) for vector in on_map.values()})  # a sum of one word has that word's vector
 with drawing:
-    if len(names) < 3:
-        st.info("A map needs three words or more: type some below.")
+    if apart < 3:
+        st.info("A map needs three different vectors or more: type some words below.")
     else:
         places = torch.stack([*on_map.values()])
         if ends:
@@ -112,7 +113,7 @@ with drawing:
             fitted = torch.stack([vector for vector, _ in found.values()]) if own else places
             flat, variance = embeddings.pca(places, fitted)
             labels = tuple(f"axis {n}: {share:.0%} of the variance" for n, share in enumerate(variance.tolist(), 1))
-        count = min(NEIGHBOURS, len(places) - 1)
+        count = min(NEIGHBOURS, apart - 1)
         lost = embeddings.lost(places, flat, count)
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
         figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
@@ -134,6 +135,8 @@ with right:
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
     if one and other:
         a, b = models.read(name, one), models.read(name, other)
+        controls.cut(a, "The first text")
+        controls.cut(b, "The other text")
         both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
         if both:
             names = visible(both)
@@ -174,6 +177,7 @@ with left:
     ]
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     st.dataframe(shares, hide_index=True, column_config={"nearest": share, "inputs left out": share})
+    st.caption(f"Misses because a word has no vector of its own: {sum(not row['nearest'] for row in rows)}.")
 with right:
     which = controls.choice("Questions", ["all", "misses", "hits"], "all", key="questions")
     wanted = {"all": (True, False), "misses": (False,), "hits": (True,)}[which]

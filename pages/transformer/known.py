@@ -24,6 +24,14 @@ def holds(claim: Claim, found: Found) -> str:
     return f"{'holds' if number >= claim.least else 'does not hold'} here: {number:.2f}".replace("-0.00", "0.00")
 
 
+def caption(claim: Claim) -> str:
+    """Whether the claim holds for its own text."""
+    try:
+        return holds(claim, models.measured(model.name, claim.name, claim.text))
+    except ValueError:
+        return "cannot be asked here"
+
+
 def verdict(claim: Claim, found: Found) -> None:
     """Say the claim, who found it, its number here, and whose number that is."""
     papers = ", ".join(f"[{paper.name}](https://arxiv.org/abs/{paper.arxiv})" for paper in claim.papers)
@@ -69,8 +77,7 @@ with left:
     model = models.load(controls.model())
     gpt = model.gpt
     names = list(BY_NAME)
-    found = [models.measured(model.name, name, BY_NAME[name].text) for name in names]
-    captions = [holds(BY_NAME[name], one) for name, one in zip(names, found)]
+    captions = [caption(BY_NAME[name]) for name in names]
     claim = BY_NAME[st.radio("Claim", names, captions=captions, key="claim", bind="query-params", on_change=take_text)]
 with right:
     text = controls.line("Text", claim.text, key="text", icon=":material/edit:", label_visibility="collapsed")
@@ -92,7 +99,7 @@ with right:
     prose.section(PAGE, "What is often told wrong")
 prose.section(PAGE, "Is this really GPT-2?")
 if gpt.config != GPT2_SMALL:
-    st.info(f"{model.name} has other sizes than GPT-2 small, so it is another model, and there is nothing to check.")
+    st.info(f"{prose.literal(model.name)} has other sizes than GPT-2 small, so there is nothing to check.")
 elif st.button("Check it", icon=":material/fact_check:"):
     findings = check.check(gpt, model.tokenizer)
     differ = [finding for finding in findings if not finding.passed]

@@ -18,10 +18,12 @@ def write(asked: object) -> None:
     st.session_state["written"] = prompt, asked
 
 
-def chains(asked: dict) -> dict[str, list[tuple[str, float]]]:
-    """The chain that was asked for; or two, where one was kept as A."""
-    both = {"A": asked["beside"], "B": asked["chain"]} if asked.get("beside") is not None else {"": asked["chain"]}
-    return {label: [(str(step), float(value)) for step, value in chain] for label, chain in both.items()}
+def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
+    """The seed and the chain that were asked for, "1;top-k:5,temperature:0.7"; or two, where one was kept as A."""
+    seed, *both = asked.split(";")
+    steps = [[step.partition(":") for step in chain.split(",") if step] for chain in both]
+    read = [[(name, float(value)) for name, _, value in chain] for chain in steps]
+    return int(seed), dict(zip("AB" if len(read) > 1 else [""], read, strict=True))
 
 
 st.subheader("Sampling: how does a model choose the next word?")
@@ -46,14 +48,19 @@ if likeliest.values[0] > 0.95:
     st.caption(
         ":material/lightbulb: One token has nearly everything here; the examples above leave more to choose from."
     )
-written_after, asked = st.session_state.get("written", ("", None))
-if written_after == prompt:
+written_after, asked = st.session_state.setdefault("written", (prompt, st.query_params.get("written")))
+if asked is None or written_after != prompt:
+    st.query_params.pop("written", None)
+else:
     try:
-        made, seed = chains(asked), int(asked["seed"])
+        seed, made = chains(asked)
         told = {label: models.written(name, prompt, chain, seed, WRITTEN) for label, chain in made.items()}
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         st.warning(f"This cannot be written: {prose.literal(error)}")
+        st.session_state["written"] = prompt, None
     else:
+        if st.query_params.get("written") != asked:
+            st.query_params["written"] = asked
         steps = [", ".join(f"{step} {value:g}" for step, value in chain) or "no step" for chain in made.values()]
         how = " (A) and ".join(steps) + " (B)" * (len(steps) > 1)
         st.markdown(f"**Written on** with {how}, seed {seed}; above each token its surprise, in nats.")
@@ -99,8 +106,8 @@ views.strips("greedy and beam", rows, full=5)
 prose.section(PAGE, "What beams are for")
 
 prose.section(PAGE, "How surprising was your text?")
-surprises = [-row[id].item() for row, id in zip(logits[:-1].log_softmax(-1), read[1:])]
-views.strip("surprises", reading.tokens, [math.nan, *surprises], full=5)
+_, *surprises = reading.surprises
+views.strip("surprises", reading.tokens, reading.surprises, full=5)
 if surprises:
     mean = sum(surprises) / len(surprises)
     bits = mean / math.log(2)

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from model import gpt2, sampling
 from model.positions import SCHEMES
 from pages.shared import models
-from pages.shared.examples import INSIDE
+from pages.shared.examples import INSIDE, OPEN
 from tests.browser.conftest import Visitor, start_server
 
 Visitors = Callable[..., Visitor]
@@ -113,6 +113,39 @@ def test_word2vec_opens_and_fits(visitor: Visitors, server: str, width: int, sch
     one.page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
     fits(one)
     assert one.page.locator("#evil").count() == 0
+
+
+CONTRAST = """(element) => {
+    const read = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const lay = ([r, g, b, a = 1], below) => [r, g, b].map((value, n) => a * value + (1 - a) * below[n]);
+    const light = (colour) => {
+        const linear = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05;
+    };
+    const grounds = [];
+    for (let one = element; one; one = one.parentElement ?? one.getRootNode().host) grounds.push(one);
+    const paint = (below, one) => lay(read(getComputedStyle(one).backgroundColor), below);
+    const ground = grounds.reduceRight(paint, [0, 0, 0]);
+    const both = [light(ground), light(lay(read(getComputedStyle(element).color), ground))];
+    return Math.max(...both) / Math.min(...both);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_chosen_can_be_read(visitor: Visitors, server: str, scheme: str) -> None:
+    """Its text stands out by 4.5 : 1 (WCAG 2.2, 1.4.3)."""
+
+    def stand_out(one: Visitor, *selectors: str) -> None:
+        for selector in selectors:
+            texts = one.page.locator(selector)
+            texts.first.wait_for(state="attached", timeout=60_000)
+            assert min(texts.nth(n).evaluate(CONTRAST) for n in range(texts.count())) >= 4.5, selector
+
+    one = visitor(color_scheme=scheme)
+    one.page.goto(f"{server}/tokens")
+    stand_out(one, "[role=radio][aria-checked=true] p", ".merges b.new")
+    one = open_sampling(visitor(color_scheme=scheme), server, prompt=OPEN[0].prompt, draws="1")
+    stand_out(one, ".stButton strong", ".sampling [aria-pressed=true]", ".branches .path b", ".beams .best *")
 
 
 def test_the_order_is_seen_until_positions_and_mask_are_off(visitor: Visitors, server: str) -> None:
@@ -266,6 +299,12 @@ def test_a_drawn_token_is_taken_and_the_chain_writes_on(visitor: Visitors, serve
     one.page.get_by_role("button", name="Write on").click()
     one.page.get_by_text("Written on").wait_for()
     one.page.locator(".strip").nth(2).wait_for()  # what was written, the beams', and the prompt's own
+    written = one.page.locator(".strip").first.inner_text()
+    other = visitor()
+    other.page.goto(one.page.url)
+    other.page.locator(".strip").nth(2).wait_for(timeout=60_000)
+    assert other.page.locator(".strip").first.inner_text() == written
+    assert "written=1%3Btemperature%3A0&" in f"{other.page.url}&"
 
 
 def at_rest(one: Visitor) -> None:

@@ -241,7 +241,7 @@ class Chain {
       this.changed();
     };
     const write = Object.assign(element("button", "Write on"), { type: "button", title: "as many as 30 tokens, each drawn by this chain" });
-    write.onclick = () => this.send("write", { chain: this.on(), beside: this.beside, seed: this.seed });
+    write.onclick = () => this.send("write", [this.seed, ...(this.beside ? [spelled(this.beside)] : []), spelled(this.on())].join(";"));
     const keep = Object.assign(element("button", "Keep as A"), { type: "button", title: "keep this chain, change it to B, and see both" });
     keep.onclick = () => {
       this.beside = this.on().map((step) => [...step]);

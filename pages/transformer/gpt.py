@@ -1,0 +1,408 @@
+"""The whole GPT on one screen: every step from the prompt to the next word, its numbers and its lines of code."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import streamlit as st
+from torch import Tensor, nn
+
+from model import parameters
+from model.gpt import GPT, MLP, Block, BlockTrace, CausalSelfAttention, gelu
+from model.parameters import KINDS, PRESETS, Sizes
+from pages.shared import controls, models, prose, views
+from pages.shared.examples import WHOLE
+from viz import bars
+from viz.flow import Box
+from viz.tokens import visible
+
+PAGE = "transformer/gpt"
+SHOWN, LIKELIEST, FIRST = 5, 12, 8  # next words in the picture and in the table; numbers of a vector in the table
+MASKS = ("with the mask", "without")
+THIS, OWN = "this model", "your own"
+LAYERS = 128
+WIDTHS = [64, 128, 256, 512, 768, 1024, 1600, 2048, 3072, 4096, 5120, 6144, 8192, 12_288, 16_384]
+VOCABULARIES = [256, 1000, 4096, 8192, 16_384, 32_000, 50_257, 100_277, 128_256, 200_019, 256_000]
+CONTEXTS = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 32_768, 131_072]
+HEADS = [1, 2, 4, 8, 12, 16, 25, 32, 64, 96, 128]
+HIDDEN = [256, 1024, 2048, 4096, 8192, 11_008, 14_336, 28_672]
+
+
+class Step(NamedTuple):
+    """A box: what is computed there, in which statements, and where its values and what it learned are found."""
+
+    name: str
+    role: str  # its colour
+    shape: str
+    says: str
+    code: list[tuple[Callable, str]]
+    values: Callable[..., Tensor]
+    learned: Callable[..., nn.Module] | None = None
+    before: str = "→"  # what stands between it and the box before
+
+
+ATTEND, FORWARD, POST = CausalSelfAttention.forward, Block.forward, BlockTrace.resid_post.fget
+TOKEN = Step(
+    "wte",
+    "embedding",
+    "B T C",
+    "Of each token the row of `wte` with its id: a vector that was learned for it.",
+    [(GPT._embed, "self.wte(idx)")],
+    lambda trace: trace.embed,
+    lambda gpt: gpt.wte,
+    before="",
+)
+POSITION = Step(
+    "wpe",
+    "embedding",
+    "1 T C",
+    "Of each position a vector that was learned for it. It is added to that of the token.",
+    [(GPT._embed, "self.wpe.weight"), (GPT.trace, "embed + pos_embed")],
+    lambda trace: trace.pos_embed[None],
+    lambda gpt: gpt.wpe,
+    before="+",
+)
+FINAL = Step(
+    "ln_f",
+    "norm",
+    "B T C",
+    "The stream at the end, normalised once more: mean 0, standard deviation 1, times γ, plus β.",
+    [(GPT.trace, "self.ln_f(")],
+    lambda trace: trace.ln_f,
+    lambda gpt: gpt.ln_f,
+)
+LOGITS = Step(
+    "logits",
+    "norm",
+    "B T V",
+    "The dot product with the vector of every token in `wte`: the table of the beginning, once more.",
+    [(GPT._logits, "F.linear")],
+    lambda trace: trace.logits,
+)
+INSIDE = [
+    Step(
+        "resid_pre",
+        "stream",
+        "B T C",
+        "The residual stream as it comes in.",
+        [(FORWARD, '"resid_pre"')],
+        lambda block, made: made.resid_pre,
+        before="",
+    ),
+    Step(
+        "ln_1",
+        "norm",
+        "B T C",
+        "The stream, normalised, for attention to read.",
+        [(FORWARD, "self.ln_1(resid_pre)")],
+        lambda block, made: block.ln_1(made.resid_pre),
+        lambda block: block.ln_1,
+    ),
+    Step(
+        "q",
+        "query",
+        "B H T D",
+        "The :blue[query]: what this token looks for. The heads stand one after the other.",
+        [(ATTEND, "self.c_attn(x)")],
+        lambda block, made: made.attn.q,
+    ),
+    Step(
+        "k",
+        "key",
+        "B H T D",
+        "The :red[key]: by what this token is found. The heads stand one after the other.",
+        [(ATTEND, "self.c_attn(x)")],
+        lambda block, made: made.attn.k,
+        before="",
+    ),
+    Step(
+        "v",
+        "value",
+        "B H T D",
+        "The :green[value]: what this token gives to those that find it. The heads stand one after the other.",
+        [(ATTEND, "self.c_attn(x)")],
+        lambda block, made: made.attn.v,
+        before="",
+    ),
+    Step(
+        "pattern",
+        "attention",
+        "B H T T",
+        "How :violet[this token looks] at each token up to it: a row for each head, which adds up to 1.",
+        [(CausalSelfAttention.scores, "return"), (ATTEND, "future ="), (ATTEND, "softmax")],
+        lambda block, made: made.attn.pattern,
+    ),
+    Step(
+        "z",
+        "attention",
+        "B H T D",
+        "The mean of the values, by those weights. The heads stand one after the other.",
+        [(ATTEND, "pattern @ v")],
+        lambda block, made: made.attn.z,
+    ),
+    Step(
+        "out",
+        "attention",
+        "B T C",
+        "The heads, mixed: this is what attention adds.",
+        [(ATTEND, "self.c_proj(")],
+        lambda block, made: made.attn.out,
+        lambda block: block.attn,
+    ),
+    Step(
+        "resid_mid",
+        "stream",
+        "B T C",
+        "The stream, with what attention added.",
+        [(FORWARD, "resid_mid =")],
+        lambda block, made: made.resid_mid,
+        before="+",
+    ),
+    Step(
+        "ln_2",
+        "norm",
+        "B T C",
+        "The stream, normalised, for the MLP to read.",
+        [(FORWARD, "self.ln_2(resid_mid)")],
+        lambda block, made: block.ln_2(made.resid_mid),
+        lambda block: block.ln_2,
+    ),
+    Step(
+        "mlp_pre",
+        "MLP",
+        "B T 4C",
+        "What each neuron reads. There are four times as many as the stream is wide.",
+        [(MLP.forward, "self.c_fc(x)")],
+        lambda block, made: made.mlp_pre,
+        lambda block: block.mlp.c_fc,
+    ),
+    Step(
+        "mlp_post",
+        "MLP",
+        "B T 4C",
+        "What each neuron passes on: through the GELU.",
+        [(gelu, "F.gelu")],
+        lambda block, made: made.mlp_post,
+    ),
+    Step(
+        "mlp_out",
+        "MLP",
+        "B T C",
+        "Back to the width of the stream: this is what the MLP adds.",
+        [(MLP.forward, "self.c_proj(gelu")],
+        lambda block, made: made.mlp_out,
+        lambda block: block.mlp.c_proj,
+    ),
+    Step(
+        "resid_post",
+        "stream",
+        "B T C",
+        "The stream, with what the MLP added. The next block reads it.",
+        [(POST, "self.mlp_out")],
+        lambda block, made: made.resid_post,
+        before="+",
+    ),
+]
+
+
+def block_step(layer: int) -> Step:
+    """A whole block as one box of the road."""
+    return Step(
+        f"L{layer}",
+        "stream",
+        "B T C",
+        "The residual stream behind this block: as it came in, and what attention and the MLP added to it.",
+        [(GPT._walk, "self.h[layer]"), (POST, "self.mlp_out")],
+        lambda trace: trace.blocks[layer].resid_post,
+        lambda gpt: gpt.h[layer],
+    )
+
+
+def at_token(step: Step, values: Tensor) -> Tensor:
+    """Of the values of a step those at the picked token: a vector, or of the pattern a row for each head."""
+    one = values[0, :, token] if values.dim() == 4 else values[0, token]
+    return one[:, : token + 1] if step.name == "pattern" else one.flatten()
+
+
+def likeliest(count: int) -> list[dict[str, str | int | float]]:
+    """The next tokens behind the picked one."""
+    vocabulary, logits = models.vocabulary(reading.model.name)[0], trace.logits[0, token]
+    probabilities = logits.softmax(-1)
+    ids = logits.topk(min(count, len(logits))).indices.tolist()
+    return [
+        {
+            "token": visible([vocabulary[id]])[0],
+            "id": id,
+            "logit": logits[id].item(),
+            "probability": probabilities[id].item(),
+        }
+        for id in ids
+    ]
+
+
+def numbers(step: Step, values: Tensor) -> None:
+    """Show what a step computed at the picked token."""
+    shape = " × ".join(f"{size:,}" for size in values.shape)
+    st.markdown(f"**{step.name}** · {shape} ({' × '.join(step.shape.split())})")
+    one = at_token(step, values)
+    if step.name == "pattern":
+        names = controls.numbered(reading.tokens)
+        rows = [dict(zip(["head", *names], [f"H{head}", *row])) for head, row in enumerate(one.tolist())]
+        st.dataframe(rows, hide_index=True, height=220)
+    else:
+        name = prose.literal(visible([reading.tokens[token]])[0])
+        st.markdown(
+            f"At **{name}**: length {one.norm():.3f}, mean {one.mean():.3f}, standard deviation "
+            f"{one.std(correction=0):.3f}. The first {min(FIRST, len(one))} of {len(one):,} numbers:"
+        )
+        st.dataframe([{str(n): number for n, number in enumerate(one[:FIRST].tolist())}], hide_index=True)
+
+
+def opened(step: Step | None, values: Tensor | None, learned: nn.Module | None) -> None:
+    """Show the numbers of a box, and the statements that computed them; None is the next word."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        if step:
+            numbers(step, values)
+        if step in (None, LOGITS):
+            probability = st.column_config.NumberColumn(format="%.5f")
+            st.dataframe(likeliest(LIKELIEST), hide_index=True, column_config={"probability": probability}, height=220)
+    with right:
+        if step:
+            st.markdown(step.says)
+            prose.lines(*step.code)
+        else:
+            st.markdown("The softmax of the logits: how likely each token is. One is drawn, or the likeliest is taken.")
+            prose.lines((GPT.generate, "_draw("))
+        if learned:
+            count = sum(weight.numel() for weight in learned.parameters())
+            st.caption(f"Learned for this: {count:,} of the model’s {parameters.total(sizes):,} numbers.")
+
+
+def take(name: str) -> None:
+    """Open a box; one of a block opens that block, too."""
+    st.session_state["box"] = name
+    if name in layers:
+        st.session_state["block"] = name
+
+
+def own() -> None:
+    st.session_state["preset"] = OWN
+
+
+def slider(label: str, options: list[int], key: str) -> int:
+    """A slider over sizes, kept in the link; who moves it has sizes of their own."""
+    offered = sorted({*options, *(getattr(preset, key) for preset in presets.values())} - {0})
+    return st.select_slider(
+        label, offered, key=key, bind="query-params", on_change=own, format_func="{:,}".format, width=300
+    )
+
+
+def asked() -> Sizes:
+    """Ask for the sizes of a model; raises ValueError where they make none."""
+    preset = controls.choice("A model", [*presets, OWN], THIS, key="preset")
+    if preset != OWN:
+        st.session_state.update({key: value for key, value in vars(presets[preset]).items() if value})
+        st.session_state["tied"] = presets[preset].tied
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = controls.choice("Kind", KINDS, KINDS[0], key="kind", on_change=own)
+        found = {
+            "layers": st.slider("L · blocks", 1, LAYERS, key="layers", bind="query-params", on_change=own, width=300),
+            "width": slider("C · width of the stream", WIDTHS, "width"),
+            "vocab": slider("V · vocabulary", VOCABULARIES, "vocab"),
+            "context": slider("T · context", CONTEXTS, "context"),
+            "heads": slider("H · heads", HEADS, "heads"),
+        }
+        if kind == "Llama":
+            found["key_heads"] = slider("G · heads of keys and values", HEADS, "key_heads")
+            found["hidden"] = slider("M · width of the MLP", HIDDEN, "hidden")
+        tied = st.toggle("The head is the token embedding", key="tied", bind="query-params", on_change=own)
+    return Sizes(kind, **found, tied=tied)
+
+
+@st.fragment
+def counter() -> None:
+    """Count the parameters of a model of any sizes, and compare."""
+    prose.section(PAGE, "How many numbers has it learned?")
+    try:
+        wanted = asked()
+    except ValueError as error:
+        st.info(f"These sizes make no model: {error}.")
+        return
+    total = parameters.total(wanted)
+    left, right = st.columns([3, 4], gap="large")
+    with left:
+        st.metric("Parameters", f"{total:,}")
+        st.caption(f"In two bytes each (bfloat16) they take {2 * total / 1e9:,.2f} GB.")
+        rows = [
+            {"part": part.name, "formula": part.formula, "parameters": part.count, "share": part.count / total}
+            for part in parameters.count(wanted)
+        ]
+        config = {
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "share": st.column_config.NumberColumn(format="percent"),
+        }
+        st.dataframe(rows, hide_index=True, column_config=config)
+    with right:
+        compared = presets if wanted in presets.values() else {OWN: wanted, **presets}
+        named = {f"{name} · {parameters.total(of):,}": of for name, of in compared.items()}
+        picked = next(name for name, of in named.items() if of == wanted)
+        parts = {name: {part.name: part.count for part in parameters.count(of)} for name, of in named.items()}
+        st.altair_chart(bars.shares(parts, picked, controls.theme()))
+
+
+def future() -> None:
+    """Change the last token, and show what that does to the logits before it, with the mask and without."""
+    prose.section(PAGE, "Can it see the future?")
+    if len(reading.tokens) == 1:
+        st.info("One token has none before it: type more.")
+        return
+    before = reading.tokens[:-1]
+    moved = {name: models.leaked(reading.model.name, reading.prompt, name == "with the mask") for name in MASKS}
+    views.strips("future", {name: (before, of) for name, of in moved.items()}, full=0)
+
+
+st.subheader("The whole GPT: what happens between the prompt and the next word?")
+reading = controls.reading(WHOLE)
+gpt, trace = reading.model.gpt, reading.trace
+sizes = parameters.of(gpt.config)
+presets = {THIS: sizes, **PRESETS}
+layers = [f"L{layer}" for layer in range(gpt.config.n_layer)]
+
+picture = st.container()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    token = controls.token("Token", reading.tokens, key="at")
+    block = st.selectbox("Block", layers, len(layers) - 1, key="block", bind="query-params")
+    road = [TOKEN, POSITION, *map(block_step, range(len(layers))), FINAL, LOGITS]
+    names = [*(step.name for step in (*road, *INSIDE)), "next"]
+    box = st.selectbox("Open", names, names.index("next"), key="box", bind="query-params")
+layer = layers.index(block)
+module, made = gpt.h[layer], trace.blocks[layer]
+found = {step.name: (step, step.values(trace), step.learned and step.learned(gpt)) for step in road}
+found |= {step.name: (step, step.values(module, made), step.learned and step.learned(module)) for step in INSIDE}
+with picture:
+    drawn = {
+        name: Box(name, name, step.role, at_token(step, values).numpy(), step.before)
+        for name, (step, values, _) in found.items()
+    }
+    views.flow(
+        reading.tokens,
+        [drawn[step.name] for step in road],
+        [drawn[step.name] for step in INSIDE],
+        [(row["token"], row["probability"]) for row in likeliest(SHOWN)],
+        token=token,
+        block=block,
+        picked=box,
+        on_token=lambda number: st.session_state.update(at=controls.numbered(reading.tokens)[number]),
+        on_box=take,
+    )
+opened(*found.get(box, (None, None, None)))
+
+counter()
+future()
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "What to notice")
+with right:
+    prose.section(PAGE, "What is often told wrong")
+prose.section(PAGE, "The code that computed this")
+prose.source(GPT.trace, Block.forward, parameters.count)
