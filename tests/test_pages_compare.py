@@ -91,7 +91,7 @@ def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
             continue
         p = reading.trace.logits[0, -1].softmax(-1)
         assert bar["probability"] == pytest.approx(p[cut[0]].item(), abs=1e-6)
-        assert bar["told"].endswith(f", rank {p.argsort(descending=True).tolist().index(cut[0]) + 1:,}")
+        assert bar["told"].endswith(f", #{p.argsort(descending=True).tolist().index(cut[0]) + 1:,}")
     best = max(bars.loc[bars["whose"] == "A", "probability"])
     assert best == pytest.approx(readings["A"].trace.logits[0, -1].softmax(-1).max().item(), abs=1e-6)
 

@@ -145,10 +145,17 @@ def test_strips_below_each_other_say_where_they_part() -> None:
     assert data["columns"][1] == [{"token": "·b", "value": 2.0}, {"token": "·c", "value": 3.0}]
     assert data["columns"][2][1] == {"token": "c", "value": None}
     same = strip.beside({"A": (["a"], [1]), "B": (["a"], [2])}, full=5)
-    assert same["parted"] is None
+    assert same["parted"] is None and data["differ"] == []
     assert strip.beside({"": (["a"], [1])}, full=5)["names"] == []
     with pytest.raises(ValueError):
         strip.beside({"A": (["a"], [1]), "B": (["a", "b"], [1, 2])}, full=5)
+
+
+def test_aligned_strips_mark_each_column_that_differs() -> None:
+    rows = {"A": (["a", "", "c", "d"], [1, math.nan, 2, 3]), "B": (["a", "b", "c", "e"], [1, 2, 3, 4])}
+    data = strip.beside(rows, full=5, aligned=True)
+    assert data["differ"] == [1, 3] and data["parted"] is None
+    assert data["columns"][1] == [{"token": "", "value": None}, {"token": "b", "value": 2.0}]
 
 
 def test_the_way_to_the_best_beam_is_marked() -> None:
@@ -373,6 +380,48 @@ def test_every_head_has_its_number_and_the_marked_ones_a_frame(theme: str, sign:
     assert frames["transform"] == [{"filter": "datum.marked"}]
     assert cells["encoding"]["color"]["scale"]["domain"] == ([0, 5] if sign > 0 else [-5, 0, 5])
     assert [param["name"] for param in chart["params"]] == ["head"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_guesses_stand_beside_each_other_with_their_ranks(theme: str) -> None:
+    guesses = {"A": [(0.5, 1), (0.25, 1234)], "B": [None, (1.0, 1)], "truth": [(0.75, None), (0.0, None)]}
+    chart = bars.beside([" Rome", " Rome"], guesses, theme).to_dict()
+    rows = next(iter(chart["datasets"].values()))
+    told = {(row["word"], row["whose"]): (row["probability"], row["told"]) for row in rows}
+    assert told == {
+        ("00 ·Rome", "A"): (0.5, "A 50.0%, #1"),
+        ("00 ·Rome", "B"): (0, "B several tokens"),
+        ("00 ·Rome", "truth"): (0.75, "truth 75.0%"),
+        ("01 ·Rome", "A"): (0.25, "A 25.0%, #1,234"),
+        ("01 ·Rome", "B"): (1.0, "B 100.0%, #1"),
+        ("01 ·Rome", "truth"): (0.0, "truth 0.0%"),
+    }
+    x = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert x[0] == 0 and x[1] >= 1  # never rescaled
+    with pytest.raises(ValueError):
+        bars.beside(["a", "b"], {"A": [None]}, theme)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_difference_is_drawn_from_the_row_on_that_can_differ(theme: str) -> None:
+    one, other = patterns(1, 2, 4)[0]
+    figure = matrices.difference(["a", "<b>", "c", "d"], one, other, 2, "H0", theme)
+    (heatmap,) = figure.data
+    assert heatmap.z.shape == (2, 4) and list(figure.layout.yaxis.ticktext) == ["c", "d"]
+    assert np.isnan(heatmap.z[0, 3]) and heatmap.z[1, 1] == pytest.approx(100 * (other - one)[3, 1])
+    assert heatmap.text[0][0] == f"{100 * (other - one)[2, 0]:+.0f}" and heatmap.text[0][3] == ""
+    query, key, a, b = heatmap.customdata[1, 1]
+    assert (query, key) == ("d", "&lt;b&gt;") and float(b) - float(a) == pytest.approx(heatmap.z[1, 1], abs=0.011)
+    assert (heatmap.zmin, heatmap.zmax) == (-100, 100)
+    same = matrices.difference(["a", "b"], one[:2, :2], one[:2, :2], 2, "H0", theme)
+    assert same.data[0].z[0].tolist() == [0, 0]  # the last row, where nothing differs
+    assert matrices.difference(["a"] * 40, *patterns(1, 2, 40)[0], 0, "H0", theme).data[0].texttemplate is None
+
+
+def test_rulers_can_stand_without_chips() -> None:
+    assert (
+        pieces.data("a", [("A", [b"a"], [1])])["chips"] and not pieces.data("a", [("A", [b"a"], [1])], False)["chips"]
+    )
 
 
 def test_the_map_of_positions_names_each_token_and_writes_what_is_not_0() -> None:

@@ -106,8 +106,8 @@ def beside(words: Sequence[str], guesses: Mapping[str, Sequence[Guess]], theme: 
     )
     scale = alt.Scale(domain=names, range=BESIDE[: len(names)])
     every = alt.Chart(pd.DataFrame(rows)).encode(
-        # The whole width but three eighths, which are room for the numbers, is a probability of 1.
-        alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.6]), axis=None),
+        # The whole width but two fifths, which are room for the numbers, is a probability of 1.
+        alt.X("probability:Q", scale=alt.Scale(domain=[0, 1.7]), axis=None),
         alt.Y("word:N", title=None, axis=axis),
         yOffset=alt.YOffset("whose:N", sort=names),
     )
@@ -120,7 +120,7 @@ def _told(guess: Guess) -> str:
     if guess is None:
         return "several tokens"
     probability, rank = guess
-    return f"{probability:.1%}" + (f", rank {rank:,}" if rank else "")
+    return f"{probability:.1%}" + (f", #{rank:,}" if rank else "")
 
 
 def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerChart:

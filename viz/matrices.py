@@ -136,7 +136,7 @@ def difference(
     )
     if len(tokens) <= ROW:
         words = [["" if not abs(value) >= 0.5 else f"{value:+.0f}" for value in row] for row in gained[rows]]
-        heatmap.update(text=words, texttemplate="%{text}", textfont_size=11)
+        heatmap.update(text=words, texttemplate="%{text}", textfont_size=15 if len(tokens) <= READABLE else 11)
     labels, count = figure.layout.yaxis.ticktext[rows], len(gained[rows])
     return figure.update_layout(
         yaxis={"ticktext": labels, "tickvals": list(range(count))}, height=150 + max(60, 26 * count)

@@ -103,7 +103,7 @@ def two_models() -> None:
 
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**What comes next**: the likeliest words of both, each as one token")
+        st.markdown("**What comes next**: the likeliest words of both, and the rank (#) of each")
         p, q = next_word(a), next_word(b)
         likeliest = [some.topk(min(SHOWN, len(some))).indices.tolist() for some in (p, q)]
         pairs = compare.matched(a.model.tokenizer, b.model.tokenizer, *likeliest)
