@@ -14,7 +14,12 @@ from tests.test_pages import HOSTILE, KNOWS, PAGES, drawn, page, unescaped
 NAME = "owner/a-model"
 SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
 WITH_PROMPT = [script for script in SCRIPTS if script not in (KNOWS, "language/word2vec", "transformer/known")]
-OURS = ["grammar", "its world", "the toy world of", "floor"]  # words that hold for the built-in model only
+OURS = [
+    "by a grammar",
+    "outside the world",
+    "Outside its world",
+    "How far from the truth",
+]  # said of the built-in model only
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +68,7 @@ def test_nothing_is_said_of_a_truth_that_is_not_known(script: str) -> None:
     app = page(script, model=NAME, prompt="the king and the queen")
     said = unescaped(" ".join(element.value for kind in (app.markdown, app.caption, app.info) for element in kind))
     if script == KNOWS:
-        assert "so there is no floor" in said and "5 questions of each kind" in said
+        assert "there is no floor" in said and "5 questions of each kind" in said
         assert [metric.label for metric in app.metric] == [
             f"Best {kind}, on random tokens" for kind in models.load(NAME).heads
         ]
