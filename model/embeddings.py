@@ -44,9 +44,9 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Words, each with a vector."""
+    """Vectors, and the word that each of them is of, if it is one."""
 
-    words: Sequence[str]
+    words: Sequence[str | None]
     vectors: Annotated[Tensor, "N C"]
 
     def __contains__(self, word: object) -> bool:
@@ -58,7 +58,11 @@ class Embeddings:
 
     @cached_property
     def _row(self) -> dict[str, int]:
-        return {word: row for row, word in enumerate(self.words)}
+        return {word: row for row, word in enumerate(self.words) if word is not None}
+
+    @cached_property
+    def _no_words(self) -> list[int]:
+        return [row for row, word in enumerate(self.words) if word is None]
 
     @cached_property
     def _lengths(self) -> Tensor:
@@ -72,23 +76,23 @@ class Embeddings:
         for other in (word, word.lower(), word.capitalize()):
             if other in self:
                 return Found(self[other], [other])
-        close = get_close_matches(word[:LONGEST], self.words, n=3)
+        close = get_close_matches(word[:LONGEST], self._row, n=3)
         like = f"; spelled like it: {', '.join(close)}" if close else ""
-        raise ValueError(f"{word[:LONGEST]!r} is none of the {len(self.words):,} words that have a vector{like}")
+        raise ValueError(f"{word[:LONGEST]!r} is none of the {len(self._row):,} words that have a vector{like}")
 
     def nearest(self, query: Tensor, leave_out: Collection[str] = (), count: int = 1) -> list[tuple[str, float]]:
         """The `count` words whose vectors have the largest cosine with the query (C), and it, the largest first."""
         cosines = self.vectors @ (query / query.norm()) / self._lengths.clamp(min=1e-12)
-        cosines[[self._row[word] for word in leave_out if word in self]] = -torch.inf
-        best = cosines.topk(min(count, len(self.words) - len({*leave_out} & self._row.keys())))
+        left_out = {self._row[word] for word in leave_out if word in self}
+        cosines[[*self._no_words, *left_out]] = -torch.inf
+        best = cosines.topk(min(count, len(self._row) - len(left_out)))
         return [(self.words[row], cosine) for cosine, row in zip(*map(Tensor.tolist, best))]
 
 
 @dataclass(frozen=True, eq=False)
 class TokenEmbeddings(Embeddings):
-    """The rows of wte of those tokens that are a word with a space before it."""
+    """The rows of a GPT's wte, not copied; those of tokens that are a word with a space before it are of that word."""
 
-    gpt: GPT
     tokenizer: Tokenizer
 
     def find(self, word: str) -> Found:
@@ -105,14 +109,20 @@ class TokenEmbeddings(Embeddings):
                 ) from None
             ids = self.tokenizer.encode(f" {word}").ids
             of = pieces(self.tokenizer, ids)
-            return Found(self.gpt.wte.weight[ids].mean(0), [word] if of == [f" {word}"] else of)
+            return Found(self.vectors[ids].mean(0), [word] if of == [f" {word}"] else of)
+
+
+def words_of(tokenizer: Tokenizer, count: int) -> list[str | None]:
+    """Of each of so many ids the word that it is, with a space before it, and None where it is none."""
+    ids = range(min(count, tokenizer.get_vocab_size()))
+    texts = [text if is_text(tokenizer, id) else "" for text, id in zip(pieces(tokenizer, ids), ids)]
+    words = [text[1:] if text.startswith(" ") and text[1:].isalpha() else None for text in texts]
+    return [*words, *[None] * (count - len(ids))]  # some models have spare ids
 
 
 def of_tokens(gpt: GPT, tokenizer: Tokenizer) -> TokenEmbeddings:
     """The words that are one token of a GPT."""
-    ids = [id for id in range(tokenizer.get_vocab_size()) if is_text(tokenizer, id)]
-    named = {text[1:]: id for text, id in zip(pieces(tokenizer, ids), ids) if text[0] == " " and text[1:].isalpha()}
-    return TokenEmbeddings(list(named), gpt.wte.weight[list(named.values())], gpt, tokenizer)
+    return TokenEmbeddings(words_of(tokenizer, gpt.config.vocab_size), gpt.wte.weight, tokenizer)
 
 
 def parse(expression: str) -> list[Term]:

@@ -118,8 +118,9 @@ def first_attention(gpt: GPT, idx: Tensor, scheme: str) -> AttentionTrace:
         added = waves * (learned.norm(dim=-1).mean() / waves.norm(dim=-1).mean())
     else:
         added = learned if scheme == "learned" else torch.zeros_like(learned)
-    attention = PositionedAttention(gpt.config, scheme)
-    attention.load_state_dict(gpt.h[0].attn.state_dict())
+    with torch.device("meta"):  # its weights are those of the GPT, not copies
+        attention = PositionedAttention(gpt.config, scheme)
+    attention.load_state_dict(gpt.h[0].attn.state_dict(), assign=True)
     return attention(gpt.h[0].ln_1(gpt.wte(idx) + added[: idx.size(1)]))
 
 

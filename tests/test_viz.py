@@ -13,10 +13,12 @@ from viz import (
     board,
     branches,
     curves,
+    flow,
     matrices,
     merges,
     pieces,
     points,
+    road,
     sampling,
     strip,
     words,
@@ -309,13 +311,15 @@ def test_matrices_of_one_kind_share_a_scale() -> None:
 
 
 def test_vectors_are_drawn_with_their_tokens_or_all() -> None:
-    table = np.random.default_rng(0).normal(size=(6, 4))
+    table = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     read = matrices.vectors(["a", " b"], table[:2])
     np.testing.assert_array_equal(read.data[0].z, table[:2])
-    assert list(read.layout.yaxis.ticktext) == ["0 a", "1 ·b"]
+    assert list(read.data[0].y) == ["0 a", "1 ·b"] and read.layout.yaxis.dtick == 1
     every = matrices.vectors(["a", " b"], table)
-    assert every.layout.yaxis.ticktext is None
-    assert [row[0] for row in every.data[0].customdata] == ["0 a", "1 ·b", "2", "3", "4", "5"]
+    assert list(every.data[0].y) == ["0 a", "1 ·b", "2", "3", "4", "5"] and every.layout.yaxis.dtick is None
+    assert every.layout.yaxis.type == "category" and "%{y}" in every.data[0].hovertemplate
+    some = matrices.vectors(["a", " b", "<b>"], table[::2], 2)
+    assert list(some.data[0].y) == ["0 a", "2 &lt;b&gt;", "4"]
     assert read.data[0].zmax == np.abs(table[:2]).max() == -read.data[0].zmin
 
 
@@ -448,3 +452,64 @@ def test_the_board_says_which_heads_are_off_and_what_each_does() -> None:
     assert board.data(2, 3, {(1, 2), (0, 1)}) == {"layers": 2, "heads": 3, "off": [[0, 1], [1, 2]], "effects": None}
     effects = np.array([[0.5, -0.25, 0], [1, 0, 0]], np.float32)
     assert board.data(2, 3, (), effects)["effects"] == effects.tolist()
+
+
+def test_a_road_is_sent_with_its_numbers_and_visible_tokens() -> None:
+    numbers = [np.full((2, 3), value) for value in (1.00004, 2, -0.5, np.float32(0.25))]
+    sent = road.data([" a", "\n"], [(-1, "token"), (0, "attention"), (0, "MLP")], *numbers, picked=(1, 0))
+    assert json.loads(json.dumps(sent)) == sent
+    assert sent["tokens"] == ["·a", "⏎"] and sent["picked"] == [1, 0]
+    assert sent["stream"] == [[1.0] * 3] * 2 and sent["cosines"][1] == [-0.5] * 3
+    assert sent["places"][1] == {"layer": 0, "part": "attention"}
+
+
+PICKED = {"token": 0, "block": "L0", "picked": "next"}
+
+
+def test_a_box_is_painted_on_a_scale_of_its_own_which_one_outlier_does_not_set() -> None:
+    values = np.array([0.5, -1.0, 0.25, *[1.0] * 197, 1000])
+    long = flow.Box("wte", "wte", "embedding", np.arange(1.0, 301))
+    matrix = flow.Box("pattern", "pattern", "attention", np.array([[0.5, 0.5], [1, 0]]))
+    sent = flow.data([" a"], [flow.Box("L0", "L0", "stream", values), long], [matrix], [(" b", 1.0)], **PICKED)
+    assert json.loads(json.dumps(sent)) == sent
+    box, cut = sent["road"]
+    assert box["percents"][:4] == [50, -100, 25, 100] and box["percents"][-1] == 100
+    assert box["length"] == pytest.approx(np.linalg.norm(values))
+    assert len(cut["percents"]) == flow.DRAWN and cut["size"] == "300"
+    assert cut["length"] == pytest.approx(np.linalg.norm(np.arange(1, 301)))  # of all of them
+    assert (sent["inside"][0]["columns"], sent["inside"][0]["size"], sent["inside"][0]["length"]) == (2, "2 × 2", None)
+    assert sent["words"] == [{"word": "·b", "share": 1.0}]
+
+
+def test_a_box_of_nothing_but_zeros_is_empty() -> None:
+    nothing = flow.Box("wpe", "wpe", "embedding", np.zeros(4))
+    assert flow.data(["a"], [nothing], [], [], **PICKED)["road"][0]["percents"] == [0] * 4
+
+
+def test_shares_are_those_of_each_whole() -> None:
+    chart = bars.shares({"one": {"a": 1, "b": 3}, "two": {"a": 0, "b": 5}}, "two").to_dict()
+    parts, frame = rows_of(chart)
+    assert [(row["name"], row["part"], row["share"]) for row in parts] == [
+        ("one", "a", 0.25),
+        ("one", "b", 0.75),
+        ("two", "a", 0),
+        ("two", "b", 1),
+    ]
+    assert [row["name"] for row in frame] == ["two"]
+
+
+def test_a_spread_counts_every_number() -> None:
+    values = np.random.default_rng(0).normal(3, 2, 500)
+    chart = bars.spread("before", values).to_dict()
+    (rows,) = chart["datasets"].values()
+    assert sum(row["numbers"] for row in rows) == 500
+    assert chart["title"]["text"][1] == f"mean {values.mean():.2f}, standard deviation {values.std():.2f}"
+
+
+def test_neurons_lie_on_the_curve_and_its_lowest_point_is_marked() -> None:
+    x = np.linspace(-4, 4, 9)
+    chart = curves.activation(x, (x - 1) ** 2 - 2, np.maximum(x, 0), np.array([9.0]), np.array([8.0])).to_dict()
+    lines, neurons, mark = rows_of(chart)
+    assert len(lines) == 18 and neurons == [{"x": 9.0, "y": 8.0, "neuron": 0}]
+    assert mark[0]["label"] == "lowest: -2.0000 at 1.0000"
+    assert all(layer["encoding"]["x"]["scale"]["clamp"] for layer in chart["layer"])  # beyond is at the edge

@@ -117,7 +117,7 @@ def activation(
             alt.Color("name:N", scale=alt.Scale(domain=list(curves), range=[LINE, COLOURS[-1]]), legend=legend),
             alt.StrokeDash("name:N", scale=alt.Scale(domain=list(curves), range=DASHES[:2]), legend=legend),
         )
-        + alt.Chart(neurons).mark_circle(color=MARK, size=36, opacity=0.45).encode(horizontal, vertical, tooltip=shown)
+        + alt.Chart(neurons).mark_circle(color=MARK, size=30, opacity=0.3).encode(horizontal, vertical, tooltip=shown)
         + mark.mark_text(color=TEXT[theme], dy=16, fontSize=14).encode(horizontal, vertical, alt.Text("label:N"))
     ).properties(height=HIGH)
 

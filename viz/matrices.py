@@ -150,28 +150,27 @@ def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> g
     return figure.update_layout(title=None, margin_t=10)
 
 
-def vectors(tokens: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:
-    """Vectors (N, C), a row for each position, on a scale that is even about 0; the first T stand at the tokens.
+def vectors(tokens: Sequence[str], values: np.ndarray, step: int = 1, theme: str = "light") -> go.Figure:
+    """Vectors (N, C), one of every `step` positions a row, on a scale that is even about 0; the first stand at tokens.
 
-    Where there are more rows than tokens they are numbered only, and hover names the tokens.
+    Where there are more rows than tokens the labels are thinned out, and hover has them all.
     """
-    positions = [f"{n} {token}" for n, token in enumerate(plotted(tokens))]
-    named = len(values) == len(tokens)
-    positions += [str(n) for n in range(len(tokens), len(values))]
+    labels = dict(enumerate(plotted(tokens)))
+    positions = [f"{n} {labels.get(n, '')}".strip() for n in range(0, step * len(values), step)]
     bound = np.abs(values).max()
     heatmap = go.Heatmap(
-        z=values,
+        z=values.astype(np.float32),
+        y=positions,
         colorscale=_diverging(theme),
         zmin=-bound,
         zmax=bound,
         colorbar={"thickness": 12, "outlinewidth": 0},
-        customdata=np.broadcast_to(np.array(positions)[:, None], values.shape),
-        hovertemplate="%{customdata} · dimension %{x}<br>%{z:.4f}<extra></extra>",
+        hovertemplate="%{y} · dimension %{x}<br>%{z:.4f}<extra></extra>",
     )
-    labels = {"tickvals": list(range(len(tokens))), "ticktext": positions} if named else {"title": "position"}
+    every = {"dtick": 1} if len(values) <= len(tokens) else {"title": "position"}
     return go.Figure(heatmap).update_layout(
         xaxis={"title": "dimension", "showgrid": False, "zeroline": False},
-        yaxis={"showgrid": False, "zeroline": False, "autorange": "reversed", "tickfont_size": 14} | labels,
+        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "tickfont_size": 14} | every,
         height=80 + max(120, min(22 * len(values), 330)),
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
     )

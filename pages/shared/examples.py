@@ -56,8 +56,8 @@ SCALPEL = [
     _pair(
         EXAMPLES[0],
         "When Anna and Tom went to the shop, Tom gave a key to",
-        "It says Tom. Switch the positions off, and it says Anna. Then patch from “Tom gave”: in which layer does the "
-        "name come to the end?",
+        "The built-in model says Tom; switch the positions off, and it says Anna. Then patch from “Tom gave”: "
+        "in which layer does the name come to the end?",
     ),
     _pair(
         EXAMPLES[1],
@@ -136,32 +136,32 @@ OPEN = [
     Example(
         "A story",
         "Once upon a time there was a",
-        "One likely word and a long flat tail: how many tokens does a top-p of 0.9 keep, and how many a top-k of 10?",
+        "A long flat tail: how many tokens does a top-p of 0.9 keep, and how many a top-k of 10?",
     ),
     Example(
         "A name",
         "Hello, my name is",
-        "Many names, nearly all alike: a top-k of 10 cuts most of what is right. The truth says so, too.",
+        "Many names fit, and a top-k of 10 cuts most of them. With the built-in model the truth says so, too.",
     ),
     Example(
         "A colour",
         "My favourite colour is",
-        "Some twenty words share nearly everything. Draw 200 and compare with what was expected.",
+        "Many words can stand here. Draw 200 and compare with what was expected.",
     ),
     Example(
         "One answer",
         "The capital of France is",
-        "Almost certain: how hot must it be before another city is drawn? It is wrong at every temperature.",
+        "The built-in model is nearly certain: how hot must it be to draw another city? No heat makes that right.",
     ),
     Example(
         "Two ways",
         "In the morning",
-        "Two tokens share nearly all of it. Take the one, go on, then go back and take the other: the tree keeps both.",
+        "Take one of the likeliest tokens, go on, then go back and take another: the tree keeps both.",
     ),
     Example(
-        "Not its world",
+        "Not the toy world",
         "Pizza is better than",
-        "No text that it has read goes on like this, so there is no truth; the probabilities add up to 1 all the same.",
+        "No text of the toy world goes on like this, so there is no truth; the probabilities add up to 1 all the same.",
     ),
 ]
 
@@ -283,7 +283,7 @@ ARITHMETIC = [
     Example(
         "Queen?",
         "king - man + woman",
-        "The word vectors say queen even with the inputs in the race. In the model's own wte the inputs win: switch.",
+        "The word vectors say queen even with the inputs in the race. In a GPT's wte the inputs mostly win: switch.",
     ),
     Example(
         "Capitals",
@@ -293,7 +293,7 @@ ARITHMETIC = [
     Example(
         "Past tense",
         "walked - walk + jump",
-        "A miss: jumped is not the first. Among the word vectors others share the past; in wte hardly anything fits.",
+        "Among the word vectors a miss: jumped is not the first, as others share the past. And in wte? Switch.",
     ),
     Example(
         "Half of each",

@@ -48,7 +48,8 @@ class Model(NamedTuple):
     """A GPT, its tokenizer, the score of its best head of each kind on random tokens, and the (layer, head) its
     pictures start on: the best induction head; in the first layer, the head that most looks one token back.
 
-    A model that learned from the toy world has a card; of others the truth is not known."""
+    A model that learned from the toy world has a card; of others the truth is not known. Its words are rows of its wte.
+    """
 
     name: str
     gpt: GPT
@@ -57,6 +58,7 @@ class Model(NamedTuple):
     heads: dict[str, float]
     start: tuple[int, int]
     looks_back: int
+    words: Embeddings
 
     @property
     def bytes(self) -> int:
@@ -172,7 +174,7 @@ def load(name: str) -> Model:
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
     _, looks_back, _ = max((found for found in scores["previous-token head"] if found[0] == 0), key=itemgetter(2))
-    return Model(name, gpt, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back)
+    return Model(name, gpt, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back, of_tokens(gpt, tokenizer))
 
 
 @kept(READINGS, lambda reading: reading.bytes)
@@ -207,7 +209,7 @@ def vocabulary(name: str) -> tuple[list[str], list[bool]]:
     )
 
 
-@st.cache_resource(max_entries=5000, show_spinner=False)
+@st.cache_resource(max_entries=5000, show_spinner="Asking the model about the branches")
 def probability(name: str, prompt: str, id: int) -> float:
     """How likely the named model finds a token after a prompt."""
     model = load(name)  # and not `read`: what others read would be forgotten for a tree of many places
@@ -216,7 +218,7 @@ def probability(name: str, prompt: str, id: int) -> float:
     return logits[0].softmax(-1)[id].item()
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner="Writing on")
 def written(name: str, prompt: str, chain: sampling.Chain, seed: int, count: int) -> list[tuple[int, float]]:
     """The first tokens, and the surprise of each, that the named model writes after a prompt; raises ValueError as
     `sampling.write` does."""
@@ -225,7 +227,7 @@ def written(name: str, prompt: str, chain: sampling.Chain, seed: int, count: int
     return list(islice(told, count))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner="Searching with beams")
 def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
     """What a beam search with the named model tries and finds after a prompt."""
     reading = read(name, prompt)
@@ -245,7 +247,7 @@ def truth(name: str, prompt: str) -> list[Distribution]:
     return world(name).follow(prompt)
 
 
-@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Asking the model")
+@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Asking the model its questions", show_time=True)
 def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
     """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
     _, gpt, tokenizer, card, *_ = load(name)
@@ -430,16 +432,22 @@ def ranks(name: str) -> dict[tokens.Pair, int]:
     return tokens.ranks(gpt2_tokenizer() if name == GPT2.name else load(name).tokenizer)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def word_vectors() -> Embeddings:
+    """The word vectors of the toy world."""
+    return skipgram.load()
+
+
 def embeddings(name: str) -> Embeddings:
-    """The word vectors of the toy world, or the rows of wte that are words of the named model."""
-    return skipgram.load() if name == WORD_VECTORS else of_tokens(load(name).gpt, load(name).tokenizer)
+    """Those word vectors, or the words of the named model."""
+    return word_vectors() if name == WORD_VECTORS else load(name).words
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner="Asking 160 analogies")
 def analogies(name: str) -> dict[str, list[tuple[str, str]]]:
     """The answers of those vectors to each analogy of each kind: the nearest word, and the nearest but the inputs."""
-    return {kind: [answer(embeddings(name), asked) for asked in questions] for kind, questions in ANALOGIES.items()}
+    vectors = embeddings(name)
+    return {kind: [answer(vectors, asked) for asked in questions] for kind, questions in ANALOGIES.items()}
 
 
 @st.cache_resource(max_entries=32, show_spinner="Training Word2Vec from 20 seeds")

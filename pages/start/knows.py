@@ -46,8 +46,11 @@ with left:
 
 def told(prompts: list[str]) -> None:
     """How the model goes on after each prompt."""
-    rows = [{"prompt": prompt, "it goes on": models.reply(model.name, prompt)} for prompt in prompts]
-    st.dataframe(rows, hide_index=True, height="content")
+    place, rows = st.empty(), []
+    for prompt in prompts:
+        place.progress(len(rows) / len(prompts), f"It has gone on after {len(rows)} of {len(prompts)} prompts")
+        rows.append({"prompt": prompt, "it goes on": models.reply(model.name, prompt)})
+    place.dataframe(rows, hide_index=True, height="content")
 
 
 if not model.card:

@@ -131,7 +131,7 @@ def stacks() -> None:
         st.markdown(
             f"**Tokens.** They come in with a mean cosine of {one.similarity[0]:.2f} and leave with "
             f":violet[**{one.similarity[-1]:.3f}**]; one more norm at the end changes no number by more than "
-            f"{one.final_norm:.0e}."
+            f"{one.final_norm:.2g}."
         )
         alike = {stack.name: of.similarity for stack, of in found.items()}
         st.altair_chart(curves.several(alike, "block", "cosine of each two tokens", picked=picked.name))

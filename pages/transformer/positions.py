@@ -15,6 +15,7 @@ from viz import curves, matrices
 
 PAGE = "transformer/positions"
 DRAWN, MATRIX = 32, 240  # tokens in a matrix of this page, and how wide it is, in pixels
+ROWS = 128  # positions that are drawn of a whole table: a picture has no more rows that can be told apart
 ONE, OTHER, TAKEN = "dog bites man", "man bites dog", 12  # two orders; words of the prompt that are taken
 STEPS = 7  # of the rotation that is tried
 PLACES = [(5, 2), (105, 102), (1005, 1002), (5, 3)]  # of a query and a key
@@ -25,9 +26,12 @@ def added(table: torch.Tensor) -> None:
     """Draw the vectors (positions, C) that are added to the tokens, one dimension of them, and their dot products."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**What is added** to each token: {table.shape[1]} numbers, a row for each position.")
-        every = st.toggle(f"All {len(table)} positions", key="every", bind="query-params")
-    rows = table if every else table[: len(tokens)]
-    st.plotly_chart(matrices.vectors(tokens, rows.numpy(), theme), key="added", config=views.BARE)
+        every = st.toggle(f"All {len(table):,} positions", key="every", bind="query-params")
+    step = -(-len(table) // ROWS) if every else 1
+    rows = table[::step] if every else table[: len(tokens)]
+    st.plotly_chart(matrices.vectors(tokens, rows.numpy(), step, theme), key="added", config=views.BARE)
+    if step > 1:
+        st.caption(f"Drawn is one of every {step} of the {len(table):,} positions; the curves below hold them all.")
     left, right = st.columns(2)
     with left:
         dimension = st.slider("Dimension", 0, table.shape[1] - 1, 8, key="dimension", bind="query-params")

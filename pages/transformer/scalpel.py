@@ -177,7 +177,8 @@ def pair() -> tuple[models.Reading, int, int, int] | None:
     with columns[1]:
         answer = controls.next_id("Answer", likeliest, "answer", tokenizer)
     with columns[2]:
-        rival = controls.next_id("Rival", other.trace.logits[0, -1].argmax().item(), "rival", tokenizer)
+        others = other.trace.logits[0, -1].topk(2).indices.tolist()
+        rival = controls.next_id("Rival", others[others[0] == answer], "rival", tokenizer)
     with columns[3]:
         metric = controls.choice("Measured by", patching.METRICS, patching.METRICS[0], key="metric")
     return other, answer, rival, patching.METRICS.index(metric)

@@ -30,7 +30,8 @@ st.subheader("Tokens: into which pieces is a text cut before a model reads it?")
 name, text = controls.asked(QUIRKS)
 model = models.load(name)
 picture = st.container()
-tokenizers = {name: model.tokenizer} | controls.gpt2_tokenizer()
+beside = controls.gpt2_tokenizer() if model.card else {models.NAMES[0]: models.load(models.NAMES[0]).tokenizer}
+tokenizers = {name: model.tokenizer} | beside
 
 left, right = st.columns(2, gap="large")
 with right:
@@ -69,7 +70,8 @@ with picture:
     used, limit = len(model.tokenizer.encode(text).ids), model.gpt.config.block_size
     size = f"{len(text.split()):,} words ({len(text):,} characters, {len(text.encode()):,} bytes)"
     lost = f": the first {used - limit:,} are not read." if used > limit else "."
-    st.progress(min(1.0, used / limit), f"**{used:,} tokens** from {size}. The context of {name} holds {limit:,}{lost}")
+    holds = f"The context of {prose.literal(name)} holds {limit:,}{lost}"
+    st.progress(min(1.0, used / limit), f"**{used:,} tokens** from {size}. {holds}")
 
 prose.section(PAGE, "What a language costs")
 table, costs = st.columns([2, 3], gap="large")

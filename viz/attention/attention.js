@@ -7,7 +7,8 @@ const STEPS = 4095; // a share arrives as 12 bits: viz/attention/__init__.py
 const MEAN = "mean"; // in the link, in place of a layer's or a head's number
 const TOP = 80; // per cent of each token's attention that is drawn as arcs, to begin with
 const ARCS = 96; // height of the arcs, in px
-const GAP = 6; // between the small maps, in px
+const GAP = 6; // between the small maps, in px; half of it where there are more than 12 of them in a row or a column
+const TALL = 460; // the small maps together, at least, where the window has no room for more
 
 // What was chosen since the app was opened (null: the default). It goes before the link, since the
 // server, which is not told, writes there itself for an example prompt or another page.
@@ -315,9 +316,9 @@ class Picture {
   }
 
   headAt(event) {
-    const { left, cell } = this.grid;
-    const column = Math.floor((event.offsetX - left) / (cell + GAP));
-    const row = Math.floor((event.offsetY - this.grid.above) / (cell + GAP));
+    const { left, above, cell, gap } = this.grid;
+    const column = Math.floor((event.offsetX - left) / (cell + gap));
+    const row = Math.floor((event.offsetY - above) / (cell + gap));
     const { layers, heads } = this.data;
     if (column < 0 || row < 0 || column > heads || row > layers || (row === layers && column < heads)) return null;
     return [row, column];
@@ -469,16 +470,25 @@ class Picture {
     this.find(".drawn").textContent = `${drawn} arcs`;
   }
 
+  // The room below the words in a window that is not scrolled.
+  below() {
+    const main = this.root.getRootNode().host?.closest("[data-testid=stMain]");
+    return window.innerHeight - this.find(".maps").getBoundingClientRect().top - (main?.scrollTop ?? 0);
+  }
+
   // Every layer and head, small; behind each row the mean of its heads, below them the mean of all.
   drawAll() {
     const { layers, heads, count } = this.data;
     const room = this.root.clientWidth;
     const wide = room > 820 && !this.data.small ? room * 0.44 : room;
     const [left, above] = [34, 22];
-    const cell = Math.max(16, Math.min(72, Math.floor((wide - left) / (heads + 1)) - GAP));
-    this.grid = { left, above, cell };
-    const context = this.canvas(".all canvas", left + (heads + 1) * (cell + GAP), above + (layers + 1) * (cell + GAP));
-    const side = (n) => n * (cell + GAP);
+    const tall = Math.max(TALL, this.below());
+    const gap = Math.max(layers, heads) > 12 ? GAP / 2 : GAP;
+    const fits = (space, count) => Math.floor(space / (count + 1)) - gap;
+    const cell = Math.max(16, Math.min(72, fits(wide - left, heads), fits(tall - above, layers)));
+    this.grid = { left, above, cell, gap };
+    const side = (n) => n * (cell + gap);
+    const context = this.canvas(".all canvas", left + side(heads + 1), above + side(layers + 1));
     context.font = `600 ${cell > 28 ? 14 : 11}px ${this.font}`;
     context.textBaseline = "middle";
     const label = (text, x, y, chosen) => {
@@ -558,8 +568,7 @@ class Picture {
     const space = room > 820 ? room * 0.56 - 60 : room;
     const measure = this.find(".one canvas").getContext("2d");
     const size = (cell) => Math.max(10, Math.min(17, cell - 2));
-    const main = this.root.getRootNode().host?.closest("[data-testid=stMain]");
-    const below = window.innerHeight - this.find(".maps").getBoundingClientRect().top - (main?.scrollTop ?? 0);
+    const below = this.below();
     let cell = 56;
     let longest = 0;
     for (let pass = 0; pass < 2; pass++) {

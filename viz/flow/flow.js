@@ -59,8 +59,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   host.replaceChildren(
     line("tokens", ...chips),
     line("road", ...boxes(data.road, dense ? "2.1rem" : "3.6rem"), element("i", "→"), next),
-    line("inside", element("span", `Inside ${data.block}`), ...boxes(data.inside, "3.4rem")),
-    element("small", `Each square is a number of the vector of ${data.tokens[data.token]} (the first ${data.drawn} of it): green above 0, brown below, on a scale of its own in each box. The number below says how long the vector is.`),
+    line("inside", element("span", `Inside ${data.block}`), ...boxes(data.inside, "4.2rem")),
+    element("small", `Each square is a number of the vector of ${data.tokens[data.token]} (the first ${data.drawn} of it): green above 0, brown below, on a scale of its own in each box (the 2 % farthest from 0 are not told apart). The number below says how long the vector is.`),
   );
   const draw = () => canvases.forEach(([canvas, box]) => paint(canvas, box));
   draw();

@@ -101,15 +101,18 @@ def test_a_click_opens_a_box_and_another_token(visitor: Visitors, server: str) -
     assert "box=pattern" in one.page.url and "block=L1" in one.page.url
 
 
+def counted(one: Visitor, number: int) -> None:
+    one.page.get_by_test_id("stMetricValue").get_by_text(f"{number:,}", exact=True).wait_for()
+
+
 def test_a_preset_and_a_slider_count(visitor: Visitors, server: str) -> None:
     one = opened(visitor, f"{server}/gpt", ".flow .inside canvas")
     one.page.get_by_role("radio", name="Llama 3.1 8B").click()
-    one.page.get_by_text("8,030,261,248", exact=True).wait_for()
+    counted(one, 8_030_261_248)
     one.page.get_by_role("radio", name="GPT-2", exact=True).click()
-    one.page.get_by_text(f"{total(PRESETS['GPT-2']):,}", exact=True).wait_for()
+    counted(one, total(PRESETS["GPT-2"]))
     one.page.get_by_role("slider", name="L · blocks").press("ArrowRight")
     more = total(PRESETS["GPT-2"]) + 12 * 768**2 + 13 * 768
-    one.page.get_by_text(f"{more:,}", exact=True).wait_for()
+    counted(one, more)
     rest(one)
-    again = opened(visitor, one.page.url, ".flow .inside canvas")
-    again.page.get_by_text(f"{more:,}", exact=True).wait_for()
+    counted(opened(visitor, one.page.url, ".flow .inside canvas"), more)
