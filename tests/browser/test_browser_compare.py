@@ -54,7 +54,7 @@ def test_each_of_two_pictures_has_its_own_head_in_the_link(visitor: Visitors, se
 def test_a_head_is_clicked_and_the_link_shows_it_again(visitor: Visitors, server: str) -> None:
     pair = PAIRS[1]
     one = visitor()
-    one.page.goto(f"{server}/compare?{PROMPTS}&prompt={quote(pair.prompt)}&prompt2={quote(pair.other)}")
+    one.page.goto(f"{server}/compare?{PROMPTS}&prompt={quote(pair.prompt)}&prompt2={quote(pair.also['prompt2'])}")
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     chart.wait_for(timeout=60_000)
     at_rest(one)
