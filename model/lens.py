@@ -26,9 +26,9 @@ class Lens(NamedTuple):
     ids: Annotated[Tensor, "R T K"]  # the K likeliest tokens
     log_p: Annotated[Tensor, "R T K"]  # and their log-probabilities
     entropy: Annotated[Tensor, "R T"]  # nats
+    kl: Annotated[Tensor, "R T"]  # KL(output || reading), nats
     followed: Annotated[Tensor, "R T"] | None  # the log-probability of a token that was asked for
     rank: Annotated[Tensor, "R T"] | None  # and its rank; that of the likeliest is 1
-    kl: Annotated[Tensor, "R T"]  # KL(output || reading), nats
 
 
 def logits(gpt: GPT, stream: Tensor) -> Tensor:
@@ -44,24 +44,33 @@ def read(gpt: GPT, trace: Trace, place: str, positions: slice, token: int | None
     which is not computed again.
     """
     said = trace.logits[0, positions]
-    output = said.softmax(-1)
     layers = trace.blocks[:-1] if place == "resid_post" else trace.blocks
-    rows = [_row(logits(gpt, getattr(block, place)[0, positions]), output, token) for block in layers]
-    rows.append(_row(said, output, token))
-    *columns, cross = (None if column[0] is None else torch.stack(column) for column in zip(*rows))
-    return Lens(*columns, kl=(cross - cross[-1]).clamp(min=0))
+    found = _room(len(layers) + 1, *said.shape, followed=token is not None)
+    output = said.softmax(-1)
+    for n, block in enumerate(layers):
+        fill(found, n, logits(gpt, getattr(block, place)[0, positions]), output, token)
+    fill(found, len(layers), said, output, token)
+    return found._replace(kl=(found.kl - found.kl[-1]).clamp(min=0))
 
 
-def _row(logits: Tensor, output: Tensor, token: int | None) -> Lens:
+def _room(readings: int, tokens: int, vocabulary: int, followed: bool) -> Lens:
+    """Room for what is read, made before any logits: small pieces between large ones would break up the memory."""
+    likeliest = readings, tokens, min(LIKELIEST, vocabulary)
+    ids, log_p = torch.empty(likeliest, dtype=torch.long), torch.empty(likeliest)
+    entropy, kl, log_p_followed = torch.empty(3, readings, tokens)
+    rank = torch.empty(readings, tokens, dtype=torch.long)
+    return Lens(ids, log_p, entropy, kl, *((log_p_followed, rank) if followed else (None, None)))
+
+
+def fill(found: Lens, n: int, logits: Tensor, output: Tensor, token: int | None) -> None:
     """One reading of logits (T, V); for the KL its cross-entropy with the probabilities (T, V) of the output."""
     log_p = logits.log_softmax(-1)
-    best = log_p.topk(min(LIKELIEST, log_p.size(-1)))
-    followed = rank = None
+    torch.topk(log_p, found.ids.size(-1), out=(found.log_p[n], found.ids[n]))
+    found.entropy[n] = -torch.linalg.vecdot(log_p.exp(), log_p)
+    found.kl[n] = -torch.linalg.vecdot(output, log_p)
     if token is not None:
-        followed = log_p[:, token]
-        rank = 1 + (log_p > followed[:, None]).sum(-1)
-    entropy, cross = (-torch.linalg.vecdot(p, log_p) for p in (log_p.exp(), output))
-    return Lens(best.indices, best.values, entropy, followed, rank, cross)
+        found.followed[n] = log_p[:, token]
+        found.rank[n] = 1 + (log_p > log_p[:, token, None]).sum(-1)
 
 
 @dataclass(frozen=True)

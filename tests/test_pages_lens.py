@@ -204,6 +204,13 @@ def test_the_summaries_are_those_of_all_heads() -> None:
         assert row == pytest.approx(values[-1].tolist(), abs=1e-6) and sum(row) == pytest.approx(1, abs=1e-5)
 
 
+def test_rollout_is_shown_beside_that_of_even_heads() -> None:
+    """Of two tokens, L layers of even heads leave the second (3/4)^L of itself; the rest is the first."""
+    app = page(LENS, prompt=" dog cat")
+    (said,) = [element.value for element in app.markdown if "If every head looked" in element.value]
+    assert len(grid(app)["tokens"]) == 2 and said.endswith(f"give it **{1 - 0.75**4:.2f}**.")
+
+
 def test_every_model_of_the_picker_is_read() -> None:
     for name in models.NAMES:
         app = page(LENS, model=name, prompt=FRANCE)

@@ -164,7 +164,15 @@ def signed(names: Sequence[str], values: Sequence[float], unit: str, theme: str 
     frame = pd.DataFrame({"part": names, "value": values})
     room = 0.2 * max(1e-6, *map(abs, values))  # for the numbers
     ends = [min(0, *values) - room * (min(values) < 0), max(0, *values) + room]
-    axis = alt.Axis(labelFontSize=14, labelColor=INK[theme], labelLimit=170, ticks=False, domain=False)
+    step = 26 if len(names) < 20 else 19
+    axis = alt.Axis(
+        labelFontSize=14 if step > 20 else 12,
+        labelColor=INK[theme],
+        labelLimit=170,
+        labelOverlap=False,
+        ticks=False,
+        domain=False,
+    )
     every = alt.Chart(frame).encode(
         alt.Y("part:N", sort=list(names), title=None, axis=axis),
         alt.X("value:Q", scale=alt.Scale(domain=ends), axis=None),
@@ -175,5 +183,5 @@ def signed(names: Sequence[str], values: Sequence[float], unit: str, theme: str 
     look = {"fontSize": 13, "color": INK[theme]}
     adds = every.transform_filter("datum.value >= 0").mark_text(align="left", dx=4, **look).encode(text=number)
     takes = every.transform_filter("datum.value < 0").mark_text(align="right", dx=-4, **look).encode(text=number)
-    height = (26 if len(names) < 20 else 19) * len(names)
-    return (every.mark_bar(height={"band": 0.75}).encode(color=colour) + adds + takes).properties(height=height)
+    drawn = every.mark_bar(height={"band": 0.75}).encode(color=colour)
+    return (drawn + adds + takes).properties(height=step * len(names))

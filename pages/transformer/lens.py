@@ -58,6 +58,7 @@ def chosen(name: str, key: str, logits: torch.Tensor, start: int) -> int:
         accept_new_options=True,
         key=key,
         bind="query-params",
+        width=165,
     )
     if not text:
         return start
@@ -93,14 +94,11 @@ if first:
     position = min(max(position, first), first + WINDOW - 1)
 here, logits = trace.idx[0, position].item(), trace.logits[0, position]
 
-columns, said = st.columns([6, 5, 3, 3]), st.container()
-with columns[0]:
+choices, said = st.container(horizontal=True), st.container()
+with choices:
     readout = controls.choice("Show in each cell", list(READOUTS), "top token", key="readout")
-with columns[1]:
     place = controls.choice("Read the stream of each layer", list(PLACES), AFTER, key="place")
-with columns[2]:
     answer = chosen("Answer", "answer", logits, logits.argmax().item())
-with columns[3]:
     other = next(id for id in logits.topk(2).indices.tolist() if id != answer)
     rival = chosen("Rival", "rival", logits, other)
 if rival == answer:
@@ -131,10 +129,10 @@ views.lens(
 prose.section(PAGE, "What pushed the answer")
 parts = lens.attribute(gpt, trace, position, answer, rival)
 apart = (logits[answer] - logits[rival]).item()
-times = math.exp(min(apart, 700))
+likelier, times = answer if apart >= 0 else rival, math.exp(min(abs(apart), 700))
 st.markdown(
     f"After {bold(here)} (position {position}) the logit of {bold(answer)} less that of {bold(rival)} is "
-    f"**{apart:+.4f}**: the first is {f'{times:,.0f}' if times >= 100 else f'{times:.2g}'} times as likely. "
+    f"**{apart:+.4f}**: {bold(likelier)} is {f'{times:,.0f}' if times >= 100 else f'{times:.2g}'} times as likely. "
     f"All that the parts below add is **{parts.total:+.4f}**."
 )
 left, right = st.columns([2, 3], gap="large")
@@ -178,6 +176,12 @@ views.strips(
     {of: (reading.tokens[: position + 1], row[position, : position + 1].tolist()) for of, row in rows.items()},
     1,
 )
+even = torch.ones(count, count).tril() / torch.arange(1, count + 1)[:, None]
+drifted = lens.rollout(even.expand(len(layers), 1, -1, -1))[position, 0]
+st.markdown(
+    f"Rollout gives the first token **{rolled[position, 0]:.2f}** here. If every head looked at all tokens alike, it "
+    f"would give it **{drifted:.2f}**."
+)
 window = slice(first, first + WINDOW)
 drawn = {
     f"{of} (all {patterns[:, :, 0, 0].numel()} heads)": (shown, row[window, window].numpy()) for of, row in rows.items()
@@ -191,4 +195,4 @@ with left:
 with right:
     prose.section(PAGE, "What the lens is not")
 prose.section(PAGE, "The code that computed this")
-prose.source(lens.logits, lens.read, lens.attribute, lens.promotes, lens.rollout)
+prose.source(lens.logits, lens.read, lens.fill, lens.attribute, lens.promotes, lens.rollout)
