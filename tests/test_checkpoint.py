@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from model import gpt2, probes, skipgram, train
 from model.analogies import score
 from model.embeddings import of_tokens
+from model.gpt import GPTConfig
 from model.positions import SCHEMES, first_attention
 from model.probes import head_scores, reply
 from pages.shared.examples import ORDER, OUTSIDE
@@ -79,12 +80,14 @@ def test_head_scores_know_the_heads_they_are_named_for(tokenizer) -> None:
     class Perfect:
         """Layer 0 has a previous-token head, layer 1 an induction head for repeats of 6."""
 
+        config = GPTConfig(vocab_size=1, block_size=128, n_layer=2, n_head=1, n_embd=1)
+
         def trace(self, idx: torch.Tensor):
             T = idx.size(1)
             patterns = [torch.eye(T).roll(1, 0), torch.eye(T).roll(5, 0)]
 
             def block(pattern: torch.Tensor):
-                return type("Block", (), {"attn": type("Attn", (), {"pattern": pattern.expand(8, 1, T, T)})})
+                return type("Block", (), {"attn": type("Attn", (), {"pattern": pattern.expand(1, 1, T, T)})})
 
             return type("Trace", (), {"blocks": [block(pattern) for pattern in patterns]})
 

@@ -72,6 +72,7 @@ def test_positions_open_fit_and_change(visitor: Visitors, server: str, width: in
     one.page.goto(f"{server}/positions?one={quote(MARKUP)}&other={quote(MARKUP)}")
     one.page.wait_for_selector("[data-testid=stCode] >> nth=1", timeout=60_000)
     one.page.wait_for_selector(".js-plotly-plot .heatmaplayer image")
+    one.page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")  # each picture has its place
     first = one.page.locator(".js-plotly-plot").first.bounding_box()
     assert width < 500 or first["y"] + first["height"] < 900  # above the fold
     for told in SCHEMES[1:] if width == 1440 else ["RoPE"]:
