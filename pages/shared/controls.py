@@ -14,7 +14,7 @@ from pages.shared import getting, models, prose
 from pages.shared.examples import EXAMPLES, Example
 from viz.tokens import visible
 
-LINKED = 2_000  # characters of a text that a link can hold
+LINKED, BOX = 2_000, 16  # characters of a text that a link can hold, and of a model's name that its box can
 
 
 def line(label: str, start: str, key: str, **looks: Any) -> str:
@@ -110,7 +110,7 @@ def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0
     if st.query_params.get(key, start) not in models.OFFERS:
         st.warning(f"The link asks for a model that is not here; you see {start}.")
     names = list(models.OFFERS)
-    return st.selectbox(
+    picked = st.selectbox(
         label,
         names,
         names.index(start),
@@ -118,6 +118,9 @@ def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0
         bind="query-params",
         label_visibility="collapsed",
     )
+    if len(picked) > BOX:
+        st.caption(prose.literal(picked))
+    return picked
 
 
 def model() -> str:
@@ -127,7 +130,7 @@ def model() -> str:
 
 def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
     """Prompt and model side by side, and examples: the name of the model and the text. An empty one ends the page."""
-    left, right = st.columns([5, 1])
+    left, right = st.columns([4, 1])
     with right:
         picked = picker()
     with left:

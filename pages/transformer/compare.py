@@ -140,7 +140,7 @@ def pick_head() -> None:
 
 def two_prompts() -> None:
     """Two prompts, read by one model."""
-    left, right = st.columns([5, 1])
+    left, right = st.columns([4, 1])
     with left:
         with named("A"):
             one = controls.prompt()

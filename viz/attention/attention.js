@@ -489,7 +489,7 @@ class Picture {
     this.grid = { left, above, cell, gap };
     const side = (n) => n * (cell + gap);
     const context = this.canvas(".all canvas", left + side(heads + 1), above + side(layers + 1));
-    context.font = `600 ${cell > 28 ? 14 : 11}px ${this.font}`;
+    context.font = `600 ${cell > 24 ? 14 : 11}px ${this.font}`;
     context.textBaseline = "middle";
     const label = (text, x, y, chosen) => {
       context.fillStyle = chosen ? this.colours.attention : this.colours.text;
@@ -497,7 +497,7 @@ class Picture {
     };
     context.textAlign = "center";
     for (let head = 0; head <= heads; head++)
-      label(head < heads ? (cell > 28 ? `H${head}` : head) : cell > 40 ? "mean" : "⌀", left + side(head) + cell / 2, above / 2, head === this.shown[1]);
+      label(head < heads ? (cell > 24 ? `H${head}` : head) : cell > 40 ? "mean" : "⌀", left + side(head) + cell / 2, above / 2, head === this.shown[1]);
     context.textAlign = "left";
     for (let layer = 0; layer < layers; layer++) label(`L${layer}`, 0, above + side(layer) + cell / 2, layer === this.shown[0]);
     context.textAlign = "right";
