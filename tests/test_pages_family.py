@@ -127,6 +127,18 @@ def test_of_a_long_table_as_many_positions_are_drawn_as_can_be_seen(
     assert any("one of every 3 of the 300 positions" in caption.value for caption in app.caption)
 
 
+def test_of_a_long_prompt_the_steps_are_drawn_in_part() -> None:
+    prompt = "the king and the queen " * 9
+    app = page("transformer/attention", model=NAME, prompt=prompt, steps="true", layer="1", head="2")
+    assert not app.exception
+    pattern = models.read(NAME, prompt).trace.blocks[1].attn.pattern[0, 2]
+    assert len(pattern) > 32
+    weights = heat_maps(app)["3 · softmax of each row"]
+    np.testing.assert_allclose(np.nan_to_num(weights), pattern[:32, :32], atol=1e-6)
+    assert any(f"the first 32 of {len(pattern)} tokens" in caption.value for caption in app.caption)
+    assert len(app.dataframe[0].value) == len(pattern)
+
+
 def test_no_cache_holds_a_model_that_was_let_go() -> None:
     for script in SCRIPTS:
         page(script, model=NAME, prompt="the king and the queen", vectors="wte", steps="true")

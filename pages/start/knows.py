@@ -10,8 +10,9 @@ from pages.shared.examples import INSIDE, OUTSIDE
 
 PAGE = "start/knows"
 
-st.subheader("What does this model know, and how far is it from the truth?")
+heading = st.container()
 model = models.load(controls.model())
+heading.subheader("What does this model know" + (", and how far is it from the truth?" if model.card else "?"))
 left, right = st.columns([3, 1], gap="large")
 with right:
     draw = st.number_input("Draw of questions and texts", 1, models.DRAWS, key="draw", bind="query-params")

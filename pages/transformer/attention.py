@@ -8,6 +8,7 @@ from pages.shared import controls, prose, views
 from viz import matrices
 
 PAGE = "transformer/attention"
+DRAWN = 32  # tokens in the matrices of the steps
 
 st.subheader("Attention: which earlier words does each word look at?")
 reading = controls.reading()
@@ -31,11 +32,14 @@ with steps:
             f"**L{layer} H{head}** · rows are :blue[queries], columns :red[keys] · √D = √{width} = {width**0.5:.2f}"
         )
         *columns, last = st.columns(4)
-        for n, figure in enumerate(matrices.steps(reading.tokens, products, scores, pattern, controls.theme())):
+        drawn = [reading.tokens[:DRAWN], *(step[:DRAWN, :DRAWN] for step in (products, scores, pattern))]
+        for n, figure in enumerate(matrices.steps(*drawn, controls.theme())):
             columns[n].plotly_chart(figure, key=f"matrix {n}", config=views.BARE)
         with last:
             query = controls.token("Numbers of the row of", reading.tokens)
             st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
+        if len(reading.tokens) > DRAWN:
+            st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens; the row of numbers has them all.")
         prose.section(PAGE, "What the three matrices show")
     elif steps.open:
         st.info("A mean of heads has no scores of its own: pick one head in the picture.")

@@ -183,7 +183,7 @@ with left:
         format_func=lambda scheme: f"{scheme} (this model)" if scheme == SCHEMES[0] else scheme,
     )
 with right:
-    picked = controls.choice("Head of the first layer", names, names[reading.model.looks_back], key="first")
+    picked = controls.choice("Head of the first layer", names, names[reading.model.looks_back], key="first", wrap=True)
 head = names.index(picked)
 attention = {scheme: positions.first_attention(gpt, idx, scheme) for scheme in SCHEMES}
 
