@@ -21,7 +21,8 @@ SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.p
 WITH_PROMPT = [script for script in SCRIPTS if script not in (KNOWS, "language/word2vec", "transformer/known")]
 # What holds for the built-in model only, in a paragraph that does not name it.
 OURS = re.compile(
-    r"\b([at]\w* grammar|outside the world|(?<!tells )the truth|true probabilit\w+|its world|the floor|it has (never )?read)\b"
+    r"\b((a|the) grammar|outside the world|(?<!tells )the truth|true probabilit\w+|its world|the floor)\b"
+    r"|\bit has (never )?read\b"
 )
 NAMED = re.compile(r"built-in|toy world|Vitrine")
 
