@@ -116,8 +116,7 @@ class Visitor:
     def drawn(self) -> str:
         """Wait until the picture is drawn and the script at rest; the picture of the large head, or of the arcs."""
         self.page.wait_for_selector(".vitrine[data-drawn]", timeout=30_000)
-        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=30_000)
-        self.page.wait_for_timeout(400)
+        self.rest()
         return self.page.evaluate("""() => {
             for (const host of document.querySelectorAll('[data-testid=stBidiComponentIsolated]')) {
                 const picture = host.shadowRoot.querySelector('.vitrine');
@@ -126,6 +125,18 @@ class Visitor:
                 return drawn.map((canvas) => canvas.toDataURL()).join('|');
             }
         }""")
+
+    def rest(self) -> None:
+        """Wait until the script has been at rest for as long as it takes to ask for another run and to draw."""
+        self.page.evaluate("() => { window.ran = performance.now(); }")
+        self.page.wait_for_function(
+            """() => {
+                const { testScriptState } = document.querySelector('[data-testid=stApp]').dataset;
+                if (testScriptState !== 'notRunning') window.ran = performance.now();
+                return performance.now() - window.ran > 150;
+            }""",
+            timeout=60_000,
+        )
 
     def type(self, prompt: str) -> None:
         self.page.get_by_label("Prompt").fill(prompt)
