@@ -185,7 +185,8 @@ def test_the_slope_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_word_vectors_are_learned_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "words.safetensors"
-    skipgram.main(["--path", str(path), "--documents", "20000", "--size", "24", "--steps", "60"])
+    sizes = ["--documents", "20000", "--size", "24", "--steps", "60", "--threads", "1"]  # one, as in all tests
+    skipgram.main(["--path", str(path), *sizes])
     vectors = skipgram.load(path)
     assert vectors["king"].shape == (24,) and "words" in capsys.readouterr().out
     near = [word for word, _ in vectors.nearest(vectors["Paris"], leave_out=("Paris",), count=5)]

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SCREEN: ViewportSize = {"width": 1440, "height": 900}
 # No sandbox, since root (as in a container) has none; no calls home.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -69,18 +70,28 @@ def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 class Visitor:
-    """A fresh browser with one page; counts what it sends, and collects what the console complains of."""
+    """A browser with one page; counts what it sends, and collects what the console complains of."""
 
-    def __init__(self, browser: Browser, **settings: object) -> None:
-        self.context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | settings))
+    def __init__(self, browser: Browser) -> None:
+        self.context = browser.new_context()
         self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.sent = 0
-        self.received = 0
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
         self.page.on("websocket", self._websocket)
+
+    def begin(self, *, viewport: ViewportSize = SCREEN, color_scheme: str = "light") -> "Visitor":
+        """Come as if for the first time: nothing is kept but the files of the app, so that a page is there sooner."""
+        if self.page.url.startswith("http"):
+            self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        self.context.clear_cookies()
+        self.page.goto("about:blank")
+        self.page.mouse.move(0, 0)
+        self.page.set_viewport_size(viewport)
+        self.page.emulate_media(color_scheme=color_scheme)
+        self.complaints: list[str] = []
+        self.sent = self.received = 0
+        return self
 
     def _console(self, message) -> None:
         # At a deep link Streamlit first asks for its own address below that page, and is told 404.
@@ -105,8 +116,7 @@ class Visitor:
     def drawn(self) -> str:
         """Wait until the picture is drawn and the script at rest; the picture of the large head, or of the arcs."""
         self.page.wait_for_selector(".vitrine[data-drawn]", timeout=30_000)
-        self.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=30_000)
-        self.page.wait_for_timeout(400)
+        self.rest()
         return self.page.evaluate("""() => {
             for (const host of document.querySelectorAll('[data-testid=stBidiComponentIsolated]')) {
                 const picture = host.shadowRoot.querySelector('.vitrine');
@@ -116,22 +126,40 @@ class Visitor:
             }
         }""")
 
+    def rest(self) -> None:
+        """Wait until the script has been at rest for as long as it takes to ask for another run and to draw."""
+        self.page.evaluate("() => { window.ran = performance.now(); }")
+        self.page.wait_for_function(
+            """() => {
+                const { testScriptState } = document.querySelector('[data-testid=stApp]').dataset;
+                if (testScriptState !== 'notRunning') window.ran = performance.now();
+                return performance.now() - window.ran > 150;
+            }""",
+            timeout=60_000,
+        )
+
     def type(self, prompt: str) -> None:
         self.page.get_by_label("Prompt").fill(prompt)
         self.page.get_by_label("Prompt").press("Enter")
 
 
+@pytest.fixture(scope="session")
+def regular(chromium: Browser) -> Visitor:
+    """The first visitor of each test."""
+    return Visitor(chromium)
+
+
 @pytest.fixture
-def visitor(chromium: Browser) -> Iterator[type]:
+def visitor(chromium: Browser, regular: Visitor) -> Iterator[Callable[..., Visitor]]:
     """Makes visitors; at the end of the test none of them may have had a complaint."""
     made: list[Visitor] = []
 
     def make(**settings: object) -> Visitor:
-        made.append(Visitor(chromium, **settings))
-        return made[-1]
+        made.append(Visitor(chromium) if made else regular)
+        return made[-1].begin(**settings)
 
     yield make
     complaints = [complaint for one in made for complaint in one.complaints]
-    for one in made:
+    for one in made[1:]:
         one.context.close()
     assert not complaints

@@ -145,7 +145,7 @@ def test_what_is_chosen_can_be_read(visitor: Visitors, server: str, scheme: str)
     one = visitor(color_scheme=scheme)
     one.page.goto(f"{server}/tokens")
     stand_out(one, "[role=radio][aria-checked=true] p", ".merges b.new")
-    one = open_sampling(visitor(color_scheme=scheme), server, prompt=OPEN[0].prompt, draws="1")
+    open_sampling(one, server, prompt=OPEN[0].prompt, draws="1")
     stand_out(one, ".stButton strong", ".sampling [aria-pressed=true]", ".branches .path b", ".beams .best *")
 
 
@@ -215,7 +215,7 @@ def column(one: Visitor, head: str) -> list[str]:
 def test_sampling_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
     one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
     open_sampling(one, server, prompt=MARKUP, chain="temperature:0.7", draws="200", beside="top-k:5")
-    at_rest(one)
+    one.rest()
     assert one.page.screenshot(path=tmp_path / "page.png")
     fits(one, ".sampling", ".chain", ".branches", ".strip >> nth=0")
     assert one.page.locator("#evil").count() == 0
@@ -295,7 +295,7 @@ def test_a_drawn_token_is_taken_and_the_chain_writes_on(visitor: Visitors, serve
     word = drawn.inner_text().removeprefix("take ").replace("·", " ")
     drawn.click()
     one.page.wait_for_function(f"document.querySelector('input').value.endsWith({word!r})")
-    one.page.wait_for_timeout(1000)
+    one.rest()
     assert "chain=temperature%3A0" in one.page.url  # still there after the server has written into the link
     one.page.get_by_role("button", name="Write on").click()
     one.page.get_by_text("Written on").wait_for()
@@ -308,14 +308,9 @@ def test_a_drawn_token_is_taken_and_the_chain_writes_on(visitor: Visitors, serve
     assert "written=1%3Btemperature%3A0&" in f"{other.page.url}&"
 
 
-def at_rest(one: Visitor) -> None:
-    one.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=30_000)
-    one.page.wait_for_timeout(600)
-
-
 def tree_of(one: Visitor) -> list[tuple[str, bool]]:
     """The tokens of the tree with their probabilities, and whether each is on the way to the text in hand."""
-    at_rest(one)
+    one.rest()
     tree = one.page.locator(".branches .tree")
     texts = tree.locator("button").all_inner_texts()
     on_path = tree.locator("button").evaluate_all("all => all.map((one) => one.classList.contains('path'))")
@@ -328,13 +323,13 @@ def test_a_text_is_written_token_by_token_rewound_and_branched(visitor: Visitors
     drawn = one.page.locator(".sampling output button").inner_text().removeprefix("take ").replace("·", " ")
     one.page.get_by_role("button", name="Draw and take one").click()
     one.page.wait_for_function(f"document.querySelector('input').value === {('Anna is in the' + drawn)!r}")
-    at_rest(one)
+    one.rest()
     one.page.locator(".branches nav button:has(b:text-is('.'))").click()
     one.page.wait_for_function("document.querySelector('input').value.endsWith('.')")
-    at_rest(one)
+    one.rest()
     one.page.locator(".branches .tree button").first.click()
     one.page.wait_for_function("document.querySelector('input').value === 'Anna is in the'")
-    at_rest(one)
+    one.rest()
     guess = read("Anna is in the")[1]
     tokenizer = models.load(models.NAMES[0]).tokenizer
     taken = next(text for id in guess.topk(2).indices if (text := tokenizer.decode([id])) != drawn)
@@ -357,12 +352,12 @@ def test_a_text_is_written_token_by_token_rewound_and_branched(visitor: Visitors
     assert [on for _, on in tree_of(other)] == [True, True, True, False]
     other.page.get_by_role("button", name="‹ back").click()
     other.page.wait_for_function(f"document.querySelector('input').value === {('Anna is in the' + drawn)!r}")
-    at_rest(other)
+    other.rest()
     other.page.get_by_role("slider", name="Length in tokens").press(
         "ArrowRight"
     )  # a widget that writes into the link, too
     other.page.wait_for_function("document.location.search.includes('length=6')")
-    at_rest(other)
+    other.rest()
     assert f"tree={one.page.url.split('tree=')[1].split('&')[0]}" in other.page.url
     box = other.page.get_by_label("Prompt")
     box.fill("Tom")
@@ -378,7 +373,7 @@ def test_what_cannot_be_typed_is_not_taken(visitor: Visitors, server: str) -> No
     assert first.inner_text().startswith("⏎") and first.is_disabled()
     one.page.get_by_role("button", name="Draw and take one").click()
     assert "cannot stand in the prompt" in one.page.locator(".branches output").inner_text()
-    at_rest(one)
+    one.rest()
     assert one.page.get_by_label("Prompt").input_value() == "The cat sat on the mat."
 
 
@@ -391,7 +386,7 @@ def test_a_beam_is_taken_with_all_its_tokens(visitor: Visitors, server: str) -> 
     text = prompt + model.tokenizer.decode(best)
     one.page.wait_for_function(f"document.querySelector('input').value === {text!r}")
     assert len(tree_of(one)) == 5
-    one = open_sampling(visitor(), server, prompt=MARKUP, width="5", length="12")
+    open_sampling(one, server, prompt=MARKUP, width="5", length="12")
     assert one.page.locator("#evil").count() == 0
     field = one.page.locator(".beams")
     assert field.evaluate("(it) => it.scrollWidth > it.clientWidth")  # in its frame
@@ -434,7 +429,7 @@ def test_a_link_to_a_chain_that_makes_no_sense_gets_a_sentence(visitor: Visitors
     one = open_sampling(visitor(), server, prompt="Anna", chain=chain)
     assert "The link asks for a step or a number that is not there" in one.page.locator(".notice").inner_text()
     assert column(one, "P of the model") == column(one, "P after steps")
-    one = open_sampling(visitor(), server, prompt="Anna", beside=chain)
+    open_sampling(one, server, prompt="Anna", beside=chain)
     assert "The link asks for a step or a number that is not there" in one.page.locator(".notice").inner_text()
     assert column(one, "P of the model") == column(one, "P after A") == column(one, "P after B")
 

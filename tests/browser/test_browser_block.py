@@ -19,13 +19,8 @@ def opened(visitor: Visitors, address: str, picture: str, **settings: object) ->
     one = visitor(**settings)
     one.page.goto(address)
     one.page.wait_for_selector(picture, timeout=60_000)
-    rest(one)
+    one.rest()
     return one
-
-
-def rest(one: Visitor) -> None:
-    one.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=60_000)
-    one.page.wait_for_timeout(400)
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
@@ -51,7 +46,7 @@ def test_a_click_on_the_road_opens_the_block_of_that_token(visitor: Visitors, se
     assert one.page.locator(".road output").inner_text().startswith("·Tom L1 ")
     one.page.locator(".road svg").click(position=point)
     one.page.wait_for_function("() => location.search.includes('block=L1')")
-    rest(one)
+    one.rest()
     after = one.page.locator(".road .picked").bounding_box()
     assert after["x"] < before["x"] and after["y"] < before["y"]
     assert "at=3" in one.page.url
@@ -67,7 +62,7 @@ def test_the_depth_of_an_untrained_stack_is_moved(visitor: Visitors, server: str
     one.page.get_by_text("norm before, no residual, block 0 gets").wait_for()
     one.page.get_by_role("slider", name="Blocks").press("ArrowRight")
     one.page.wait_for_function("() => location.search.includes('blocks=13')")
-    rest(one)
+    one.rest()
     assert said.inner_text() != first
 
 
@@ -97,7 +92,7 @@ def test_a_click_opens_a_box_and_another_token(visitor: Visitors, server: str) -
     one.page.get_by_role("button", name="pattern").click()
     one.page.locator(".flow .box[aria-pressed=true]", has_text="pattern").wait_for()
     one.page.get_by_text("softmax(-1)").first.wait_for()
-    rest(one)
+    one.rest()
     assert "box=pattern" in one.page.url and "block=L1" in one.page.url
 
 
@@ -114,5 +109,5 @@ def test_a_preset_and_a_slider_count(visitor: Visitors, server: str) -> None:
     one.page.get_by_role("slider", name="L · blocks").press("ArrowRight")
     more = total(PRESETS["GPT-2"]) + 12 * 768**2 + 13 * 768
     counted(one, more)
-    rest(one)
+    one.rest()
     counted(opened(visitor, one.page.url, ".flow .inside canvas"), more)

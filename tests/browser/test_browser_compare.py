@@ -10,7 +10,7 @@ import pytest
 from pages.shared import models
 from pages.shared.examples import PAIRS
 from tests.browser.conftest import Visitor
-from tests.browser.test_browser import MARKUP, SCREENS, at_rest, fits
+from tests.browser.test_browser import MARKUP, SCREENS, fits
 
 Visitors = Callable[..., Visitor]
 PROMPTS = "compare=Two+prompts"
@@ -57,7 +57,7 @@ def test_a_head_is_clicked_and_the_link_shows_it_again(visitor: Visitors, server
     one.page.goto(f"{server}/compare?{PROMPTS}&prompt={quote(pair.prompt)}&prompt2={quote(pair.also['prompt2'])}")
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     chart.wait_for(timeout=60_000)
-    at_rest(one)
+    one.rest()
     config = models.load(models.NAMES[0]).gpt.config
     for layer, up in ((config.n_layer - 1, 32), (config.n_layer - 2, 64)):
         box = chart.bounding_box()

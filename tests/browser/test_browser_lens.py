@@ -19,13 +19,8 @@ def opened(one: Visitor, address: str) -> Visitor:
     one.page.goto(address)
     one.page.wait_for_selector("[data-testid=stCode]", timeout=60_000)
     one.page.wait_for_selector(".lens td button")
-    settled(one)
+    one.rest()
     return one
-
-
-def settled(one: Visitor) -> None:
-    one.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=30_000)
-    one.page.wait_for_timeout(400)
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
@@ -65,7 +60,7 @@ def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visi
 
     cells.nth(1).click()
     one.page.locator(".lens thead th.picked", has_text="·capital").wait_for()
-    settled(one)
+    one.rest()
     logits = reading.trace.logits[0, 1].sort(descending=True).values
     assert one.page.get_by_text(f"{logits[0] - logits[1]:+.4f}").count() and "position=1" in one.page.url
     assert opened(visitor(), one.page.url).page.locator(".lens thead th.picked").inner_text() == "·capital"
@@ -77,7 +72,7 @@ def test_a_rival_is_typed_and_a_head_is_clicked(visitor: Visitors, server: str) 
     box.fill("Italy")
     box.press("Enter")
     one.page.get_by_text("·Italy").first.wait_for()
-    settled(one)
+    one.rest()
     reading = models.read(NAME, FRANCE)
     italy = reading.model.tokenizer.encode(" Italy").ids[0]
     logits = reading.trace.logits[0, -1]

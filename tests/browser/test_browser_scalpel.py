@@ -18,17 +18,12 @@ NAME = models.NAMES[0]
 CONFIG = models.load(NAME).gpt.config
 
 
-def at_rest(one: Visitor) -> None:
-    one.page.wait_for_selector("[data-testid=stCode]", timeout=90_000)
-    one.page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=90_000)
-
-
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
 @pytest.mark.parametrize("page", ["scalpel?alone=true&off=0.1", "zoo?kind=induction"])
 def test_both_open_and_fit(visitor: Visitors, server: str, page: str, width: int, scheme: str, tmp_path: Path) -> None:
     one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
     one.page.goto(f"{server}/{page}")
-    at_rest(one)
+    one.rest()
     assert one.page.screenshot(path=tmp_path / "page.png")
     first = ".board" if page.startswith("scalpel") else "[data-testid=stVegaLiteChart] >> nth=0"
     fits(one, first)
@@ -39,7 +34,7 @@ def test_both_open_and_fit(visitor: Visitors, server: str, page: str, width: int
 def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -> None:
     one = visitor()
     one.page.goto(f"{server}/scalpel")
-    at_rest(one)
+    one.rest()
     reading = models.read(NAME, SCALPEL[0].prompt)
     head = one.page.get_by_role("button", name="L0 H1", exact=True)
     head.click()
@@ -68,7 +63,7 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
 def test_a_cell_of_the_map_is_patched_by_a_click(visitor: Visitors, server: str) -> None:
     one = visitor()
     one.page.goto(f"{server}/scalpel")
-    at_rest(one)
+    one.rest()
     chart = one.page.locator("[data-testid=stVegaLiteChart]").nth(3)  # after the bars, the map of tokens and its bars
     chart.scroll_into_view_if_needed()
     canvas = chart.locator("canvas, svg").first
@@ -79,7 +74,7 @@ def test_a_cell_of_the_map_is_patched_by_a_click(visitor: Visitors, server: str)
 
 def test_the_picture_follows_the_head_that_is_clicked_in_the_zoo(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/zoo?kind=induction")
-    at_rest(one)
+    one.rest()
     layer, head = zoo.best(torch.as_tensor(models.zoo_scores(NAME)["induction"]), 1)[0]
     one.page.locator(".picked", has_text=f"L{layer} H{head}").wait_for()
     canvas = one.page.locator("[data-testid=stVegaLiteChart]").first.locator("canvas, svg").first
