@@ -3,8 +3,8 @@
 Every batch is told afresh by the toy world, from the seed and the number of the step, so there are
 no epochs, and a run that was stopped (Ctrl-C) goes on where it was. Some rows are no text but random
 tokens, said again and again: from them a model learns to repeat anything. In a short phase they are
-many, until the heads that do this have formed; in another one, half of the rows ask for what they said;
-after these the text is as the world tells it, so that the model is true to it.
+many, until the heads that do this have formed. A second stage, in which half of the rows ask for what they said,
+forms those that answer from the text; in the last the text is as the world tells it, so that the model is true to it.
 The result is a GPT-2-format folder with a card that says how it came about and what it can do.
 """
 
@@ -39,7 +39,7 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 class Phase(NamedTuple):
-    """A part of a training: until which part of its steps, and the share of rows of two special kinds.
+    """A part of a stage: until which part of its steps, and the share of rows of two special kinds.
 
     Random rows are no text but random tokens, said again and again; asking rows are told by the families of the toy
     world that ask for what they said.
@@ -50,34 +50,47 @@ class Phase(NamedTuple):
     asking: float = 0.0
 
 
+class Stage(NamedTuple):
+    """A stretch of a training with one course of the learning rate, which rises to `peak` and falls to `last` of it.
+
+    Each begins as from a saved model: with weights of 16 bits, and optimizers that remember nothing.
+    """
+
+    steps: int
+    peak: float
+    phases: Sequence[Phase]
+    last: float = 0.05
+
+
 class Recipe(NamedTuple):
     """How a model is trained; the weights after each of the steps in `keep` are kept as well."""
 
     title: str
     config: GPTConfig
-    steps: int
-    peak: float  # the highest learning rate
-    phases: Sequence[Phase]
+    stages: Sequence[Stage]
     keep: Sequence[int] = ()
     batch: int = 32
-    last: float = 0.05  # of the peak, the learning rate at the end
 
 
 RECIPES = {
     "vitrine": Recipe(
         "Vitrine",
         GPTConfig(6144, 128, n_layer=4, n_head=8, n_embd=256),
-        20_000,
-        5e-3,
-        phases=(Phase(0.05, 0.12), Phase(0.09, 0.6), Phase(0.7, 0.03, asking=0.3), Phase(1, 0.03)),
-        last=0.01,
+        stages=(
+            Stage(
+                20_000,
+                5e-3,
+                (Phase(0.05, 0.12), Phase(0.09, 0.6), Phase(0.7, 0.03, asking=0.3), Phase(1, 0.03)),
+                last=0.01,
+            ),
+            Stage(1_000, 2e-3, (Phase(1, 0.03, asking=0.5),), last=1),
+            Stage(2_000, 2e-3, (Phase(1, 0.03),), last=0.03),
+        ),
     ),
     "growing": Recipe(
         "Vitrine, small",
         GPTConfig(6144, 128, n_layer=3, n_head=4, n_embd=64),
-        4000,
-        5e-3,
-        phases=(Phase(0.1, 0.12), Phase(0.3, 0.6), Phase(1, 0.03)),
+        stages=(Stage(4000, 5e-3, (Phase(0.1, 0.12), Phase(0.3, 0.6), Phase(1, 0.03))),),
         keep=(0, 60, 125, 250, 500, 1000, 2000),
     ),
 }
@@ -186,7 +199,9 @@ def train(
     Until then everything lies in a folder `run` inside it, and the model that was there still works. In bfloat16
     the products are computed, not the weights kept.
     """
-    title, config, steps, peak, phases, keep, batch, last = recipe
+    title, config, stages, keep, batch = recipe
+    plan = [(stage, step) for stage in stages for step in range(stage.steps)]
+    steps = len(plan)
     path, run = folder / "run" / "tokenizer.json", folder / "run" / "state.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     made_with = {"threads": torch.get_num_threads(), "compile": compile, "bfloat16": bfloat16, "device": device}
@@ -218,9 +233,14 @@ def train(
     with ctrl_c() as stopping:
         began = time.monotonic()
         for step in range(start, steps):
+            stage, within = plan[step]
+            if step and not within:
+                gpt.load_state_dict({name: weight.half() for name, weight in gpt.state_dict().items()})
+                for optimizer in optimizers:
+                    optimizer.state.clear()
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-                group["lr"] = learning_rate(step, steps, peak, last)
-            phase = next(phase for phase in phases if step < phase.until * steps)
+                group["lr"] = learning_rate(within, stage.steps, stage.peak, stage.last)
+            phase = next(phase for phase in stage.phases if within < phase.until * stage.steps)
             data = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1, phase.random, phase.asking)
             loss = loss_of(data.to(device))
             gpt.zero_grad()
@@ -253,8 +273,7 @@ def train(
         "steps": steps,
         "batch": [batch, config.block_size],
         "tokens": steps * batch * config.block_size,
-        "phases": [phase._asdict() for phase in phases],
-        "learning_rate": {"peak": peak, "last": peak * last},
+        "stages": [stage._asdict() | {"phases": [phase._asdict() for phase in stage.phases]} for stage in stages],
         **made_with,
         "versions": {
             "python": platform.python_version(),
@@ -274,22 +293,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m model.train", description="Train a built-in model from scratch.")
     parser.add_argument("recipe", nargs="?", choices=RECIPES, default="vitrine")
     parser.add_argument("--folder", type=Path, help="where the model is written (checkpoints/ and the recipe's name)")
-    parser.add_argument("--steps", type=int, help="another number than the recipe's")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="another number changes the last bits of the result")
     parser.add_argument("--compile", action="store_true", help="faster; needs a C++ compiler")
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor multiplies such numbers")
     parser.add_argument("--device", default="cpu", help="cuda, say")
     chosen = parser.parse_args(arguments)
-    if chosen.steps is not None and chosen.steps < 1:
-        parser.error(f"--steps is {chosen.steps}; it must be at least 1")
     torch.set_num_threads(chosen.threads)
-    recipe = RECIPES[chosen.recipe]
-    recipe = recipe._replace(steps=chosen.steps or recipe.steps)
     folder = chosen.folder or CHECKPOINTS / chosen.recipe
     try:
         torch.empty(0, device=chosen.device)
-        train(folder, recipe, chosen.seed, chosen.compile, chosen.bfloat16, chosen.device)
+        train(folder, RECIPES[chosen.recipe], chosen.seed, chosen.compile, chosen.bfloat16, chosen.device)
     except (AssertionError, RuntimeError, ValueError) as error:  # no such device; a run of other settings
         parser.error(str(error).partition("\n")[0])
 

@@ -37,7 +37,7 @@ class Hub:
         self.cut: int | None = None  # bytes of a file after which the line breaks, each time
         self.pace: float | None = None  # bytes a second
         self.ranges = True  # whether it can begin in the middle
-        self.changed = False  # whether a file is another than the one described
+        self.changed: str | None = None  # the file that is another than the one described
         self.silent = threading.Event()  # while set, nothing is answered
         self.closed = threading.Event()
         hub = self
@@ -79,7 +79,7 @@ class Hub:
         etag = described["lfs"]["sha256"] if "lfs" in described else described["blobId"]
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         start = int(request.headers.get("Range", "bytes=0-")[6:-1]) if self.ranges else 0
-        if self.changed:
+        if self.changed == path[-1]:
             content = content[:-1] + bytes([content[-1] ^ 1])
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"

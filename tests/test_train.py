@@ -21,9 +21,10 @@ from model.truth import Truth
 TINY = train.Recipe(
     "Tiny",
     GPTConfig(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16),
-    24,
-    1e-2,
-    phases=(train.Phase(0.3, 0.12), train.Phase(0.6, 0.6), train.Phase(1, 0.03, asking=0.3)),
+    stages=(
+        train.Stage(16, 1e-2, (train.Phase(0.5, 0.12), train.Phase(1, 0.6))),
+        train.Stage(8, 5e-3, (train.Phase(1, 0.03, asking=0.3),), last=1),
+    ),
     keep=(0, 12),
     batch=4,
 )
@@ -48,20 +49,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("stop", [10, 16])  # 16: between two stages
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    stop: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     rows, made = train.rows, []
 
     def rows_then_ctrl_c(*arguments: object) -> torch.Tensor:
         made.append(arguments)
-        if len(made) == 10:
+        if len(made) == stop:
             signal.raise_signal(signal.SIGINT)
         return rows(*arguments)
 
     monkeypatch.setattr(train, "rows", rows_then_ctrl_c)
     assert not run(tmp_path)
-    assert "stopped after 10 steps" in capsys.readouterr().out
+    assert f"stopped after {stop} steps" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["run"]  # a model that was there would still work
     with pytest.raises(ValueError, match="seed 7"):
         train.train(tmp_path, TINY, seed=8)
