@@ -1,0 +1,120 @@
+"""A browser session without a browser: Streamlit's websocket protocol, spoken as the page's own script speaks it.
+
+A session opens a page, moves its widgets, keeps the large messages that the server later only names by their hash, and
+reads what each run of the script sends. It draws nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Element_pb2 import Element
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+PATIENCE = 60  # seconds that a visitor waits for an answer
+
+
+class Broken(Exception):
+    """The page showed an error, or there is no such page."""
+
+
+class Answer(NamedTuple):
+    """The elements that a run of the script sent, and the bytes that came."""
+
+    elements: list[Element]
+    bytes: int
+
+
+class Session:
+    """A visitor at a page."""
+
+    def __init__(self, socket: ClientConnection, address: str, page: str) -> None:
+        self.socket = socket
+        self.state = BackMsg().rerun_script
+        self.state.page_name = page
+        self.state.context_info.url = f"{address}/{page}"
+        self.state.context_info.timezone = "UTC"
+        self.state.context_info.locale = "en"
+        self.link: dict[str, str] = {}
+        self.widgets: dict[str, Element] = {}  # by label
+        self.kept: dict[str, tuple[ForwardMsg, int]] = {}  # large messages by hash, and the run that last used them
+        self.runs = 0
+
+    async def run(self, moved: dict[str, str | float] | None = None) -> Answer:
+        """Move widgets, by their labels, and wait for what the script answers.
+
+        Raises Broken where the page shows an error, TimeoutError after PATIENCE seconds, ConnectionClosed.
+        """
+        for label, value in (moved or {}).items():
+            self._move(getattr(self.widgets[label], self.widgets[label].WhichOneof("type")), value)
+        self.state.query_string = urlencode(self.link)
+        self.state.cached_message_hashes[:] = self.kept
+        await self.socket.send(BackMsg(rerun_script=self.state).SerializeToString())
+        async with asyncio.timeout(PATIENCE):
+            return await self._answer()
+
+    def _move(self, widget, value: str | float) -> None:
+        """Set a text input or a slider; one that is kept in the link is set there, too."""
+        states = self.state.widget_states.widgets
+        state = next((one for one in states if one.id == widget.id), None) or states.add(id=widget.id)
+        if isinstance(value, str):
+            state.string_value = value
+        else:
+            state.double_array_value.data[:] = [value]
+        if widget.query_param_key:
+            self.link[widget.query_param_key] = str(value)
+
+    async def _answer(self) -> Answer:
+        """Read messages until the script has finished."""
+        elements, size = [], 0
+        while True:
+            data = await self.socket.recv()
+            size += len(data)
+            message = ForwardMsg.FromString(data)
+            if message.metadata.cacheable:
+                self.kept[message.hash] = message, self.runs
+            if message.WhichOneof("type") == "ref_hash":
+                message, _ = self.kept[message.ref_hash]
+                self.kept[message.hash] = message, self.runs
+            match message.WhichOneof("type"):
+                case "new_session":
+                    elements = []
+                    age = message.new_session.config.max_cached_message_age
+                case "navigation":
+                    self.state.page_script_hash, self.state.page_name = message.navigation.page_script_hash, ""
+                case "delta" if message.delta.WhichOneof("type") == "new_element":
+                    self._see(message.delta.new_element)
+                    elements.append(message.delta.new_element)
+                case "page_not_found":
+                    raise Broken("there is no such page")
+                case "script_finished" if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                    self.runs += 1
+                    self.kept = {name: it for name, it in self.kept.items() if self.runs - it[1] <= age}
+                    return Answer(elements, size)
+                case "script_finished" if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                    raise Broken("the script does not compile")
+
+    def _see(self, element: Element) -> None:
+        """Remember a widget; raises Broken where the element is an error."""
+        match element.WhichOneof("type"):
+            case "exception":
+                raise Broken(f"{element.exception.type} {element.exception.message}")
+            case "text_input":
+                self.widgets[element.text_input.label] = element
+            case "slider":
+                self.widgets[element.slider.label] = element
+
+
+@asynccontextmanager
+async def visit(address: str, page: str) -> AsyncIterator[tuple[Session, Answer]]:
+    """Open a page, and leave it in the end: the session, and what the page showed first."""
+    socket = f"ws{address.removeprefix('http')}/_stcore/stream"
+    async with connect(
+        socket, origin=address, subprotocols=["streamlit"], compression=None, max_size=None, open_timeout=PATIENCE
+    ) as opened:
+        session = Session(opened, address, page)
+        yield session, await session.run()
