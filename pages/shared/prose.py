@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from threading import Lock
 
 import streamlit as st
 
 PAGES = Path(__file__).parents[1]
+PARSER = Lock()  # where two threads parse at once, Python 3.11 may raise a SystemError
 
 
 @cache
@@ -27,27 +29,38 @@ def section(page: str, heading: str) -> None:
     st.markdown(sections(page)[heading])
 
 
-def source(*shown: object) -> None:
-    """Show the source of functions, methods or classes, as it runs here."""
-    st.code("\n\n".join(dedent(inspect.getsource(one)) for one in shown), language="python")
+@cache
+def code(one: object) -> str:
+    """The source of a function, method or class, as it runs here."""
+    with PARSER:
+        return dedent(inspect.getsource(one))
 
 
-def lines(*places: tuple[Callable, str]) -> None:
-    """Show of each function the statement in which some words stand, under the number of its line in its file.
+@cache
+def statement(function: Callable, words: str) -> str:
+    """The statement of a function in which some words stand, under the number of its line in its file.
 
     Raises ValueError where there is none.
     """
-    shown = []
-    for function, words in places:
-        written, first = inspect.getsourcelines(function)
-        text = dedent("".join(written)).splitlines()
+    written, first = inspect.getsourcelines(function)
+    text = dedent("".join(written)).splitlines()
+    with PARSER:
         statements = [node for node in ast.walk(ast.parse("\n".join(text))) if isinstance(node, ast.stmt)]
-        spans = [(one.end_lineno - one.lineno, one.lineno - 1, one.end_lineno) for one in statements]
-        spans = [span for span in spans if words in "\n".join(text[span[1] : span[2]])]
-        _, start, end = min(spans)
-        file = Path(inspect.getsourcefile(inspect.unwrap(function))).relative_to(PAGES.parent)
-        shown.append(f"# {file}, line {first + start}\n" + dedent("\n".join(text[start:end])))
-    st.code("\n\n".join(shown), language="python", wrap_lines=True)
+    spans = [(one.end_lineno - one.lineno, one.lineno - 1, one.end_lineno) for one in statements]
+    spans = [span for span in spans if words in "\n".join(text[span[1] : span[2]])]
+    _, start, end = min(spans)
+    file = Path(inspect.getsourcefile(inspect.unwrap(function))).relative_to(PAGES.parent)
+    return f"# {file}, line {first + start}\n" + dedent("\n".join(text[start:end]))
+
+
+def source(*shown: object) -> None:
+    """Show the source of functions, methods or classes."""
+    st.code("\n\n".join(code(one) for one in shown), language="python")
+
+
+def lines(*places: tuple[Callable, str]) -> None:
+    """Show of each function the statement in which some words stand; raises ValueError where there is none."""
+    st.code("\n\n".join(statement(*place) for place in places), language="python", wrap_lines=True)
 
 
 def literal(text: object) -> str:
