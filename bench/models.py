@@ -11,17 +11,12 @@ from pathlib import Path
 
 import torch
 
+from bench.server import resident
 from model import gpt2
 from model.gpt import GPT, GPTConfig
 from model.tokens import train_bpe
 from pages.shared import models
 from pages.shared.offered import Offer
-
-
-def resident() -> float:
-    """Memory of this process that is its own, in MB: files that are only mapped do not count (Linux)."""
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
 def main(names: int = 10) -> None:

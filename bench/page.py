@@ -1,66 +1,122 @@
 """What a prompt costs in the browser: `python -m bench.page`.
 
-A fresh Chromium opens the attention lesson and types prompts of 8, 32 and 64 tokens, each a new
-one; measured are the time from Enter to the painted picture and the bytes that the server sent,
-beside a Streamlit page that only echoes the text, in turn. Once with the built-in model, once with
-random weights of GPT-2 small's shape (12 x 12 heads), in a copy of the app.
+A fresh Chromium opens a lesson and enters prompts, each a new one, beside a page that only echoes the text, in turn.
+Measured are the time from Enter to the frame that shows the last change of the page, the bytes that the server sent,
+its CPU time, and in the end the memory that the page's JavaScript holds after a collection.
+
+First the attention lesson with prompts of 8, 32 and 64 tokens: with the built-in model, and with random weights of
+GPT-2 small's shape (12 x 12 heads), in a copy of the app. Then every lesson that reads a prompt, with 16 words.
 """
 
-import json
 import random
 import shutil
 import tempfile
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
+from typing import NamedTuple
 
 import torch
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.server import Server, echo_app, running
 from model import gpt2
 from model.gpt import GPT, GPTConfig
 from model.world import LEXICON
-from tests.browser.conftest import CHROMIUM, FLAGS, ROOT, start_server
+from tests.browser.conftest import CHROMIUM, FLAGS, ROOT
 
-ECHO = 'import streamlit as st\nst.text(st.text_input("Prompt", "Hello", live=True))\n'
-PAINTED = """(last) => new Promise((resolve) => {
-    const box = document.querySelector('input[aria-label="Prompt"]');
-    box.addEventListener('keydown', () => {
-        const began = performance.now();
-        const look = () => {
+WORDS = [word for word in LEXICON if word.isalpha()]
+MODELS = ["Vitrine", "random 12x12"]
+LESSONS = [
+    "",
+    "tokens",
+    "embeddings",
+    "attention",
+    "compare",
+    "scalpel",
+    "positions",
+    "block",
+    "gpt",
+    "lens",
+    "sampling",
+]
+COLUMNS = {  # and the decimals of each
+    "first load (MB)": 2,
+    "painted (ms)": 0,
+    "echo": 0,
+    "ratio": 2,
+    "sent (kB)": 1,
+    "echo ": 1,
+    "CPU (ms)": 0,
+    "echo  ": 0,
+    "memory (MB)": 1,
+    "echo   ": 1,
+}
+PAINTED = """() => {
+    const REST = 600; // ms without a change, after the script has run
+    const app = document.querySelector('[data-testid=stApp]');
+    window.painted = new Promise((resolve) => document.activeElement.addEventListener('keydown', () => {
+        const [began, watched] = [performance.now(), new Set()];
+        let [last, changed, ran] = [began, false, false];
+        const page = new MutationObserver(() => (changed = true));
+        const run = new MutationObserver(() => (changed = ran = true));
+        run.observe(app, { attributeFilter: ['data-test-script-state'] });
+        const all = { subtree: true, childList: true, characterData: true, attributes: true };
+        const look = (now) => {
             const hosts = [...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')];
-            const tokens = hosts.flatMap((host) => [...host.shadowRoot.querySelectorAll('.tokens button')]);
-            const text = tokens.at(-1)?.firstChild ?? document.querySelector('[data-testid=stText]');
-            const painted = () => resolve(performance.now() - began);
-            if (text?.textContent.endsWith(last)) requestAnimationFrame(() => requestAnimationFrame(painted));
-            else requestAnimationFrame(look);
+            for (const root of [app.querySelector('[data-testid=stMain]'), ...hosts.map((one) => one.shadowRoot)]) {
+                if (!watched.has(root)) page.observe(root, all);
+                watched.add(root);
+            }
+            if (changed || app.dataset.testScriptState !== 'notRunning') last = now;
+            changed = false;
+            if (!ran || now - last < REST) return requestAnimationFrame(look);
+            page.disconnect();
+            run.disconnect();
+            resolve(last - began);
         };
-        look();
-    }, { once: true });
-})"""
+        requestAnimationFrame(look);
+    }, { once: true }));
+}"""
+SHOWN = """() => {
+    const main = document.querySelector('[data-testid=stMain]');
+    const hosts = [...main.querySelectorAll('[data-testid=stBidiComponentIsolated]')];
+    return [main, ...hosts.map((one) => one.shadowRoot)].map((one) => one.textContent).join(' ');
+}"""
+
+
+class Cost(NamedTuple):
+    """Of one prompt: milliseconds from Enter to painted, bytes that came, milliseconds of the server's CPU."""
+
+    painted: float
+    sent: int
+    cpu: float
 
 
 class Opened:
     """A page of a fresh browser that counts the bytes it gets."""
 
-    def __init__(self, browser: Browser, address: str, ready: str) -> None:
+    def __init__(self, browser: Browser, server: Server, path: str = "") -> None:
+        self.server = server
         self.page: Page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         self.bytes = 0
-        network = self.page.context.new_cdp_session(self.page)
-        network.send("Network.enable")
-        network.on("Network.loadingFinished", lambda event: self.count(event["encodedDataLength"]))
+        self.devtools = self.page.context.new_cdp_session(self.page)
+        self.devtools.send("Network.enable")
+        self.devtools.send("Performance.enable")
+        self.devtools.on("Network.loadingFinished", lambda event: self.count(event["encodedDataLength"]))
         self.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: self.count(len(frame))))
-        self.page.goto(address)
-        self.page.wait_for_selector(ready)
+        self.page.goto(f"{server.address}/{path}")
+        self.page.wait_for_selector("[data-test-script-state=notRunning] input[aria-label=Prompt]", timeout=120_000)
         self.page.wait_for_timeout(1500)
 
     def count(self, size: int) -> None:
         self.bytes += size
 
-    def enter(self, prompt: str) -> tuple[float, int]:
-        """Milliseconds from Enter to painted, and the bytes that came until half a second later."""
-        before = self.bytes
-        box = self.page.get_by_label("Prompt")
-        painted = self.page.evaluate_handle(f"() => ({{ done: ({PAINTED})({json.dumps(prompt.split()[-1])}) }})")
+    def enter(self, prompt: str) -> Cost:
+        """Enter a prompt; raises AssertionError where the page does not show its last word in the end."""
+        bytes_before, cpu_before = self.bytes, self.server.cpu()
+        box = self.page.get_by_label("Prompt", exact=True)
+        box.focus()
+        self.page.evaluate(PAINTED)
         box.evaluate(
             """(box, prompt) => {
                 Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(box, prompt);
@@ -69,9 +125,28 @@ class Opened:
             prompt,
         )
         box.press("Enter")
-        took = painted.evaluate("(it) => it.done")
-        self.page.wait_for_timeout(500)
-        return took, self.bytes - before
+        took = self.page.evaluate("() => window.painted")
+        assert prompt.split()[-1] in self.page.evaluate(SHOWN), f"{self.page.url} does not show {prompt!r}"
+        return Cost(took, self.bytes - bytes_before, 1e3 * (self.server.cpu() - cpu_before))
+
+    def memory(self) -> float:
+        """MB that the JavaScript of the page holds."""
+        self.devtools.send("HeapProfiler.collectGarbage")
+        metrics = self.devtools.send("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in metrics if one["name"] == "JSHeapUsedSize") / 1e6
+
+
+def compare(page: Opened, echo: Opened, words: int, runs: int) -> list[float]:
+    """Enter prompts of so many words in turn: the cells of a line."""
+    loaded = page.bytes
+    rng = random.Random(words)
+    prompts = [" ".join(rng.sample(WORDS, words)) for _ in range(runs)]
+    found = [(page.enter(prompt), echo.enter(prompt)) for prompt in prompts]
+    ours, theirs = (Cost(*map(median, zip(*column))) for column in zip(*found))
+    cpu, echo_cpu = (mean(cost.cpu for cost in column) for column in zip(*found))  # it is counted in steps of 10 ms
+    ratio = median(one.painted / other.painted for one, other in found)
+    times = [loaded / 1e6, ours.painted, theirs.painted, ratio]
+    return [*times, ours.sent / 1e3, theirs.sent / 1e3, cpu, echo_cpu, page.memory(), echo.memory()]
 
 
 def with_random_model(folder: Path) -> Path:
@@ -87,41 +162,26 @@ def with_random_model(folder: Path) -> Path:
 
 
 def main(runs: int = 9) -> None:
-    """Print a line for each model and length."""
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        copy = with_random_model(Path(folder))
-        (Path(folder) / "echo").mkdir()
-        (Path(folder) / "echo" / "app.py").write_text(ECHO)
-
-        servers = [start_server(Path(folder), root) for root in (copy, Path(folder) / "echo")]
-        try:
-            (_, app), (_, echo_address) = servers
+    """Print a line for each model and length, and one for each lesson."""
+    views = [(f"{model}, {words}", f"attention?model={model}", words) for model in MODELS for words in (8, 32, 64)]
+    views += [(lesson or "home", lesson, 16) for lesson in LESSONS]
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        with running(folder, with_random_model(folder)) as app, running(folder, echo_app(folder)) as other:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            echo = Opened(browser, echo_address, '[data-testid="stText"]')
-            print(f"first load: echo {echo.bytes / 1e6:.2f} MB")
-            print("model            tokens   Enter to painted (ms)   echo (ms)   ratio   sent (kB)   echo (kB)")
-            for model in ("Vitrine", "random 12x12"):
-                page = Opened(browser, f"{app}/attention?model={model}", ".vitrine[data-drawn]")
-                if model == "Vitrine":
-                    print(f"first load: attention {page.bytes / 1e6:.2f} MB")
-                for tokens in (8, 32, 64):
-                    rng = random.Random(tokens)
-                    words = [word for word in LEXICON if word.isalpha()]
-                    found = []
-                    for _ in range(runs):
-                        prompt = " ".join(rng.sample(words, tokens))
-                        found.append((*page.enter(prompt), *echo.enter(prompt)))
-                    took, sent, echo_took, echo_sent = map(median, zip(*found))
-                    ratio = median(row[0] / row[2] for row in found)
-                    print(
-                        f"{model:16} {tokens:6}   {took:21.0f}   {echo_took:9.0f}   {ratio:5.2f}"
-                        f"   {sent / 1e3:9.1f}   {echo_sent / 1e3:9.1f}"
-                    )
+            echo = Opened(browser, other)
+            print(f"{'':16}", *COLUMNS, sep="  ")
+            for label, path, words in views:
+                page = Opened(browser, app, path)
+                cells = zip(COLUMNS.items(), compare(page, echo, words, runs), strict=True)
+                print(
+                    f"{label:16}",
+                    *(f"{cell:{len(title)}.{digits}f}" for (title, digits), cell in cells),
+                    sep="  ",
+                    flush=True,
+                )
+                page.page.context.close()
             browser.close()
-        finally:
-            for process, _ in servers:
-                process.terminate()
-                process.wait(20)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from urllib.parse import urlencode
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.Slider_pb2 import Slider
+from streamlit.proto.TextInput_pb2 import TextInput
 from websockets.asyncio.client import ClientConnection, connect
 
 PATIENCE = 60  # seconds that a visitor waits for an answer
@@ -40,24 +42,29 @@ class Session:
         self.state.context_info.timezone = "UTC"
         self.state.context_info.locale = "en"
         self.link: dict[str, str] = {}
-        self.widgets: dict[str, Element] = {}  # by label
+        self.widgets: dict[str, TextInput | Slider] = {}  # by label
         self.kept: dict[str, tuple[ForwardMsg, int]] = {}  # large messages by hash, and the run that last used them
         self.runs = 0
 
     async def run(self, moved: dict[str, str | float] | None = None) -> Answer:
         """Move widgets, by their labels, and wait for what the script answers.
 
-        Raises Broken where the page shows an error, TimeoutError after PATIENCE seconds, ConnectionClosed.
+        Raises Broken where the page shows an error, TimeoutError after PATIENCE seconds, with which the visit ends, and
+        ConnectionClosed.
         """
         for label, value in (moved or {}).items():
-            self._move(getattr(self.widgets[label], self.widgets[label].WhichOneof("type")), value)
+            self._move(self.widgets[label], value)
         self.state.query_string = urlencode(self.link)
         self.state.cached_message_hashes[:] = self.kept
         await self.socket.send(BackMsg(rerun_script=self.state).SerializeToString())
-        async with asyncio.timeout(PATIENCE):
-            return await self._answer()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._answer()
+        except TimeoutError:
+            await self.socket.close()
+            raise
 
-    def _move(self, widget, value: str | float) -> None:
+    def _move(self, widget: TextInput | Slider, value: str | float) -> None:
         """Set a text input or a slider; one that is kept in the link is set there, too."""
         states = self.state.widget_states.widgets
         state = next((one for one in states if one.id == widget.id), None) or states.add(id=widget.id)
@@ -70,7 +77,7 @@ class Session:
 
     async def _answer(self) -> Answer:
         """Read messages until the script has finished."""
-        elements, size = [], 0
+        elements, errors, size = [], [], 0
         while True:
             data = await self.socket.recv()
             size += len(data)
@@ -82,31 +89,30 @@ class Session:
                 self.kept[message.hash] = message, self.runs
             match message.WhichOneof("type"):
                 case "new_session":
-                    elements = []
+                    elements, errors = [], []
                     age = message.new_session.config.max_cached_message_age
                 case "navigation":
                     self.state.page_script_hash, self.state.page_name = message.navigation.page_script_hash, ""
                 case "delta" if message.delta.WhichOneof("type") == "new_element":
-                    self._see(message.delta.new_element)
-                    elements.append(message.delta.new_element)
+                    element = message.delta.new_element
+                    elements.append(element)
+                    match element.WhichOneof("type"):
+                        case "exception":
+                            errors.append(f"{element.exception.type} {element.exception.message}")
+                        case "text_input":
+                            self.widgets[element.text_input.label] = element.text_input
+                        case "slider":
+                            self.widgets[element.slider.label] = element.slider
                 case "page_not_found":
-                    raise Broken("there is no such page")
+                    errors.append("there is no such page")
                 case "script_finished" if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                     self.runs += 1
                     self.kept = {name: it for name, it in self.kept.items() if self.runs - it[1] <= age}
+                    if errors:
+                        raise Broken(*errors)
                     return Answer(elements, size)
                 case "script_finished" if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
                     raise Broken("the script does not compile")
-
-    def _see(self, element: Element) -> None:
-        """Remember a widget; raises Broken where the element is an error."""
-        match element.WhichOneof("type"):
-            case "exception":
-                raise Broken(f"{element.exception.type} {element.exception.message}")
-            case "text_input":
-                self.widgets[element.text_input.label] = element
-            case "slider":
-                self.widgets[element.slider.label] = element
 
 
 @asynccontextmanager
