@@ -10,6 +10,7 @@ from viz import attention as picture
 from viz import beams as trees
 from viz import board as switches
 from viz import branches as tried
+from viz import byhand as worked
 from viz import flow as flows
 from viz import lens as grid
 from viz import merges, pieces, words
@@ -24,6 +25,7 @@ _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, 
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
+_byhand = st.components.v2.component("vitrine.byhand", css=worked.CSS, js=worked.JS)
 _flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
 _lens = st.components.v2.component("vitrine.lens", css=grid.CSS, js=grid.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
@@ -94,6 +96,17 @@ def next_words(
             on_pick(tokens[number])
 
     _words(key="words", data=words.data(tokens, probabilities, others, typable, truth), on_word_change=picked)
+
+
+def byhand(
+    queries: Sequence[str],
+    keys: Sequence[str],
+    numbers: Mapping[str, np.ndarray],
+    divisor: float,
+    contents: Sequence[str] = (),
+) -> None:
+    """Draw the four steps of attention (see `viz.byhand.data`), and the arithmetic of one query's row."""
+    _byhand(key="byhand", data=worked.data(queries, keys, numbers, divisor, contents))
 
 
 def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float) -> None:

@@ -21,6 +21,7 @@ COURSE = [
                 "tokens",
                 "embeddings",
                 "attention",
+                "hand",
                 "known",
                 "compare",
                 "zoo",
