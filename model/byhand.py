@@ -80,25 +80,25 @@ def drawn(tokens: int, width: int, seed: int) -> Example:
     return Example(WORDS[:tokens], WORDS[:tokens], columns, columns, q, k, v)
 
 
-TOPICS = ("engines", "cooking", "history")
+TOPICS = ("cars", "food", "art")
 LIBRARY = _example(
     (
-        ("engines?", "cooking?", "both?", "nothing"),
-        ("Motors", "Soups", "Rome", "Steam"),
+        ("cars?", "food?", "both?", "nothing"),
+        ("Wheel", "Soups", "Monet", "Steam"),
         TOPICS,
-        tuple(f"pages: {topic}" for topic in TOPICS),
+        TOPICS,
     ),
     [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]],
-    [[3, 0, 0], [0, 3, 0], [0, 0, 3], [0, 3, 0]],  # the spine of the last says cooking
-    [[90, 0, 10], [0, 80, 0], [0, 10, 90], [80, 0, 20]],  # and inside it is on engines
+    [[3, 0, 0], [0, 3, 0], [0, 0, 3], [0, 3, 0]],  # the spine of the last says food
+    [[90, 0, 10], [0, 80, 0], [0, 10, 90], [80, 0, 20]],  # and inside it is on cars
     "none",
 )
 CONTRACT = _example(
     (
-        ("§1 parties", "§3 deadline", "§12 price", "§47 delay"),
-        ("§1 parties", "§3 deadline", "§12 price", "§47 delay"),
-        ("who", "when", "how much"),
-        ("parties", "days", "euros"),
+        ("§1", "§3", "§12", "§47"),
+        ("§1", "§3", "§12", "§47"),
+        ("who", "when", "cost"),
+        ("names", "days", "euro"),
     ),
     [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 3, 0]],  # what each clause must know
     [[2, 0, 0], [0, 2, 0], [0, 0, 2], [0, 0, 1]],  # what each is about

@@ -15,6 +15,7 @@ st.navigation(
             st.Page("transformer/embeddings.py", title="Embeddings", icon=":material/explore:"),
             st.Page("transformer/attention.py", title="Attention", icon=":material/hub:"),
             st.Page("transformer/hand.py", title="Attention by hand", icon=":material/calculate:"),
+            st.Page("transformer/scale.py", title="Scale and mask", icon=":material/balance:"),
             st.Page("transformer/known.py", title="Known heads", icon=":material/biotech:"),
             st.Page("transformer/block.py", title="The block", icon=":material/layers:"),
             st.Page("transformer/gpt.py", title="The whole GPT", icon=":material/account_tree:"),

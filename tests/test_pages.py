@@ -34,7 +34,8 @@ KNOWN, COMPARE = "transformer/known", "transformer/compare"  # their tests are i
 BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"
 SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
 LENS = "transformer/lens"
-OTHERS = KNOWN, COMPARE, BLOCK, WHOLE_GPT, SCALPEL, ZOO, LENS
+HAND, SCALE = "transformer/hand", "transformer/scale"
+OTHERS = KNOWN, COMPARE, BLOCK, WHOLE_GPT, SCALPEL, ZOO, LENS, HAND, SCALE
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 

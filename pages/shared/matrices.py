@@ -42,14 +42,14 @@ def linked(start: Sequence[Tensor], name: str) -> Sequence[Tensor]:
 def editor(name: str, matrix: Tensor, rows: Sequence[str], columns: Sequence[str]) -> Tensor:
     """One matrix with the names of its rows and columns, to be edited; an empty cell counts as 0."""
     records = [{"": row, **dict(zip(columns, values))} for row, values in zip(rows, matrix.tolist())]
-    number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=60)
+    number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=56)
     shown = st.data_editor(
         records,
         key=name,
         hide_index=True,
         row_height=28,
         disabled=[""],
-        column_config={column: number for column in columns} | {"": st.column_config.TextColumn(width=80)},
+        column_config={column: number for column in columns} | {"": st.column_config.TextColumn(width=72)},
     )
     values = [[_number(record[column]) for column in columns] for record in shown]
     return torch.tensor(values, dtype=torch.double)

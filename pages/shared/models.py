@@ -17,7 +17,22 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import beams, depth, download, gpt2, known, leak, lens, patching, probes, sampling, skipgram, tokens, zoo
+from model import (
+    beams,
+    depth,
+    download,
+    gpt2,
+    known,
+    leak,
+    lens,
+    patching,
+    probes,
+    sampling,
+    scale,
+    skipgram,
+    tokens,
+    zoo,
+)
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Changes, Trace
@@ -315,6 +330,12 @@ def leaked(name: str, prompt: str, mask: bool) -> list[float]:
 def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
     """What each way to stack so many untrained blocks does to tokens and gradients."""
     return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def by_width(seed: int, divided: bool) -> list[scale.Measured]:
+    """What a softmax over random scores is for each width, divided by its root or not."""
+    return scale.by_width(seed, divided)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

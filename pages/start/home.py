@@ -22,6 +22,7 @@ COURSE = [
                 "embeddings",
                 "attention",
                 "hand",
+                "scale",
                 "known",
                 "compare",
                 "zoo",

@@ -1,20 +1,19 @@
-"""Attention by hand: the four steps on matrices one can write, on the model's own head, and what they rest on."""
+"""Attention by hand: the four steps on matrices one can write, on the model's own heads."""
 
 import math
 
 import streamlit as st
 import torch
 
-from model import block, byhand, lens, masks, scale
-from model.gpt import CausalSelfAttention
+from model import block, byhand, lens
 from pages.shared import controls, matrices, models, prose, views
 from viz import bars, curves
 from viz import matrices as drawn
 from viz.tokens import visible
 
 PAGE = "transformer/hand"
-VIEWS = HAND, PROMPT, HEADS, WIDTH, TRAPS = "By hand", "On your prompt", "Several heads", "Why √d", "Mask traps"
-DRAWN, WORDS = 32, 4  # tokens of a prompt that are worked out, and words that a head writes towards
+VIEWS = HAND, PROMPT, HEADS = "By hand", "On your prompt", "Several heads"
+DRAWN, WORDS = 32, 3  # tokens of a prompt that are worked out, and words that a head writes towards
 SMALL, LIBRARY, CONTRACT = byhand.PRESETS
 SHARPER = tuple(range(1, 21))
 CLAUSES, LENGTHS = 100, (10, 30, 100, 300, 1000, 3000, 10_000)
@@ -32,15 +31,15 @@ def written() -> None:
         name = controls.choice("Example", list(byhand.PRESETS), SMALL, key="example", on_change=begin)
         example = byhand.PRESETS[name]
         if name == SMALL:
-            tokens = st.number_input("Tokens", 2, len(byhand.WORDS), 4, key="tokens", bind="query-params", width=110)
-            width = st.number_input("d", 1, 4, 3, key="width", bind="query-params", width=110)
-            seed = st.number_input("Seed", 0, 999, 0, key="drawn", bind="query-params", width=110)
+            tokens = st.number_input("Tokens", 2, len(byhand.WORDS), 4, key="tokens", bind="query-params", width=100)
+            width = st.number_input("d", 1, 4, 3, key="width", bind="query-params", width=100)
+            seed = st.number_input("Seed", 0, 999, 0, key="drawn", bind="query-params", width=100)
             example = byhand.drawn(tokens, width, seed)
         start = byhand.MASKS.index(example.mask)
-        kind = st.selectbox("Mask", byhand.MASKS, start, key="mask", bind="query-params", width=250)
-        times = st.select_slider("Queries ×", SHARPER, 1, key="times", bind="query-params", width=180)
+        kind = st.selectbox("Mask", byhand.MASKS, start, key="mask", bind="query-params", width=220)
+        times = st.select_slider("Queries ×", SHARPER, 1, key="times", bind="query-params", width=140)
         scaled = st.toggle("÷ √d", True, key="scaled", bind="query-params")
-    left, right = st.columns([2, 7], gap="medium")
+    left, right = st.columns([3, 8], gap="medium")
     begun = f"{name} {example.q.numel()} {example.q.shape} {spelled(example)}"
     q, k, v = matrices.linked((example.q, example.k, example.v), begun)
     with left:
@@ -60,7 +59,8 @@ def written() -> None:
     with right:
         worked(example.queries, example.keys, times * q, k, v, found, divisor, example.contents)
         if "wrong" in kind:
-            st.caption(":material/warning: This mask is written wrongly; **Mask traps** says how.")
+            wrong = "This mask is written wrongly: see what goes wrong"
+            st.page_link("transformer/scale.py", label=wrong, icon=":material/warning:")
     if name == LIBRARY:
         library(example, q, k, v, mask, divisor)
     elif name == CONTRACT:
@@ -118,19 +118,21 @@ def on_prompt() -> None:
     config = reading.model.gpt.config
     names = [f"L{layer} H{head}" for layer in range(config.n_layer) for head in range(config.n_head)]
     start = reading.model.start[0] * config.n_head + reading.model.start[1]
-    picked = st.selectbox("Head", names, start, key="picked", bind="query-params", width=200)
+    line = st.container(horizontal=True, vertical_alignment="center")
+    looks = {"label_visibility": "collapsed", "width": 140}
+    picked = line.selectbox("Head", names, start, key="picked", bind="query-params", **looks)
     layer, head = divmod(names.index(picked), config.n_head)
     attn, tokens = reading.trace.blocks[layer].attn, reading.tokens[:DRAWN]
     q, k, v = (of[0, head, :DRAWN].double() for of in (attn.q, attn.k, attn.v))
     divisor = math.sqrt(q.shape[1])
     found = byhand.steps(q, k, v, byhand.mask("causal", len(q), len(k)), divisor)
-    worked(tokens, tokens, q, k, v, found, divisor)
     apart = (found.weights - attn.pattern[0, head, :DRAWN, :DRAWN]).abs().max().item()
-    st.caption(
-        f"{picked}: d = {q.shape[1]}, √d = {divisor:.2f}. Worked out anew, its weights differ from those of the model's "
+    line.caption(
+        f"d = {q.shape[1]}, √d = {divisor:.2f}. Worked out anew, its weights differ from those of the model's "
         f"own pass by {apart:.1g} at most."
         + (f" The first {DRAWN} of {len(reading.tokens)} tokens." if len(reading.tokens) > DRAWN else "")
     )
+    worked(tokens, tokens, q, k, v, found, divisor)
 
 
 def several() -> None:
@@ -151,6 +153,10 @@ def several() -> None:
         st.markdown("**Share of the sum**, along its own direction; all together 1")
         shares = (parts @ out / out.square().sum()).tolist()
         st.altair_chart(bars.signed(names, shares, "share", controls.theme()))
+        st.markdown("**What each adds**, number by number, and the sum")
+        vectors = torch.cat([parts, out[None]]).numpy()
+        labels = ["head"] * len(heads) + ["bias", "sum"]
+        st.plotly_chart(drawn.vectors(labels, vectors, theme=controls.theme()), key="vectors", config=views.BARE)
     with right:
         vocabulary = models.vocabulary(reading.model.name)[0]
         end = trace.blocks[-1].resid_post[0, position]
@@ -170,8 +176,8 @@ def several() -> None:
     read = gpt.h[layer].ln_1(trace.blocks[layer].resid_pre)
     st.markdown(
         f"The heads and the bias add up to what {name}'s attention adds: the largest difference is **{apart:.1g}**. "
-        f"torch's `nn.MultiheadAttention` with the same weights poured in puts out the same, and looks at the same: the "
-        f"largest difference at any token is **{byhand.module_differs(attention, read):.1g}**."
+        f"torch's `nn.MultiheadAttention` with the same weights poured in puts out the same, and looks at the "
+        f"same: the largest difference at any token is **{byhand.module_differs(attention, read):.1g}**."
     )
 
 
@@ -179,64 +185,10 @@ def words(vocabulary: list[str], found: list[tuple[int, float]]) -> str:
     return "  ".join(f"{visible([vocabulary[id]])[0]} {added:+.2f}" for id, added in found)
 
 
-def divided() -> None:
-    """What becomes of the softmax as the width grows, with the division and without it."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        width = st.select_slider("d", scale.WIDTHS, 64, key="wide", bind="query-params", width=420)
-        seed = st.number_input("Seed", 0, 999, 0, key="seed", bind="query-params", width=120)
-    runs = {"divided by √d": True, "as they are": False}
-    measured = {name: scale.by_width(seed, divided) for name, divided in runs.items()}
-    one = scale.scores(width, seed)[0]
-    keys = [f"key {n}" for n in range(scale.KEYS)]
-    rows = {name: one / (math.sqrt(width) if divided else 1) for name, divided in runs.items()}
-    views.strips("one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1)
-    place = scale.WIDTHS.index(width)
-    charts = {"spread": "standard deviation of the scores", "entropy": "entropy of the weights, in nats"}
-    charts["gradient"] = "length of the gradient, power of ten"
-    for column, (field, title) in zip(st.columns(3), charts.items()):
-        values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
-        with column:
-            here, without = (of[place] for of in values.values())
-            st.markdown(f"d = {width}: **{here:.3g}** divided, **{without:.3g}** as they are")
-            if field == "gradient":
-                values = {name: [math.log10(max(value, 1e-30)) for value in of] for name, of in values.items()}
-            st.altair_chart(curves.several(values, "d, power of two", title, picked="divided by √d"))
-    spread, largest = scale.untrained(0.1, seed)
-    right_spread, right_largest = scale.untrained(512**-0.5, seed)
-    prose.section(PAGE, "What to notice about the division")
-    st.markdown(
-        f"An untrained layer of 512 numbers and 8 heads, its weights drawn with 0.1: divided scores with a spread of "
-        f"**{spread:.1f}**, the largest weight of 10 is **{largest:.2f}** on average. Drawn with 1/√512: "
-        f"**{right_spread:.2f}** and **{right_largest:.2f}**."
-    )
-
-
-def traps() -> None:
-    """One trap, the weights that come of it, and how it should be."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = controls.choice("Trap", list(masks.TRAPS), next(iter(masks.TRAPS)), key="trap")
-        seed = st.number_input("Seed", 0, 999, 0, key="seed", bind="query-params", width=120)
-    random = torch.Generator().manual_seed(seed)
-    trap = masks.TRAPS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
-    tokens = byhand.WORDS[:4]
-    pictures = drawn.patterns({way: (tokens, of) for way, of in trap.weights.items()}, controls.theme())
-    for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
-        column.plotly_chart(figure, key=f"trap {n}", config=views.BARE)
-    st.caption(f"The same scores each time; the last picture is right. An empty cell is NaN. {trap.found}")
-    prose.section(PAGE, name)
-    prose.source(masks.TRAPS[name], masks.added)
-
-
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.subheader("Attention by hand: what does a head compute?", width="content")
     view = controls.choice("View", VIEWS, HAND, key="view", label_visibility="collapsed")
-{HAND: written, PROMPT: on_prompt, HEADS: several, WIDTH: divided, TRAPS: traps}[view]()
-if view in (HAND, PROMPT):
-    prose.section(PAGE, "What to notice")
-    prose.section(PAGE, "The code that computed this")
-    prose.source(byhand.steps, byhand.mask)
-elif view == HEADS:
-    prose.section(PAGE, "What the heads add")
-    prose.source(lens.by_heads, byhand.as_module, byhand.module_differs, CausalSelfAttention)
-elif view == WIDTH:
-    prose.source(scale.scores, scale.jacobian, scale.measure, scale.untrained)
+{HAND: written, PROMPT: on_prompt, HEADS: several}[view]()
+prose.section(PAGE, "What the heads add" if view == HEADS else "What to notice")
+prose.section(PAGE, "The code that computed this")
+prose.source(*((lens.by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask)))

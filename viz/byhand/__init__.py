@@ -22,7 +22,8 @@ def data(
     """What is drawn of T queries and S keys.
 
     Of them q (T, d), k (S, d) and v (S, D); products, scaled, masked and weights (T, S); z (T, D). The divisor is
-    what the products were divided by, the contents are the names of v's columns. What is no finite number is sent as its name.
+    what the products were divided by, the contents are the names of v's columns. What is no finite number is sent as
+    its name.
     """
     sent = {name: [[_sent(value) for value in row] for row in of.tolist()] for name, of in numbers.items()}
     names = {"queries": visible(queries), "keys": visible(keys), "contents": list(contents)}

@@ -29,12 +29,12 @@ function colour(value, bound, weight) {
   return weight ? `rgba(124,58,237,${share})` : `rgba(${ENDS[Number(value > 0)].join()},${0.75 * share})`;
 }
 
-// A vector as coloured squares, its numbers on hover.
+// A vector as coloured squares, shaded by the square root so that small numbers are seen; its numbers on hover.
 function strip(values, bound) {
   const canvas = Object.assign(element("canvas", ""), { width: values.length, height: 1 });
   const context = canvas.getContext("2d");
   values.forEach((value, n) => {
-    context.fillStyle = colour(value, bound);
+    context.fillStyle = colour(Math.sign(value) * Math.sqrt(Math.abs(value) / bound), 1);
     context.fillRect(n, 0, 1, 1);
   });
   canvas.onpointermove = (event) => {
@@ -53,19 +53,20 @@ function matrix(data, title, step, values, columns, pick) {
   const readable = wide <= READABLE;
   const names = columns && readable ? [element("tr", "", element("th", ""), ...columns.map((name) => classed(element("th", name), step < LAST ? "k" : "v")))] : [];
   const rows = values.map((row, n) => {
-    const cells = row.map((value) => {
+    const cells = row.map((value, at) => {
       const cell = element("td", readable ? text(value) : "");
-      cell.style.background = colour(value, bound, step === 4);
-      if (step === 4 ? value > 0.6 : Math.abs(value) > 0.9 * bound && step < 4) cell.className = step === 4 ? "full" : "";
-      cell.title = `${data.queries[n]}: ${text(value, 4)}`;
+      if (value > -1e8) cell.style.background = colour(value, bound, step === 4);
+      else cell.className = "none";
+      if (step === 4 && value > 0.6) cell.className = "full";
+      cell.title = `${data.queries[n]} · ${step < LAST ? data.keys[at] : `number ${at}`}: ${text(value, 4)}`;
       return cell;
     });
-    const made = element("tr", "", classed(element("th", readable ? data.queries[n] : ""), "q"), ...cells);
+    const made = element("tr", "", classed(element("th", data.queries[n]), "q"), ...cells);
     made.onclick = () => pick(n);
     return made;
   });
   const figure = classed(element("figure", "", element("figcaption", title), element("table", "", ...names, ...rows)), readable ? "" : "dense", step);
-  figure.style.setProperty("--columns", Math.min(wide, 24) + 1);
+  figure.style.setProperty("--columns", Math.min(wide, 24) + (step === 1));
   figure.style.setProperty("--rows", values.length);
   return figure;
 }
@@ -81,9 +82,9 @@ function arithmetic(data, row) {
   const [within, mixed] = [largest(products.flat()), largest([...shares.flat(), ...data.z[row]])];
   const short = q.length <= WRITTEN;
   const shown = keys.map((_, n) => n).filter((n) => keys.length <= READABLE || masked[n] > -1e8);
-  const head = ["key", `:q · :k`, `÷ ${text(divisor)}`, "mask", `e^(score ${top < 0 ? "+" : "−"} ${text(Math.abs(top))})`, "weight", "weight · value"];
+  const head = ["key", "q · k", `÷ ${text(divisor)}`, "masked", `e^(score ${top < 0 ? "+" : "−"} ${text(Math.abs(top))})`, "weight", "weight · value"];
   const cells = (n) => {
-    const sum = short ? [element("span", `${q.map((value, i) => `${text(value)}·${factor(data.k[n][i])}`).join(" + ")} = `)] : [strip(products[n], within), element("span", " sum = ")];
+    const sum = short ? [element("span", `${q.map((value, i) => `${i ? factor(value) : text(value)}·${factor(data.k[n][i])}`).join(" + ")} = `)] : [strip(products[n], within), element("span", " sum = ")];
     const bar = element("i", "");
     bar.style.width = `${100 * (weights[n] || 0)}%`;
     return [
@@ -97,7 +98,7 @@ function arithmetic(data, row) {
     ];
   };
   const steps = [0, 1, 2, 3, 4, 4, 5];
-  const title = element("tr", "", ...head.map((name, n) => classed(element("th", name.replaceAll(":", "")), "", steps[n])));
+  const title = element("tr", "", ...head.map((name, n) => classed(element("th", name), "", steps[n])));
   const end = element(
     "tr", "", element("th", "sum"), ...[1, 2, 3].map((step) => classed(element("td", ""), "", step)),
     classed(element("td", "", element("b", text(powers.reduce((sum, value) => sum + value, 0), 3))), "", 4),
@@ -126,7 +127,8 @@ export default function ({ data: sent, parentElement }) {
 
   const maps = classed(element("div", ""), "maps");
   const work = classed(element("div", ""), "work");
-  const hint = element("small", "Click a row, or ↑ ↓ for the next query; ← → walk through the steps.");
+  const squares = data.q[0].length > WRITTEN ? " Each square is a number: green above 0, brown below, shaded by the square root." : "";
+  const hint = element("small", `Click a row, or ↑ ↓ for the next query; ← → walk through the steps.${squares}`);
   host.replaceChildren(maps, hint, work);
 
   function show() {
