@@ -20,8 +20,11 @@ MASKS = ("causal", "none", "wrong: 1 = blocked, with tril", "wrong: off by one")
 
 @dataclass(frozen=True)
 class Steps:
-    """What each step makes of T queries and S keys."""
+    """T queries, S keys and values, and what each step makes of them."""
 
+    q: Annotated[Tensor, "T d"]
+    k: Annotated[Tensor, "S d"]
+    v: Annotated[Tensor, "S D"]
     products: Annotated[Tensor, "T S"]  # q.k
     scaled: Annotated[Tensor, "T S"]  # divided
     masked: Annotated[Tensor, "T S"]
@@ -35,7 +38,7 @@ def steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, divisor: float) -> Step
     scaled = products / divisor
     masked = scaled + mask
     weights = masked.softmax(-1)
-    return Steps(products, scaled, masked, weights, weights @ v)
+    return Steps(q, k, v, products, scaled, masked, weights, weights @ v)
 
 
 def mask(kind: str, queries: int, keys: int) -> Tensor:

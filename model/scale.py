@@ -13,7 +13,7 @@ KEYS, DRAWS = 16, 200  # that a query may look at, and queries that are drawn
 WIDTHS = tuple(2**n for n in range(11))
 
 
-class Measured(NamedTuple):
+class Softmax(NamedTuple):
     """Over many queries: how far scores spread, the mean entropy of the weights in nats, and the median gradient."""
 
     spread: float
@@ -34,15 +34,15 @@ def jacobian(weights: Tensor) -> Tensor:
     return weights.diag_embed() - weights[..., :, None] * weights[..., None, :]
 
 
-def measure(scores: Tensor) -> Measured:
+def measure(scores: Tensor) -> Softmax:
     """What a softmax makes of each row of scores (N, n)."""
     weights = scores.softmax(-1)
     entropy = torch.special.entr(weights).sum(-1).mean()
     gradient = jacobian(weights).norm(dim=(-2, -1)).median()
-    return Measured(scores.std().item(), entropy.item(), gradient.item())
+    return Softmax(scores.std().item(), entropy.item(), gradient.item())
 
 
-def by_width(seed: int, divided: bool) -> list[Measured]:
+def by_width(seed: int, divided: bool) -> list[Softmax]:
     """For each of WIDTHS, with the division or without it."""
     return [measure(scores(width, seed) / (math.sqrt(width) if divided else 1)) for width in WIDTHS]
 

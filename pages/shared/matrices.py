@@ -1,13 +1,22 @@
 """Matrices that the visitor edits; the link holds their numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import streamlit as st
 import torch
 from torch import Tensor
 
 MOST = 999  # the largest number in a cell
+
+
+class Matrix(NamedTuple):
+    """The numbers of a matrix, and the names of its rows and columns."""
+
+    numbers: Tensor
+    rows: Sequence[str]
+    columns: Sequence[str]
 
 
 def spelled(matrices: Sequence[Tensor]) -> str:
@@ -20,39 +29,51 @@ def read(text: str, like: Sequence[Tensor]) -> list[Tensor]:
     parts = [[float(number) for number in part.split()] for part in text[:2000].split(";")]
     if [len(part) for part in parts] != [of.numel() for of in like]:
         raise ValueError("these are other sizes")
-    if not all(abs(number) <= MOST for part in parts for number in part):  # false for NaN
-        raise ValueError(f"a number may be from −{MOST} to {MOST}")
+    if not all(abs(number) <= MOST for part in parts for number in part):  # not of NaN either
+        raise ValueError(f"a number may be from -{MOST} to {MOST}")
     return [torch.tensor(part, dtype=torch.double).view_as(of) for part, of in zip(parts, like)]
 
 
-def linked(start: Sequence[Tensor], name: str) -> Sequence[Tensor]:
-    """What the editors of that name begin with: the numbers of the link, where they fit, or `start`."""
+def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
+    """Matrices to edit, each below its label, and what was made of them."""
+    start = [of.numbers for of in matrices.values()]
+    begun = " ".join([spelled(start), *(row for of in matrices.values() for row in of.rows)])
+    found = []
+    for (label, of), numbers in zip(matrices.items(), _begin(begun, start)):
+        st.markdown(label)
+        found.append(_editor(f"{label} {begun}", of._replace(numbers=numbers)))
+    st.query_params.pop("numbers", None)
+    if spelled(found) != spelled(start):
+        st.query_params["numbers"] = spelled(found)
+    return found
+
+
+def _begin(name: str, start: list[Tensor]) -> list[Tensor]:
+    """What the editors of that name begin with: the numbers that came with the link, where they fit, or `start`."""
     kept = st.session_state.setdefault("edited from", {})
     if name not in kept:
+        linked = None if kept else st.query_params.get("numbers")
         kept[name] = start
-        text = st.query_params.get("numbers")
-        if text and not kept.keys() - {name}:  # what came with the link, and was not edited here
+        if linked:
             try:
-                kept[name] = read(text, start)
+                kept[name] = read(linked, start)
             except ValueError:
                 st.warning("The link holds numbers that do not fit these matrices; they were left out.")
     return kept[name]
 
 
-def editor(name: str, matrix: Tensor, rows: Sequence[str], columns: Sequence[str]) -> Tensor:
-    """One matrix with the names of its rows and columns, to be edited; an empty cell counts as 0."""
-    records = [{"": row, **dict(zip(columns, values))} for row, values in zip(rows, matrix.tolist())]
+def _editor(key: str, matrix: Matrix) -> Tensor:
+    """One matrix to edit; an empty cell counts as 0."""
     number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=56)
     shown = st.data_editor(
-        records,
-        key=name,
+        [{"": row, **dict(zip(matrix.columns, of))} for row, of in zip(matrix.rows, matrix.numbers.tolist())],
+        key=key,
         hide_index=True,
         row_height=28,
         disabled=[""],
-        column_config={column: number for column in columns} | {"": st.column_config.TextColumn(width=72)},
+        column_config={column: number for column in matrix.columns} | {"": st.column_config.TextColumn(width=72)},
     )
-    values = [[_number(record[column]) for column in columns] for record in shown]
-    return torch.tensor(values, dtype=torch.double)
+    return torch.tensor([[_number(record[column]) for column in matrix.columns] for record in shown]).double()
 
 
 def _number(value: object) -> float:

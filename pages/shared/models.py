@@ -17,25 +17,11 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import (
-    beams,
-    depth,
-    download,
-    gpt2,
-    known,
-    leak,
-    lens,
-    patching,
-    probes,
-    sampling,
-    scale,
-    skipgram,
-    tokens,
-    zoo,
-)
+from model import beams, depth, download, gpt2, known, leak, lens, patching, probes, sampling, skipgram, tokens, zoo
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Changes, Trace
+from model.scale import Softmax, by_width
 from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
@@ -333,9 +319,9 @@ def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measu
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def by_width(seed: int, divided: bool) -> list[scale.Measured]:
-    """What a softmax over random scores is for each width, divided by its root or not."""
-    return scale.by_width(seed, divided)
+def widths(seed: int, divided: bool) -> list[Softmax]:
+    """What a softmax over random scores is for each width of queries and keys, divided by its root or not."""
+    return by_width(seed, divided)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

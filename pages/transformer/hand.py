@@ -1,12 +1,15 @@
 """Attention by hand: the four steps on matrices one can write, on the model's own heads."""
 
 import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import streamlit as st
 import torch
 
 from model import block, byhand, lens
 from pages.shared import controls, matrices, models, prose, views
+from pages.shared.matrices import Matrix
 from viz import bars, curves
 from viz import matrices as drawn
 from viz.tokens import visible
@@ -40,52 +43,41 @@ def written() -> None:
         times = st.select_slider("Queries ×", SHARPER, 1, key="times", bind="query-params", width=140)
         scaled = st.toggle("÷ √d", True, key="scaled", bind="query-params")
     left, right = st.columns([3, 8], gap="medium")
-    begun = f"{name} {example.q.numel()} {example.q.shape} {spelled(example)}"
-    q, k, v = matrices.linked((example.q, example.k, example.v), begun)
     with left:
-        st.markdown(":blue[**Q**: what each asks]")
-        q = matrices.editor(f"Q {begun}", q, example.queries, example.features)
-        st.markdown(":red[**K**: what each offers]")
-        k = matrices.editor(f"K {begun}", k, example.keys, example.features)
-        st.markdown(":green[**V**: what each gives]")
-        v = matrices.editor(f"V {begun}", v, example.keys, example.contents)
-    if matrices.spelled((q, k, v)) != spelled(example):
-        st.query_params["numbers"] = matrices.spelled((q, k, v))
-    else:
-        st.query_params.pop("numbers", None)
+        q, k, v = matrices.edited(
+            {
+                ":blue[**Q**: what each asks]": Matrix(example.q, example.queries, example.features),
+                ":red[**K**: what each offers]": Matrix(example.k, example.keys, example.features),
+                ":green[**V**: what each gives]": Matrix(example.v, example.keys, example.contents),
+            }
+        )
     divisor = math.sqrt(q.shape[1]) if scaled else 1
     mask = byhand.mask(kind, len(q), len(k))
-    found = byhand.steps(times * q, k, v, mask, divisor)
     with right:
-        worked(example.queries, example.keys, times * q, k, v, found, divisor, example.contents)
+        found = byhand.steps(times * q, k, v, mask, divisor)
+        views.byhand(example.queries, example.keys, as_numpy(found), divisor, example.contents)
         if "wrong" in kind:
             wrong = "This mask is written wrongly: see what goes wrong"
             st.page_link("transformer/scale.py", label=wrong, icon=":material/warning:")
     if name == LIBRARY:
-        library(example, q, k, v, mask, divisor)
+        library(example.queries, lambda n: byhand.steps(n * q, k, v, mask, divisor))
     elif name == CONTRACT:
         contract()
 
 
-def spelled(example: byhand.Example) -> str:
-    return matrices.spelled((example.q, example.k, example.v))
+def as_numpy(found: byhand.Steps) -> dict[str, np.ndarray]:
+    return {name: of.numpy() for name, of in vars(found).items()}
 
 
-def worked(queries, keys, q, k, v, found: byhand.Steps, divisor: float, contents=()) -> None:
-    """Draw the steps."""
-    numbers = {name: of.numpy() for name, of in ({"q": q, "k": k, "v": v} | vars(found)).items()}
-    views.byhand(queries, keys, numbers, divisor, contents)
-
-
-def library(example: byhand.Example, q, k, v, mask, divisor: float) -> None:
-    """How hard the look-up is when the queries grow, and what comes back."""
+def library(readers: Sequence[str], multiplied: Callable[[int], byhand.Steps]) -> None:
+    """How hard the look-up is when the queries are multiplied."""
     left, right = st.columns(2, gap="large")
     with left:
         prose.section(PAGE, "The library, and where it misleads")
     with right:
         st.markdown("**The largest weight** of each reader, as the queries are multiplied:")
-        rows = [byhand.steps(n * q, k, v, mask, divisor).weights.amax(-1).tolist() for n in SHARPER]
-        largest = dict(zip(example.queries, map(list, zip(*rows))))
+        rows = [multiplied(n).weights.amax(-1).tolist() for n in SHARPER]
+        largest = dict(zip(readers, map(list, zip(*rows))))
         st.altair_chart(curves.several(largest, "queries ×", "largest weight", start=1))
 
 
@@ -132,7 +124,7 @@ def on_prompt() -> None:
         f"own pass by {apart:.1g} at most."
         + (f" The first {DRAWN} of {len(reading.tokens)} tokens." if len(reading.tokens) > DRAWN else "")
     )
-    worked(tokens, tokens, q, k, v, found, divisor)
+    views.byhand(tokens, tokens, as_numpy(found), divisor)
 
 
 def several() -> None:

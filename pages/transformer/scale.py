@@ -28,7 +28,7 @@ def weights_of_one(width: int, seed: int) -> None:
 
 def by_width(width: int, seed: int) -> None:
     """Draw what becomes of scores, weights and gradient as the width grows."""
-    measured = {DIVIDED: models.by_width(seed, True), BARE: models.by_width(seed, False)}
+    measured = {DIVIDED: models.widths(seed, True), BARE: models.widths(seed, False)}
     for column, (field, title) in zip(st.columns(3), CURVES.items()):
         values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
         here, without = (of[scale.WIDTHS.index(width)] for of in values.values())
