@@ -64,14 +64,14 @@ def _begin(name: str, start: list[Tensor]) -> list[Tensor]:
 
 def _editor(key: str, matrix: Matrix) -> Tensor:
     """One matrix to edit; an empty cell counts as 0."""
-    number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=56)
+    number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=50)
     shown = st.data_editor(
         [{"": row, **dict(zip(matrix.columns, of))} for row, of in zip(matrix.rows, matrix.numbers.tolist())],
         key=key,
         hide_index=True,
         row_height=28,
         disabled=[""],
-        column_config={column: number for column in matrix.columns} | {"": st.column_config.TextColumn(width=72)},
+        column_config={column: number for column in matrix.columns} | {"": st.column_config.TextColumn(width=62)},
     )
     return torch.tensor([[_number(record[column]) for column in matrix.columns] for record in shown]).double()
 

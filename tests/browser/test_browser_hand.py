@@ -66,20 +66,33 @@ def test_the_arrow_keys_walk_along_queries_and_steps(visitor: Visitors, server: 
     one.page.keyboard.press("ArrowRight")
     assert later.count() == 0
     assert one.sent == sent  # all of it without the server
-    one.page.locator(".byhand .maps figure:first-child tr", has_text="cat").click()
+    one.page.locator(".byhand .maps figure:first-child tr").nth(3).click()  # behind the names, the third query
     one.page.locator(".asks b", has_text="cat").wait_for()
     assert "row=2" in one.page.url
     again = opened(visitor, one.page.url)
     assert again.page.locator(".asks").inner_text().startswith("cat")
 
 
+@pytest.mark.parametrize("mask", byhand.MASKS)
+def test_the_arithmetic_of_a_row_comes_out(visitor: Visitors, server: str, mask: str) -> None:
+    one = opened(visitor, f"{server}/hand?row=0&mask={quote(mask)}")
+    rows = [row.inner_text().split("\t") for row in one.page.locator(".work tr").all()][1:]
+    powers, weights = ([float(row[n]) for row in rows] for n in (4, 5))
+    assert sum(powers[:-1]) == pytest.approx(powers[-1], abs=3e-3) and max(powers[:-1]) == 1
+    assert weights[:-1] == pytest.approx([power / powers[-1] for power in powers[:-1]], abs=2e-3)
+    q, k, v = byhand.drawn(4, 3, 0)[4:7]
+    expected = byhand.steps(q, k, v, byhand.mask(mask, 4, 4), 3**0.5).weights[0]
+    assert weights[:-1] == pytest.approx(expected.tolist(), abs=6e-4)
+
+
 def test_a_number_is_edited_and_the_link_holds_it(visitor: Visitors, server: str) -> None:
     one = opened(visitor, f"{server}/hand")
     before = one.page.locator(".byhand .maps").inner_text()
-    grid = one.page.locator("[data-testid=stDataFrame]").first
+    grid = one.page.locator(".stDataFrameGlideDataEditor").first
+    grid.wait_for()
     box = grid.bounding_box()
-    grid.click(position={"x": box["width"] * 0.45, "y": box["height"] - 14})  # the first number of the last query
-    one.page.keyboard.type("7")
+    grid.dblclick(position={"x": box["width"] * 0.45, "y": box["height"] - 14})  # the first number of the last query
+    one.page.locator(".gdg-input").fill("7")
     one.page.keyboard.press("Enter")
     one.page.wait_for_function("() => location.search.includes('numbers=')")
     one.rest()

@@ -33,4 +33,6 @@ def data(
 def _sent(value: float) -> float | str:
     if math.isnan(value):
         return "NaN"
-    return float(f"{value:.6g}") if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float(f"{value:.6g}") if abs(value) < 1e5 else value  # beside −1e9 a score is in the last digits
