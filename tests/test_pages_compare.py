@@ -14,8 +14,8 @@ from model import compare
 from model.truth import divergence
 from pages.shared import models
 from pages.shared.examples import PAIRS, SIZES
+from tests.driver import HOSTILE, drawn, heat_maps, page, pictures, unescaped
 from tests.hub import Hub
-from tests.test_pages import HOSTILE, drawn, heat_maps, page, pictures, unescaped
 
 COMPARE, PROMPTS = "transformer/compare", "Two prompts"
 A, B = models.NAMES

@@ -13,8 +13,8 @@ from model import leak, patching
 from model.gpt import Changes, Edit
 from pages.shared import models, sweeps
 from pages.shared.examples import SCALPEL as EXAMPLES
-from tests.test_pages import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
-from tests.test_pages import SCALPEL as LESSON
+from tests.driver import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
+from tests.driver import SCALPEL as LESSON
 
 NAME = models.NAMES[0]
 PROMPT = EXAMPLES[0].prompt
