@@ -7,8 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from model.parameters import PRESETS, total
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import SCREENS, fits
+from tests.browser.conftest import SCREENS, Visitor, fits
 from tests.test_pages import HOSTILE
 
 Visitors = Callable[..., Visitor]
