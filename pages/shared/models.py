@@ -3,6 +3,7 @@
 import gc
 import json
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -477,7 +478,10 @@ def learned(corpus: str, count: int) -> list[tokens.Learned]:
 def warm() -> None:
     """Load the built-in model, run it once, and keep the garbage collector off what is there to stay."""
     torch.set_num_threads(1)  # a class shares the cores; one prompt does not need two
-    read(NAMES[0], "Hello")
-    truth(NAMES[0], "Hello")
+    try:
+        read(NAMES[0], "Hello")
+        truth(NAMES[0], "Hello")
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{NAMES[0]} cannot be used: {error}", file=sys.stderr)  # the pages say so, too, and another stands in
     gc.collect()
     gc.freeze()

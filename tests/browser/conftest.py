@@ -28,10 +28,11 @@ SCREEN: ViewportSize = {"width": 1440, "height": 900}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def start_server(folder: Path, app: Path = ROOT) -> tuple[subprocess.Popen, str]:
-    """The app as the README starts it, on a free port of this machine; its process and its address."""
+def start_server(folder: Path, app: Path = ROOT, port: int = 0) -> tuple[subprocess.Popen, str]:
+    """The app as the README starts it, on a free port of this machine or that one; its process and its address."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
     command = ["streamlit", "run", "app.py", "--server.address=127.0.0.1"]
     # As on a machine that has never run Streamlit, and without a screen, so that no window opens.

@@ -8,7 +8,7 @@ import pytest
 
 from model.parameters import PRESETS, total
 from tests.browser.conftest import SCREENS, Visitor, fits
-from tests.test_pages import HOSTILE
+from tests.driver import HOSTILE
 
 Visitors = Callable[..., Visitor]
 MARKUP = HOSTILE["markup"]
