@@ -4,8 +4,8 @@ Each token asks with its query what the keys of the tokens before it hold, and t
 do not change when tokens are added, since no token sees those after it: so they are kept, and a pass reads the newest
 token alone.
 
-Sources: Pope et al. 2022, "Efficiently Scaling Transformer Inference" (the cache of keys and values, and what it costs);
-Ainslie et al. 2023, "GQA: Training Generalized Multi-Query Transformer Models" (heads that share keys and values).
+Sources: Pope et al. 2022, "Efficiently Scaling Transformer Inference" (what the cache costs); Ainslie et al. 2023,
+"GQA: Training Generalized Multi-Query Transformer Models" (heads that share keys and values).
 """
 
 from collections.abc import Iterator, Sequence

@@ -89,7 +89,7 @@ CASES = [
     ),
     Case(
         "Temperature 0",
-        "Nothing can be divided by 0: the probabilities are NaN. Ours takes the likeliest token, which is what is meant.",
+        "Nothing can be divided by 0: the probabilities are NaN. Ours takes the likeliest token, as is meant.",
         lambda way, gpt, idx: written(way, gpt, idx, temperature=0.0),
     ),
     Case(
@@ -104,14 +104,14 @@ CASES = [
     ),
     Case(
         "Top-k 3 among ten equally likely tokens",
-        "All that are as large as the third are kept, here ten. Ours does the same, as transformers does: it is a rule, "
-        "and should be said.",
+        "All that are as large as the third are kept, here ten. Ours does the same, as transformers does: a rule that "
+        "should be said.",
         alike,
     ),
     Case(
         "A sample in the middle of training",
-        "It switches the model to eval and leaves it there: dropout stays off for the rest of the training. Ours touches "
-        "no switch. (Run on a small untrained model.)",
+        "It switches the model to eval and leaves it there: dropout stays off for the rest of the training. Ours "
+        "touches no switch. (Run on a small untrained model.)",
         mode,
     ),
     Case(

@@ -33,8 +33,8 @@ EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec",
 KNOWN, COMPARE = "transformer/known", "transformer/compare"  # their tests are in test_pages_known.py and so on
 BLOCK, WHOLE_GPT = "transformer/block", "transformer/gpt"
 SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
-LENS = "transformer/lens"
-OTHERS = KNOWN, COMPARE, BLOCK, WHOLE_GPT, SCALPEL, ZOO, LENS
+LENS, GENERATION = "transformer/lens", "transformer/generation"
+OTHERS = KNOWN, COMPARE, BLOCK, WHOLE_GPT, SCALPEL, ZOO, LENS, GENERATION
 CONTEXT = 128
 LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
 

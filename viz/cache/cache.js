@@ -1,0 +1,166 @@
+// Generation, pass by pass. Buttons, slider and arrow keys step through it in the browser and ask nothing of the server.
+
+const chosen = {}; // what the link held before the page wrote it anew
+const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
+const whole = (count) => count.toLocaleString("en");
+
+function amount(count) {
+  for (const [size, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"]]) if (count >= size) return `${(count / size).toPrecision(3)} ${name}`;
+  return whole(count);
+}
+
+function bytes(count) {
+  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} MB`;
+  return count >= 1e4 ? `${(count / 1e3).toFixed(0)} kB` : `${whole(count)} bytes`;
+}
+
+function classed(made, ...names) {
+  made.className = names.filter(Boolean).join(" ");
+  return made;
+}
+
+function button(text, title, onclick) {
+  return Object.assign(element("button", text), { type: "button", title, ariaLabel: title, onclick });
+}
+
+function readLink() {
+  const link = new URLSearchParams(window.location.search);
+  return (name) => chosen[name] ?? link.get(name);
+}
+
+function writeLink(name, value) {
+  const url = new URL(window.location.href);
+  chosen[name] = value;
+  if (value) url.searchParams.set(name, value);
+  else url.searchParams.delete(name);
+  window.history.replaceState(window.history.state, "", url);
+}
+
+// What the cell of a token in a layer is at a pass.
+function state(place, { first, cached, new: fresh }, kept) {
+  if (place < first) return "gone";
+  if (place < first + cached) return kept ? "kept" : "new";
+  return place < first + cached + fresh ? "new" : "none";
+}
+
+function table(data, step, kept) {
+  const one = data.passes[step];
+  const end = one.first + one.cached + one.new;
+  const states = data.text.map((_, place) => state(place, one, kept));
+  const looks = data.text.map((_, place) => {
+    const share = place < end ? one.looks[place - one.first] : undefined;
+    const bar = element("i", "");
+    bar.style.height = `${100 * (share ?? 0)}%`;
+    return element("td", "", classed(element("div", "", element("small", share >= 0.095 ? Math.round(100 * share) : ""), bar), "look"));
+  });
+  const names = data.text.map((token, place) => {
+    const shown = place < end ? token : "";
+    const cell = element("td", "", element("b", shown));
+    cell.title = place < end ? `${place} ${token}${one.looks[place - one.first] === undefined ? "" : `: ${percent(one.looks[place - one.first])} of the look`}` : "";
+    return classed(cell, "token", states[place], place >= data.prompt && "written");
+  });
+  const layers = Array.from({ length: data.layers }, (_, layer) =>
+    element("tr", "", element("th", `L${layer}`), ...states.map((name) => classed(element("td", "", element("i", "")), "cell", name))),
+  );
+  const made = classed(element("table", "", element("tr", "", element("th", "looks at, %"), ...looks), element("tr", "", element("th", "goes in"), ...names), ...layers), data.layers > 8 && "many");
+  return { made, newest: made.rows[1].cells[end] };
+}
+
+function nextWord(one) {
+  const lines = one.likeliest.map(([word, share], n) => {
+    const bar = element("i", "");
+    bar.style.width = `${100 * share}%`;
+    return classed(element("li", "", element("b", word), element("div", "", bar), element("span", percent(share))), n === one.taken && "taken");
+  });
+  return [element("div", "What comes next; ", element("strong", "➜ taken")), element("ol", "", ...lines)];
+}
+
+function counted(data, step, kept) {
+  const one = data.passes[step];
+  const seen = one.cached + one.new;
+  const sum = (which) => data.passes.slice(0, step + 1).reduce((so, { work }) => so + work[which], 0);
+  const rows = [
+    ["positions computed at this pass", one.new, seen, whole],
+    ["multiply-adds at this pass", ...one.work, amount],
+    ["multiply-adds so far", sum(0), sum(1), amount],
+  ];
+  const body = rows.map(([name, less, more, told]) => element("tr", "", element("th", name), classed(element("td", told(less)), kept && "on"), classed(element("td", told(more)), !kept && "on"), element("td", `${(more / less).toFixed(1)} ×`)));
+  const size = seen * data.each;
+  const kb = element("tr", "", element("th", "kept for the next pass"), classed(element("td", `${bytes(size)}`), kept && "on"), classed(element("td", "0"), !kept && "on"), element("td", ""));
+  kb.title = `${whole(size)} bytes: ${whole(seen)} tokens of ${whole(data.each)}`;
+  return classed(element("table", "", element("tr", "", ...["", "with the cache", "without", "ratio"].map((name) => element("th", name))), ...body, kb), "counts");
+}
+
+function said(data, step, kept) {
+  const one = data.passes[step];
+  const end = one.first + one.cached + one.new;
+  const last = data.text[end - 1];
+  if (one.first) return `The context of ${whole(data.context)} tokens is full: the oldest token falls out, every other stands one position earlier, and all are read anew. The cache is of no use any more.`;
+  if (!step) return `The prompt goes in, all ${one.new} tokens at once; the keys and values of each layer are kept.`;
+  if (!kept) return `All ${end} tokens go in again, and ${end - 1} of them give what they gave before.`;
+  return `Only ${last} goes in. Its query looks at ${end} keys, of which ${one.cached} were kept.`;
+}
+
+const LEGEND = { kept: "read from the cache", new: "computed at this pass", none: "not there yet", gone: "fell out of the context" };
+
+function draw(host, data) {
+  const link = readLink();
+  const last = data.passes.length - 1;
+  const asked = link("step") ?? "";
+  let step = /^\d{1,3}$/.test(asked) && Number(asked) <= last ? Number(asked) : 0;
+  let kept = link("cache") !== "off";
+
+  const slider = Object.assign(element("input", ""), { type: "range", min: 0, max: last, ariaLabel: "pass" });
+  const on = Object.assign(element("input", ""), { type: "checkbox", checked: kept });
+  const at = classed(element("span", ""), "at");
+  const buttons = [["⏮", "the prompt", () => go(0)], ["‹", "one pass back", () => go(step - 1)], ["›", "one pass on", () => go(step + 1)], ["⏭", "the last pass", () => go(last)]].map((one) => button(...one));
+  const controls = classed(element("div", "", ...buttons, slider, at, element("label", "", on, " KV cache")), "controls");
+  const sentence = classed(element("p", ""), "said");
+  sentence.ariaLive = "polite";
+  const [scroll, aside, counts] = [classed(element("div", ""), "scroll"), element("aside", ""), element("div", "")];
+  const halves = element("span", "", classed(element("i", ""), "k"), " key ", classed(element("i", ""), "v"), " value");
+  const swatches = Object.entries(LEGEND).filter(([name]) => name !== "gone" || data.passes[last].first).map(([name, says]) => element("span", "", classed(element("span", "", element("i", "")), "cell", name), ` ${says}`));
+  const legend = classed(element("p", "", halves, ...swatches), "legend");
+
+  function show() {
+    slider.value = step;
+    at.textContent = step ? `token ${step} of ${last}` : "the prompt";
+    [buttons[0].disabled, buttons[1].disabled] = [!step, !step];
+    [buttons[2].disabled, buttons[3].disabled] = [step === last, step === last];
+    sentence.textContent = said(data, step, kept);
+    const { made, newest } = table(data, step, kept);
+    scroll.replaceChildren(made);
+    scroll.scrollLeft = newest.offsetLeft - scroll.clientWidth + 3 * newest.clientWidth;
+    aside.replaceChildren(...nextWord(data.passes[step]));
+    counts.replaceChildren(counted(data, step, kept));
+  }
+
+  function go(to) {
+    step = Math.min(last, Math.max(0, to));
+    writeLink("step", step ? String(step) : "");
+    show();
+  }
+
+  slider.oninput = () => go(Number(slider.value));
+  on.onchange = () => {
+    kept = on.checked;
+    writeLink("cache", kept ? "" : "off");
+    show();
+  };
+  host.onkeydown = (event) => {
+    const to = { ArrowRight: step + 1, ArrowLeft: step - 1, Home: 0, End: last }[event.key];
+    if (to === undefined || event.target === slider || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    go(to);
+  };
+  host.replaceChildren(controls, sentence, element("div", "", scroll, aside), legend, counts);
+  host.children[2].className = "main";
+  show();
+  for (const [name, value] of Object.entries(chosen)) writeLink(name, value);
+}
+
+export default function ({ data, parentElement }) {
+  const host = parentElement.querySelector(".cache") ?? parentElement.appendChild(classed(element("div", ""), "cache"));
+  host.tabIndex = 0;
+  draw(host, data);
+}
