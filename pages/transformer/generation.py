@@ -88,11 +88,11 @@ def sizes() -> None:
             {
                 "model": name,
                 "2 · L · heads · size": f"2 · {of.layers} · {shared} · {of.width // of.heads}",
-                "kB a token": cache.kept(of, 1, each) / 1e3,
+                "kB a token": round(cache.kept(of, 1, each) / 1e3, 1),
                 "tokens": held,
-                "MB kept": cache.kept(of, held, each) / 1e6,
-                "MB if no heads shared": group * cache.kept(of, held, each) / 1e6,
-                "MB of the weights": each * parameters.total(of) / 1e6,
+                "MB kept": round(cache.kept(of, held, each) / 1e6, 1),
+                "MB if no heads shared": round(group * cache.kept(of, held, each) / 1e6, 1),
+                "MB of the weights": round(each * parameters.total(of) / 1e6, 1),
             }
         )
     numbers = {
@@ -118,8 +118,8 @@ def failures(cases: Sequence[noted.Case]) -> None:
         with st.container(border=True):
             columns = st.columns([3, 4, 4])
             columns[0].markdown(f"**{case.asked}**")
-            columns[1].markdown(f":red[often written so] {outcome(theirs, logits)}")
-            columns[2].markdown(f":green[ours] {outcome(ours, logits)}")
+            columns[1].markdown(f":red[the notes:] {outcome(theirs, logits)}")
+            columns[2].markdown(f":green[ours:] {outcome(ours, logits)}")
             st.caption(case.why)
 
 
@@ -155,7 +155,7 @@ prose.section(PAGE, "What the cache saves")
 saved()
 prose.section(PAGE, "How large does it become?")
 sizes()
-prose.section(PAGE, "The loop as it is often written")
+prose.section(PAGE, "The notes' generate(), and ours")
 failures(noted.CASES)
 left, right = st.columns(2, gap="large")
 with left:

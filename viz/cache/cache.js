@@ -51,7 +51,7 @@ function table(data, step, kept) {
     const share = place < end ? one.looks[place - one.first] : undefined;
     const bar = element("i", "");
     bar.style.height = `${100 * (share ?? 0)}%`;
-    return element("td", "", classed(element("div", "", element("small", share >= 0.095 ? Math.round(100 * share) : ""), bar), "look"));
+    return element("td", "", classed(element("div", "", element("small", share >= 0.045 ? Math.round(100 * share) : ""), bar), "look"));
   });
   const names = data.text.map((token, place) => {
     const shown = place < end ? token : "";
@@ -80,15 +80,16 @@ function counted(data, step, kept) {
   const seen = one.cached + one.new;
   const sum = (which) => data.passes.slice(0, step + 1).reduce((so, { work }) => so + work[which], 0);
   const rows = [
-    ["positions computed at this pass", one.new, seen, whole],
-    ["multiply-adds at this pass", ...one.work, amount],
-    ["multiply-adds so far", sum(0), sum(1), amount],
+    ["positions read", one.new, seen, whole],
+    ["multiply-adds", ...one.work, amount],
+    ["… so far", sum(0), sum(1), amount],
   ];
   const body = rows.map(([name, less, more, told]) => element("tr", "", element("th", name), classed(element("td", told(less)), kept && "on"), classed(element("td", told(more)), !kept && "on"), element("td", `${(more / less).toFixed(1)} ×`)));
-  const size = seen * data.each;
-  const kb = element("tr", "", element("th", "kept for the next pass"), classed(element("td", `${bytes(size)}`), kept && "on"), classed(element("td", "0"), !kept && "on"), element("td", ""));
-  kb.title = `${whole(size)} bytes: ${whole(seen)} tokens of ${whole(data.each)}`;
-  return classed(element("table", "", element("tr", "", ...["", "with the cache", "without", "ratio"].map((name) => element("th", name))), ...body, kb), "counts");
+  const size = seen < data.context ? seen * data.each : 0; // when the context is full, the next pass begins anew
+  const room = element("tr", "", element("th", "kept"), classed(element("td", bytes(size)), kept && "on"), classed(element("td", "0"), !kept && "on"), element("td", ""));
+  const head = element("tr", "", ...["at this pass", "with cache", "without", ""].map((name) => element("th", name)));
+  const formula = element("p", `Kept: 2 · ${data.layers} layers · ${whole(seen)} tokens · ${whole(data.each / 8 / data.layers)} numbers · 4 bytes = ${whole(size)}`);
+  return [classed(element("table", "", head, ...body, room), "counts"), ...(size ? [formula] : [])];
 }
 
 function said(data, step, kept) {
@@ -107,41 +108,40 @@ function draw(host, data) {
   const link = readLink();
   const last = data.passes.length - 1;
   const asked = link("step") ?? "";
-  let step = /^\d{1,3}$/.test(asked) && Number(asked) <= last ? Number(asked) : 0;
+  let step = /^[1-9]\d?$/.test(asked) && Number(asked) <= last + 1 ? Number(asked) - 1 : 0;
   let kept = link("cache") !== "off";
 
-  const slider = Object.assign(element("input", ""), { type: "range", min: 0, max: last, ariaLabel: "pass" });
+  const slider = Object.assign(element("input", ""), { type: "range", min: 1, max: last + 1, ariaLabel: "pass" });
   const on = Object.assign(element("input", ""), { type: "checkbox", checked: kept });
   const at = classed(element("span", ""), "at");
-  const buttons = [["⏮", "the prompt", () => go(0)], ["‹", "one pass back", () => go(step - 1)], ["›", "one pass on", () => go(step + 1)], ["⏭", "the last pass", () => go(last)]].map((one) => button(...one));
+  const buttons = [["«", "the prompt", () => go(0)], ["‹", "one pass back", () => go(step - 1)], ["›", "one pass on", () => go(step + 1)], ["»", "the last pass", () => go(last)]].map((one) => button(...one));
   const controls = classed(element("div", "", ...buttons, slider, at, element("label", "", on, " KV cache")), "controls");
   const sentence = classed(element("p", ""), "said");
   sentence.ariaLive = "polite";
-  const [scroll, aside, counts] = [classed(element("div", ""), "scroll"), element("aside", ""), element("div", "")];
+  const [scroll, aside] = [classed(element("div", ""), "scroll"), element("aside", "")];
   const halves = element("span", "", classed(element("i", ""), "k"), " key ", classed(element("i", ""), "v"), " value");
   const swatches = Object.entries(LEGEND).filter(([name]) => name !== "gone" || data.passes[last].first).map(([name, says]) => element("span", "", classed(element("span", "", element("i", "")), "cell", name), ` ${says}`));
   const legend = classed(element("p", "", halves, ...swatches), "legend");
 
   function show() {
-    slider.value = step;
-    at.textContent = step ? `token ${step} of ${last}` : "the prompt";
+    slider.value = step + 1;
+    at.textContent = `pass ${step + 1} of ${last + 1}`;
     [buttons[0].disabled, buttons[1].disabled] = [!step, !step];
     [buttons[2].disabled, buttons[3].disabled] = [step === last, step === last];
     sentence.textContent = said(data, step, kept);
     const { made, newest } = table(data, step, kept);
     scroll.replaceChildren(made);
     scroll.scrollLeft = newest.offsetLeft - scroll.clientWidth + 3 * newest.clientWidth;
-    aside.replaceChildren(...nextWord(data.passes[step]));
-    counts.replaceChildren(counted(data, step, kept));
+    aside.replaceChildren(...nextWord(data.passes[step]), ...counted(data, step, kept));
   }
 
   function go(to) {
     step = Math.min(last, Math.max(0, to));
-    writeLink("step", step ? String(step) : "");
+    writeLink("step", step ? String(step + 1) : "");
     show();
   }
 
-  slider.oninput = () => go(Number(slider.value));
+  slider.oninput = () => go(Number(slider.value) - 1);
   on.onchange = () => {
     kept = on.checked;
     writeLink("cache", kept ? "" : "off");
@@ -153,8 +153,7 @@ function draw(host, data) {
     event.preventDefault();
     go(to);
   };
-  host.replaceChildren(controls, sentence, element("div", "", scroll, aside), legend, counts);
-  host.children[2].className = "main";
+  host.replaceChildren(controls, sentence, classed(element("div", "", classed(element("div", "", scroll, legend), "grid"), aside), "main"));
   show();
   for (const [name, value] of Object.entries(chosen)) writeLink(name, value);
 }
