@@ -199,13 +199,13 @@ STEPWISE = [
     Example(
         "A story",
         "Once upon a time there was a",
-        "Step on with ›: after the prompt one column is new at each pass. Then switch the cache off: what was saved?",
+        "After the prompt one column is new at each pass. Switch the cache off: the same words, and what was saved?",
     ),
     Example(
         "Say it again",
         EXAMPLES[3].prompt,
-        "Choose the head that the page starts other lessons with, an induction head: each new token looks at the word "
-        "that came after it the last time.",
+        "Look through the head on which the Attention lesson starts, an induction head: each new token looks at the "
+        "word that came after it the last time.",
     ),
     Example(
         "A fact",

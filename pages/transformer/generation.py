@@ -95,9 +95,8 @@ def sizes() -> None:
                 "MB of the weights": round(each * parameters.total(of) / 1e6, 1),
             }
         )
-    numbers = {
-        name: st.column_config.NumberColumn(format="localized") for name in rows[0] if name not in ("model", "tokens")
-    }
+    _, _, *counted = rows[0]
+    numbers = {name: st.column_config.NumberColumn(format="localized") for name in counted}
     st.dataframe(rows, hide_index=True, column_config=numbers)
 
 
