@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from model import sampling
-from model.gpt import GPT, GPTConfig, read
+from model.gpt import GPT, GPTConfig, Trace, read
 from model.parameters import Sizes
 
 
@@ -37,28 +37,26 @@ class Step(NamedTuple):
         return self.looks.nbytes + self.logits.nbytes
 
 
-def steps(gpt: GPT, ids: Sequence[int], chain: sampling.Chain, seed: int) -> Iterator[Step]:
+def steps(gpt: GPT, ids: Sequence[int], chain: sampling.Chain, seed: int, begun: Trace | None = None) -> Iterator[Step]:
     """The passes that write tokens after `ids`, without end, each drawn by the chain: those of `sampling.write`.
 
-    The first one reads the whole prompt. When the cache holds as many tokens as the context, it is left: without the
-    oldest token, each of the others stands one position earlier, where its key and its value are others.
+    The first one reads the whole prompt, or is `begun`, where it was made already. When the cache holds as many tokens
+    as the context, it is left: without the oldest token, each of the others stands one position earlier, where its key
+    and its value are others. Raises ValueError as `sampling.apply` does, and for no ids.
     """
     generator = torch.Generator().manual_seed(seed)
-    told, cache, block_size = list(ids), None, gpt.config.block_size
-    new = told[-block_size:]
+    told, cached, block_size = list(ids), 0, gpt.config.block_size
+    trace = begun or gpt.trace(torch.tensor([told[-block_size:]], dtype=torch.long))
     while True:
-        cached = read(cache)
-        trace = gpt.trace(torch.tensor([new], dtype=torch.long), cache=cache)
-        logits, looks = (
-            trace.logits[0, -1].clone(),
-            torch.stack([block.attn.pattern[0, :, -1] for block in trace.blocks]),
-        )
+        new, logits = trace.idx.size(1), trace.logits[0, -1].clone()
+        looks = torch.stack([block.attn.pattern[0, :, -1] for block in trace.blocks])
         probabilities = sampling.apply(chain, logits, told).softmax(-1)
         id = int(torch.multinomial(probabilities, 1, generator=generator))
-        yield Step(len(told) - cached - len(new), cached, len(new), looks, logits, id)
+        yield Step(len(told) - cached - new, cached, new, looks, logits, id)
         told.append(id)
-        full = cached + len(new) == block_size
-        new, cache = (told[-block_size:], None) if full else ([id], trace.cache)
+        cache = trace.cache if cached + new < block_size else None
+        cached = read(cache)
+        trace = gpt.trace(torch.tensor([told[-block_size:][cached:]]), cache=cache)
 
 
 class Timed(NamedTuple):

@@ -32,6 +32,9 @@ def test_the_passes_are_those_of_a_model_without_a_cache(gpt: GPT, idx: Tensor, 
             torch.testing.assert_close(step.looks[layer], block.attn.pattern[0, :, -1], rtol=0, atol=1e-5)
         told.append(step.id)
     assert told[prompt:] == drawn and len(drawn) == 20
+    begun = gpt.trace(torch.tensor([told[:prompt]]))
+    again = islice(cache.steps(gpt, told[:prompt], chain, 5, begun), 20)
+    assert [step.id for step in again] == drawn
 
 
 def test_what_is_written_is_what_transformers_generate_writes() -> None:

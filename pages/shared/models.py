@@ -254,8 +254,9 @@ def in_context(name: str, context: int | None) -> GPT:
 @kept(PASSES, lambda passes: sum(one.bytes for one in passes))
 def generated(name: str, prompt: str, context: int | None, temperature: float, seed: int) -> list[cache.Step]:
     """The passes in which the named model, perhaps with a shorter context, writes LONGEST tokens after a prompt."""
-    ids, chain = read(name, prompt).trace.idx[0].tolist(), [("temperature", temperature)]
-    return list(islice(cache.steps(in_context(name, context), ids, chain, seed), LONGEST))
+    trace, chain = read(name, prompt).trace, [("temperature", temperature)]
+    gpt, begun = in_context(name, context), None if context else trace
+    return list(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), LONGEST))
 
 
 @swept
