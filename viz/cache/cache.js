@@ -72,7 +72,7 @@ function nextWord(one) {
     bar.style.width = `${100 * share}%`;
     return classed(element("li", "", element("b", word), element("div", "", bar), element("span", percent(share))), n === one.taken && "taken");
   });
-  return [element("div", "What comes next; ", element("strong", "➜ taken")), element("ol", "", ...lines)];
+  return [element("div", "What comes next, by the model; ", element("strong", "➜ taken")), element("ol", "", ...lines)];
 }
 
 function counted(data, step, kept) {
@@ -99,7 +99,7 @@ function said(data, step, kept) {
   if (one.first) return `The context of ${whole(data.context)} tokens is full: the oldest token falls out, every other stands one position earlier, and all are read anew. The cache is of no use any more.`;
   if (!step) return `The prompt goes in: ${one.new === 1 ? "one token" : `${one.new} tokens at once`}; keys and values are kept. Step on with › or the arrow keys.`;
   if (!kept) return `All ${end} tokens go in again; ${end - 1} of them give the keys and values that they gave before.`;
-  return `Only ${last} goes in. Its query looks at ${end} keys, of which ${one.cached} were kept.`;
+  return `Only “${last}” goes in. Its query looks at ${end} keys, of which ${one.cached} were kept.`;
 }
 
 const LEGEND = { kept: "read from the cache", new: "computed at this pass", none: "not there yet", gone: "fell out of the context" };
