@@ -194,6 +194,31 @@ OPEN = [
     ),
 ]
 
+# Texts to be written on, pass by pass.
+STEPWISE = [
+    Example(
+        "A story",
+        "Once upon a time there was a",
+        "After the prompt one column is new at each pass. Switch the cache off: the same words, and what was saved?",
+    ),
+    Example(
+        "Say it again",
+        EXAMPLES[3].prompt,
+        "Look through the head on which the Attention lesson starts, an induction head: each new token looks at the "
+        "word that came after it the last time.",
+    ),
+    Example(
+        "A fact",
+        EXAMPLES[2].prompt,
+        "The answer is there after the first pass. Nothing stops the model at the end of a sentence: it goes on.",
+    ),
+    Example(
+        "Full at once",
+        "Anna is in the kitchen. Tom is in the cellar. Where is Anna?",
+        "Take a context of 16 tokens: when it is full the cache is of no use, and every pass costs as much as without.",
+    ),
+]
+
 # Texts whose next word is put together block by block.
 WRITTEN = [
     Example(

@@ -30,6 +30,7 @@ COURSE = [
                 "gpt",
                 "lens",
                 "sampling",
+                "generation",
             )
         ],
     ),
