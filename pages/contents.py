@@ -25,6 +25,7 @@ st.navigation(
             st.Page("transformer/lens.py", title="Lens", icon=":material/search:"),
             st.Page("transformer/positions.py", title="Positions", icon=":material/format_list_numbered:"),
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
+            st.Page("transformer/generation.py", title="Generation", icon=":material/stacks:"),
         ],
     },
     position="top",

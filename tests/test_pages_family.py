@@ -14,7 +14,7 @@ from model import gpt2, tokens
 from model.gpt import GPT, GPTConfig
 from pages.shared import examples, models
 from pages.shared.offered import Offer
-from tests.test_pages import EMBEDDINGS, HOSTILE, KNOWS, PAGES, POSITIONS, TOKENS, drawn, heat_maps, page, unescaped
+from tests.driver import EMBEDDINGS, HOSTILE, KNOWS, PAGES, POSITIONS, TOKENS, drawn, heat_maps, page, unescaped
 
 NAME = "owner/a-model"
 SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")

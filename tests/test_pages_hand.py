@@ -11,12 +11,13 @@ from torch.nn import functional as F
 
 from model import byhand, lens, masks, scale
 from pages.shared import matrices, models, prose
-from tests.test_pages import HAND, HOSTILE, SCALE, drawn, heat_maps, page
+from tests.driver import HOSTILE, drawn, heat_maps, page
 from tests.test_pages_family import NAME as STRANGER
 from tests.test_pages_family import offer
 from viz.tokens import visible
 
 NAME = models.NAMES[0]
+HAND, SCALE = "transformer/hand", "transformer/scale"
 PROMPT, HEADS = "On your prompt", "Several heads"
 
 

@@ -11,7 +11,7 @@ from model import check, known
 from model.check import Finding
 from model.known import CLAIMS, Claim
 from pages.shared import models
-from tests.test_pages import HOSTILE, page, pictures, unescaped
+from tests.driver import HOSTILE, page, pictures, unescaped
 
 KNOWN = "transformer/known"
 NAME = models.NAMES[0]

@@ -11,6 +11,7 @@ from viz import beams as trees
 from viz import board as switches
 from viz import branches as tried
 from viz import byhand as worked
+from viz import cache as passes
 from viz import flow as flows
 from viz import lens as grid
 from viz import merges, pieces, words
@@ -26,6 +27,7 @@ _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
 _byhand = st.components.v2.component("vitrine.byhand", css=worked.CSS, js=worked.JS)
+_cache = st.components.v2.component("vitrine.cache", css=passes.CSS, js=passes.JS)
 _flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
 _lens = st.components.v2.component("vitrine.lens", css=grid.CSS, js=grid.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
@@ -184,6 +186,13 @@ def lens(tokens: Sequence[str], first: int, *, on_pick: Callable[[int], None], *
             on_pick(position)
 
     _lens(key="lens", data=grid.data(tokens, first, **drawn), on_position_change=picked)
+
+
+def cache(
+    tokens: Sequence[str], prompt: int, layers: int, context: int, each: int, made: Sequence[passes.Pass]
+) -> None:
+    """Draw how a text is written, pass by pass (see `viz.cache.data`); the picture keeps the pass in the link."""
+    _cache(key="cache", data=passes.data(tokens, prompt, layers, context, each, made))
 
 
 def sampling(

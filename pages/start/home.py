@@ -32,6 +32,7 @@ COURSE = [
                 "gpt",
                 "lens",
                 "sampling",
+                "generation",
             )
         ],
     ),

@@ -9,9 +9,7 @@ import pytest
 from model import byhand
 from pages.shared import models
 from pages.shared.examples import EXAMPLES
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import SCREENS, fits
-from tests.test_pages import HOSTILE
+from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 
 Visitors = Callable[..., Visitor]
 PICKED = ".byhand .maps figure:first-child tr.picked"
@@ -28,7 +26,7 @@ def opened(visitor: Visitors, address: str, **settings: object) -> Visitor:
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
 @pytest.mark.parametrize("view", ["By hand", "On your prompt"])
 def test_it_opens_and_fits(visitor: Visitors, server: str, view: str, width: int, scheme: str, tmp_path: Path) -> None:
-    address = f"{server}/hand?view={quote(view)}&prompt={quote(HOSTILE['markup'])}"
+    address = f"{server}/hand?view={quote(view)}&prompt={quote(MARKUP)}"
     one = opened(visitor, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     assert one.page.screenshot(path=tmp_path / "page.png")
     fits(one, ".byhand", ".byhand .maps")
