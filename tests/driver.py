@@ -15,6 +15,8 @@ LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a
 KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
 SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
+SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
+KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\()"([^"]+)"')
 CONTEXT = 128
 HOSTILE = {
     "spaces": "   ",
@@ -73,3 +75,9 @@ def numbers(z: dict | list) -> np.ndarray:
         return np.array(z, float)
     found = np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"])
     return found.reshape([int(n) for n in z["shape"].split(",")])
+
+
+def keys(name: str) -> list[str]:
+    """What a link to that page can hold: every key in its script and in those that all pages share."""
+    sources = [PAGES / f"{name}.py", PAGES / "shared" / "controls.py"]
+    return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))

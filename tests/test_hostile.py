@@ -4,46 +4,22 @@
 """
 
 import os
-import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from tests.driver import HOSTILE, PAGES, page
+from tests.driver import HOSTILE, PAGES, SCRIPTS, keys, page
 
-SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
 TRIES = int(os.environ.get("VITRINE_TRIES", "3"))
 MANY = settings(
     max_examples=TRIES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-ODD = [
-    "",
-    "-1",
-    "0",
-    "1e309",
-    "nan",
-    "9" * 400,
-    "true",
-    "L0",
-    "mean",
-    "x" * 5000,
-    "../../etc/passwd",
-    "%00",
-    "[]",
-    "{}",
-]
+ODD = '-1 0 1e309 nan true L0 mean ../../etc/passwd %00 [] {} "'.split() + ["", "9" * 400, "x" * 5000]
 TEXTS = some.text(some.characters(exclude_categories=["Cs"]), max_size=80) | some.sampled_from(
     [*HOSTILE.values(), *ODD]
 )
-KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\()"([^"]+)"')
-
-
-def keys(name: str) -> list[str]:
-    """What a link to that page can hold: every key in its script and in those that all pages share."""
-    sources = [PAGES / f"{name}.py", PAGES / "shared" / "controls.py"]
-    return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))
 
 
 def stands(app: AppTest) -> None:

@@ -1,7 +1,7 @@
 """The app in a real browser, as a student uses it."""
 
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -9,6 +9,7 @@ from pages.shared import models
 from pages.shared.examples import INSIDE, OPEN
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read, start_server
 from tests.browser.test_browser_sampling import open_sampling
+from tests.driver import SCRIPTS, keys
 
 PAGES = ["", "attention"]
 
@@ -156,3 +157,15 @@ def test_markup_in_a_prompt_stays_text(visitor: Visitors, server: str, page: str
     assert "".join(
         text.split("\n")[0] for text in one.page.locator(".tokens button").all_inner_texts()
     ) == MARKUP.replace(" ", "·")
+
+
+def test_markup_in_a_link_stays_text_on_every_page(visitor: Visitors, server: str) -> None:
+    one = visitor()
+    for name in SCRIPTS:
+        link = dict.fromkeys(keys(name), MARKUP) | {"model": models.NAMES[0]}
+        path = "" if name == "start/home" else name.rpartition("/")[2]
+        one.page.goto(f"{server}/{path}?{urlencode(link)}")
+        one.page.get_by_role("heading").first.wait_for(timeout=60_000)
+        one.rest()
+        assert one.page.get_by_text("This page broke").count() == 0, name
+        assert one.page.locator("#evil, img[src=x]").count() == 0, name

@@ -1,8 +1,10 @@
 """What breaks in a real server, and what a student sees of it."""
 
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -47,6 +49,17 @@ def test_a_page_loads_and_tells_nothing_elsewhere(visitor: Visitors, server: str
     one.page.wait_for_timeout(100)
     refused = [one.complaints.pop() for _ in one.complaints[:]]
     assert refused and all("Content Security Policy" in said for said in refused)
+
+
+def test_a_page_of_another_server_cannot_speak_for_a_visitor(server: str) -> None:
+    host = server.rpartition("/")[2]
+    asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    asked["Sec-WebSocket-Key"] = b64encode(bytes(16)).decode()
+    for origin, answer in ((f"http://{host}", 101), ("http://evil.example", 403)):
+        line = HTTPConnection(host)
+        line.request("GET", "/_stcore/stream", headers=asked | {"Origin": origin})
+        assert line.getresponse().status == answer
+        line.close()
 
 
 def change(path: Path) -> None:
