@@ -145,6 +145,11 @@ class Trace:
     ln_f: Annotated[Tensor, "B T C"]
     logits: Annotated[Tensor, "B T V"]
 
+    @property
+    def cache(self) -> Cache:
+        """What the tokens to come need of all that were read so far."""
+        return tuple((block.attn.k, block.attn.v) for block in self.blocks)
+
 
 class CausalSelfAttention(nn.Module):
     """Each token asks (q), every token up to it offers (k) and gives (v): softmax(q.k / sqrt(D)) v."""
@@ -220,6 +225,11 @@ class Block(nn.Module):
         return BlockTrace(resid_pre, attn, resid_mid, mlp_pre, mlp_out, changes.residual)
 
 
+def read(cache: Cache | None) -> int:
+    """How many tokens' keys and values are in a cache."""
+    return cache[0][0].size(2) if cache else 0
+
+
 class GPT(nn.Module):
     """GPT-2, its weights drawn with std 0.02 (less where they add to the stream); the head is wte, transposed."""
 
@@ -249,14 +259,15 @@ class GPT(nn.Module):
         return self._logits(self.ln_f(block.resid_post))
 
     @torch.inference_mode()
-    def trace(self, idx: Tensor, changes: Changes = UNCHANGED) -> Trace:
+    def trace(self, idx: Tensor, changes: Changes = UNCHANGED, cache: Cache | None = None) -> Trace:
         """The forward pass of idx (B, T) with every value it computed; the logits are `forward`'s, to the bit.
 
-        With `changes` it is the pass of the same model in which something is switched off, or replaced.
-        Raises ValueError where idx holds no tokens or more than block_size.
+        With `changes` it is the pass of the same model in which something is switched off, or replaced. With the cache
+        of the tokens before, idx are the new ones. Raises ValueError where idx holds no tokens, or all more than
+        block_size.
         """
-        embed, pos_embed = self._embed(idx, changes=changes)
-        blocks = tuple(self._walk(embed + pos_embed, changes=changes))
+        embed, pos_embed = self._embed(idx, read(cache), changes)
+        blocks = tuple(self._walk(embed + pos_embed, cache, changes))
         ln_f = self.ln_f(blocks[-1].resid_post)
         return Trace(idx, embed, pos_embed, blocks, ln_f, self._logits(ln_f))
 
@@ -277,7 +288,7 @@ class GPT(nn.Module):
 
         Raises ValueError where old and new tokens together are more than block_size.
         """
-        x = sum(self._embed(idx, start=cache[0][0].size(2) if cache else 0))
+        x = sum(self._embed(idx, read(cache)))
         longer = []
         for block in self._walk(x, cache):
             longer.append((block.attn.k, block.attn.v))

@@ -4,6 +4,7 @@ The format is transformers': config.json and model.safetensors, whose four proje
 per block are stored transposed (its Conv1D computes x W, a Linear x W^T).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,9 +42,18 @@ def load(folder: Path) -> GPT:
     """Our GPT with the weights of a GPT-2-format folder, in float32.
 
     Raises FileNotFoundError where config.json or model.safetensors is missing, and ValueError
-    where one of them cannot be read or is not that of a GPT-2.
+    where one of them cannot be read, is not that of a GPT-2, or not the one that a card beside it tells of.
     """
+    expected = _card(folder).get("sha256")
+    if expected and expected != _opened(folder, "model.safetensors", sha256):
+        raise ValueError("model.safetensors is not the file that card.json tells of: it is damaged, or was changed")
     return _pour(sizes(folder), _opened(folder, "model.safetensors", load_file))
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sizes(folder: Path) -> GPTConfig:
@@ -60,6 +70,11 @@ def tokenizer(folder: Path, vocab_size: int) -> Tokenizer:
     if not 0 < ids <= vocab_size:
         raise ValueError(f"tokenizer.json has ids up to {ids - 1:,}, the model an embedding for {vocab_size:,} tokens")
     return found
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    there = (folder / "card.json").is_file()
+    return _opened(folder, "card.json", lambda path: dict(json.loads(path.read_text("utf-8")))) if there else {}
 
 
 def _opened(folder: Path, name: str, reader: Callable[[Path], Any]) -> Any:

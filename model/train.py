@@ -269,6 +269,7 @@ def train(
     card = {
         "name": title,
         "parameters": sum(parameter.numel() for parameter in gpt.parameters()),
+        "sha256": gpt2.sha256(folder / "model.safetensors"),
         "corpus": f"the toy world (model/world.py), seed {seed}",
         "steps": steps,
         "batch": [batch, config.block_size],

@@ -3,15 +3,17 @@
 import math
 import random
 from functools import cache
+from itertools import islice
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 from torch.distributions import Categorical
 from torch.nn import functional as F
 
-from model import compare
+from model import compare, world
 from model.gpt import GPT
-from model.tokens import pieces, token_bytes
+from model.tokens import pieces, token_bytes, train_bpe
 from pages.shared import models
 
 TEXTS = ["apple lamp", "The woodchuck said: 1, 2, 3!", "Straße 👋🏽 end", "x", " mammals, mammals", "Every violin"]
@@ -67,8 +69,14 @@ def test_the_entropy_is_that_of_torch_distributions() -> None:
     assert compare.entropy(torch.tensor([0.0, -math.inf])) == 0
 
 
-def test_a_counterpart_has_the_same_bytes_and_is_found_where_there_is_one() -> None:
-    one, other = (models.load(name).tokenizer for name in models.NAMES)
+@pytest.fixture(scope="module")
+def two() -> tuple[Tokenizer, Tokenizer]:
+    """The built-in tokenizer, and a smaller one."""
+    return models.load(models.NAMES[0]).tokenizer, train_bpe(islice(world.documents("other"), 500), 1000)
+
+
+def test_a_counterpart_has_the_same_bytes_and_is_found_where_there_is_one(two: tuple[Tokenizer, Tokenizer]) -> None:
+    one, other = two
     of_bytes = {token_bytes(other, id): id for id in range(other.get_vocab_size())}
     found = [compare.counterpart(id, one, other) for id in range(one.get_vocab_size())]
     assert found == [of_bytes.get(token_bytes(one, id)) for id in range(one.get_vocab_size())]
@@ -76,9 +84,9 @@ def test_a_counterpart_has_the_same_bytes_and_is_found_where_there_is_one() -> N
     assert compare.counterpart(one.get_vocab_size(), one, other) is None  # an id that is spare
 
 
-def test_tokens_are_matched_by_their_bytes_once_each() -> None:
-    one, other = (models.load(name).tokenizer for name in models.NAMES)
-    ids, others = one.encode(" Anna said apple").ids, other.encode(" Tom said Anna app").ids
+def test_tokens_are_matched_by_their_bytes_once_each(two: tuple[Tokenizer, Tokenizer]) -> None:
+    one, other = two
+    ids, others = one.encode(" Anna said apple").ids, other.encode(" the garden said Anna").ids
     pairs = compare.matched(one, other, ids, others)
     assert [id for id, _ in pairs][: len(ids)] == ids and {*others} <= {id for _, id in pairs}
     assert len(pairs) == len({*pairs}) == len({*pieces(one, ids), *pieces(other, others)})

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from model import download, gpt2
 from pages.shared import getting, models, offered
 from pages.shared.offered import Offer
+from tests.driver import page, pictures, unescaped
 from tests.hub import Hub, repository
-from tests.test_pages import page, pictures, unescaped
 
 ATTENTION = "transformer/attention"
 GPT2 = models.GPT2

@@ -194,3 +194,18 @@ def test_matrices_are_laid_out_for_one_row_at_a_time() -> None:
     assert len(matrices) == 4 * gpt.config.n_layer
     for weight in [*matrices.values(), gpt.wte.weight]:
         assert weight.dtype == torch.float32 and weight.t().is_contiguous() and not weight.is_contiguous()
+
+
+def test_weights_that_are_not_those_of_the_card_are_refused(gpt: GPT, tmp_path: Path) -> None:
+    gpt2.save(gpt, tmp_path)
+    weights = tmp_path / "model.safetensors"
+    (tmp_path / "card.json").write_text(json.dumps({"sha256": gpt2.sha256(weights)}))
+    assert gpt2.load(tmp_path).config == gpt.config
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1  # still a readable file
+    weights.write_bytes(content)
+    with pytest.raises(ValueError, match="not the file that card.json tells of"):
+        gpt2.load(tmp_path)
+    (tmp_path / "card.json").write_text("[1]")
+    with pytest.raises(ValueError, match="card.json cannot be read"):
+        gpt2.load(tmp_path)

@@ -12,7 +12,7 @@ MAY = {
     "model": STDLIB | {"numpy", "torch", "tokenizers", "safetensors", "transformers", "huggingface_hub", "httpx2"},
     "viz": STDLIB | {"numpy", "pandas", "plotly", "altair"},
     "pages": STDLIB | {"streamlit", "numpy", "torch", "tokenizers", "cachetools"},
-    "app.py": STDLIB | {"streamlit"},
+    "app.py": STDLIB | {"streamlit", "starlette"},
 }
 ALSO = {"model": ("model",), "viz": ("viz",), "pages": ("model", "viz", "pages.shared"), "app.py": ("pages.shared",)}
 FILES = [

@@ -12,7 +12,7 @@ from model import block, depth
 from model.gpt import Changes, gelu
 from pages.shared import models, prose
 from pages.shared.examples import WRITTEN
-from tests.test_pages import HOSTILE, PAGES, page
+from tests.driver import HOSTILE, PAGES, page
 from viz.tokens import visible
 
 BLOCK = "transformer/block"

@@ -14,11 +14,12 @@ from model import gpt2, tokens
 from model.gpt import GPT, GPTConfig
 from pages.shared import examples, models
 from pages.shared.offered import Offer
-from tests.test_pages import EMBEDDINGS, HOSTILE, KNOWS, PAGES, POSITIONS, TOKENS, drawn, heat_maps, page, unescaped
+from tests.driver import EMBEDDINGS, HOSTILE, KNOWS, PAGES, POSITIONS, TOKENS, drawn, heat_maps, page, unescaped
 
 NAME = "owner/a-model"
 SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
-WITH_PROMPT = [script for script in SCRIPTS if script not in (KNOWS, "language/word2vec", "transformer/known")]
+WITHOUT = (KNOWS, "language/word2vec", "transformer/known", "transformer/hand", "transformer/scale")
+WITH_PROMPT = [script for script in SCRIPTS if script not in WITHOUT]
 # What holds for the built-in model only, in a paragraph that does not name it.
 OURS = re.compile(
     r"\b((a|the) grammar|outside the world|(?<!tells )the truth|true probabilit\w+|its world|the floor)\b"

@@ -14,7 +14,7 @@ from model.gpt import Changes
 from model.parameters import PRESETS, total
 from pages.shared import models, prose
 from pages.shared.examples import WHOLE
-from tests.test_pages import HOSTILE, PAGES, page, unescaped
+from tests.driver import HOSTILE, PAGES, page, unescaped
 
 WHOLE_GPT = "transformer/gpt"
 NAME = models.NAMES[0]

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from model import lens
 from pages.shared import models
-from tests.test_pages import CONTEXT, HOSTILE, all_drawn, drawn, heat_maps, ids, page, unescaped
+from tests.driver import CONTEXT, HOSTILE, all_drawn, drawn, heat_maps, ids, page, unescaped
 from viz.lens import READOUTS
 from viz.tokens import visible
 

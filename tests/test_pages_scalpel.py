@@ -13,8 +13,8 @@ from model import leak, patching
 from model.gpt import Changes, Edit
 from pages.shared import models, sweeps
 from pages.shared.examples import SCALPEL as EXAMPLES
-from tests.test_pages import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
-from tests.test_pages import SCALPEL as LESSON
+from tests.driver import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
+from tests.driver import SCALPEL as LESSON
 
 NAME = models.NAMES[0]
 PROMPT = EXAMPLES[0].prompt
@@ -224,15 +224,16 @@ def test_what_the_examples_say_is_so() -> None:
         return tokenizer.decode([logits[-1].argmax().item()]).strip()
 
     assert says(changed(Changes())) == "Tom" and says(changed(Changes(positions=False))) == "Anna"
-    without = changed(Changes(edits=(Edit("mlp_out", 0, 0.0),)), fact.prompt)[-1].softmax(-1)
+    without = changed(Changes(edits=(Edit("mlp_out", 1, 0.0),)), fact.prompt)[-1].softmax(-1)
     assert without[likeliest[fact.name]] < 0.5
-    rooms = {says(changed(changes, where.prompt)) for changes in (Changes(mask=False), Changes(positions=False))}
-    assert rooms == {"cellar"} and says(changed(Changes(), where.prompt)) == "kitchen"
+    rooms = [says(changed(changes, where.prompt)) for changes in (Changes(), Changes(mask=False))]
+    assert rooms == ["kitchen", "cellar"]
     alone = models.alone(lambda _: None, NAME, copies.prompt, "zero")
     induction = models.zoo_scores(NAME)["induction"]
-    assert alone.max() > 0.9 and (alone[induction > 0.5] < 0.5).all()
+    spared = alone[induction > 0.5] < 0.1
+    assert spared.sum() > len(spared) / 2 > 2
     looks_back = models.zoo_scores(NAME)["previous token"]
-    assert alone[looks_back > 0.9].min() > 0.9
+    assert alone[looks_back > 0.9].max() > 0.9
     is_are = [
         models.read(NAME, text).trace.logits[0, -1].argmax().item()
         for text in (agrees.prompt, agrees.also["corrupted"])

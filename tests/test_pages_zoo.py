@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from model import zoo
 from pages.shared import models, sweeps
-from tests.test_pages import ZOO, page, pictures
+from tests.driver import ZOO, page, pictures
 
 NAME = models.NAMES[0]
 

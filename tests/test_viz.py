@@ -12,6 +12,7 @@ from viz import (
     beams,
     board,
     branches,
+    byhand,
     curves,
     flow,
     lens,
@@ -72,6 +73,14 @@ def test_a_weight_that_is_none_is_refused(wrong: float) -> None:
     broken[0, 0, 2, 1] = wrong
     with pytest.raises(ValueError, match="from 0 to 1"):
         attention.pack(broken[0])
+
+
+def test_what_is_worked_out_by_hand_is_sent_with_what_is_no_number() -> None:
+    matrix = np.array([[1.23456789, -np.inf], [np.nan, -1e9 + 0.125]])
+    sent = byhand.data([" a", "<b>"], ["x\n", "y"], {"q": matrix[:, :1], "masked": matrix}, 2.0, ["d0"])
+    assert sent["queries"] == ["·a", "<b>"] and sent["keys"] == ["x⏎", "y"] and sent["contents"] == ["d0"]
+    assert sent["masked"] == [[1.23457, "-Infinity"], ["NaN", -1e9 + 0.125]] and sent["divisor"] == 2
+    assert json.loads(json.dumps(sent, allow_nan=False)) == sent
 
 
 def test_the_steps_show_the_numbers_and_leave_out_what_is_masked() -> None:

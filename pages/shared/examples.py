@@ -67,18 +67,18 @@ SCALPEL = [
     _pair(
         EXAMPLES[2],
         "The capital of Italy is",
-        "Switch the MLP of layer 0 off: the fact is gone. Patch from Italy: in which layer does it leave the country?",
+        "Switch the MLP of layer 1 off: the fact is gone. Patch from Italy: in which layer does it leave the country?",
     ),
     _pair(
         EXAMPLES[3],
         "river apple violin dog seven river apple violin",
-        "Which head can it not copy without? Guess, then show what each does alone. Several heads copy, and stand in "
-        "for each other; all of them need one that looks one token back.",
+        "Which head can it not copy without? Guess, then show what each does alone. Several heads copy, and most "
+        "stand in for each other; all of them need one that looks one token back.",
     ),
     _pair(
         EXAMPLES[5],
         "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the",
-        "It looks up the right room. Switch the mask off: it says a room, but the wrong one. Then the positions.",
+        "It looks up the right room. Switch the mask off: it says a room, but the wrong one. Does it need positions?",
     ),
 ]
 
@@ -194,6 +194,31 @@ OPEN = [
     ),
 ]
 
+# Texts to be written on, pass by pass.
+STEPWISE = [
+    Example(
+        "A story",
+        "Once upon a time there was a",
+        "After the prompt one column is new at each pass. Switch the cache off: the same words, and what was saved?",
+    ),
+    Example(
+        "Say it again",
+        EXAMPLES[3].prompt,
+        "Look through the head on which the Attention lesson starts, an induction head: each new token looks at the "
+        "word that came after it the last time.",
+    ),
+    Example(
+        "A fact",
+        EXAMPLES[2].prompt,
+        "The answer is there after the first pass. Nothing stops the model at the end of a sentence: it goes on.",
+    ),
+    Example(
+        "Full at once",
+        "Anna is in the kitchen. Tom is in the cellar. Where is Anna?",
+        "Take a context of 16 tokens: when it is full the cache is of no use, and every pass costs as much as without.",
+    ),
+]
+
 # Texts whose next word is put together block by block.
 WRITTEN = [
     Example(
@@ -266,11 +291,6 @@ SIZES = [
         "The capital of France is",
         "Both know it. The small one is less sure, and some of what it leaves goes to other capitals.",
     ),
-    Example(
-        "Cut otherwise",
-        "apple lamp river apple lamp river apple",
-        "Not the same tokens: so the surprise can be compared per byte only, not per token.",
-    ),
 ]
 
 # Pairs of texts that differ in little.
@@ -278,19 +298,19 @@ PAIRS = [
     Example(
         "Who gives?",
         EXAMPLES[0].prompt,
-        "The guess turns round, yet no head moves a fifth of its attention: another name stands at the same place.",
+        "The guess turns round, yet no head moves a quarter of its attention: another name stands at the same place.",
         {"prompt2": "When Anna and Tom went to the shop, Tom gave a key to"},
     ),
     Example(
         "Where is whom?",
         EXAMPLES[5].prompt,
-        "Take the last row: in Vitrine's L1 and L2 many heads turn from kitchen to cellar. In L0 none does.",
+        "Take the row of the name that is asked for: Vitrine's L1 H1 and H3 look at the word behind its first mention.",
         {"prompt2": "Anna is in the kitchen. Tom is in the cellar. Where is Tom? In the"},
     ),
     Example(
         "One or many",
         "The key near the boxes",
-        "Only an s is more. Vitrine's L3 H3 looks back at key and not at keys, its L2 H2 at keys and not at key.",
+        "Only an s is more. Take the last row: Vitrine's L3 H7 looks back at keys, and not at key.",
         {"prompt2": "The keys near the boxes"},
     ),
     Example(
@@ -302,7 +322,7 @@ PAIRS = [
     Example(
         "One word more",
         EXAMPLES[1].prompt,
-        "The new word has no counterpart. Vitrine's L0 H6 looks one token back, L0 H0 two: now at others.",
+        "The new word has no counterpart. Vitrine's L0 H2 looks one token back: now at another.",
         {"prompt2": "The keys near the old box"},
     ),
 ]

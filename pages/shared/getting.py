@@ -9,9 +9,12 @@ from pages.shared import models
 from pages.shared.prose import literal
 
 
-def ready(name: str) -> str:
-    """The picked model if it can be used now; else what there is to do about it, and the built-in one."""
-    offer, built_in = models.OFFERS[name], models.NAMES[0]
+def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
+    """The picked model if it can be used now; else what there is to do about it, and the first of the others that can.
+
+    Where none can, the page ends.
+    """
+    offer, others = models.OFFERS[name], [other for other in others if other != name]
     folder = offer.folder()
     if folder is None:
         size = f"{offer.megabytes:,} MB, {offer.licence} licence" if offer.megabytes else "its size is told when asked"
@@ -19,16 +22,20 @@ def ready(name: str) -> str:
             offer.source,
             download.FILES,
             f"**{literal(name)}** is not on this server yet: `{offer.source}` from the hub, {size}. "
-            f"Until it is here, you see {built_in}.",
+            f"Until it is here, you see {others[0]}.",
         )
-        return built_in
+        return ready(others[0], others)
     try:
         needed = 4 * gpt2.sizes(folder).parameters / 1e6
         with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
             models.load(name)
     except (ValueError, FileNotFoundError) as error:
-        st.warning(f"{literal(name)} cannot be used: {literal(error)}. You see {built_in}.")
-        return built_in
+        said = f"{literal(name)} cannot be used: {literal(error)}."
+        if not others:
+            st.error(f"{said} No other model is here: who runs this server must mend it.")
+            st.stop()
+        st.warning(f"{said} You see {others[0]}.")
+        return ready(others[0], others)
     return name
 
 

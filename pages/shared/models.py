@@ -3,6 +3,7 @@
 import gc
 import json
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +18,27 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import beams, depth, download, gpt2, known, leak, lens, patching, probes, sampling, skipgram, tokens, zoo
+from model import (
+    beams,
+    cache,
+    depth,
+    download,
+    gpt2,
+    known,
+    leak,
+    lens,
+    noted,
+    patching,
+    probes,
+    sampling,
+    skipgram,
+    tokens,
+    zoo,
+)
 from model.analogies import ANALOGIES, answer
 from model.embeddings import Embeddings, of_tokens
 from model.gpt import GPT, Changes, Trace
+from model.scale import Softmax, by_width
 from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, train
@@ -30,6 +48,8 @@ from pages.shared.sweeps import Told
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
+PASSES, LONGEST = 64_000_000, 32  # bytes of all passes that wrote texts together, and tokens of each text
+ASKED_OF_NOTES = 16  # last tokens of a prompt, in each case of what goes wrong
 SHORTEST = 16  # tokens that the context of a model must hold for the lessons
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
 ASKED, STRANGER_ASKED, TOLD = 20, 5, 100  # questions of each kind, those to a model of other texts, and texts told
@@ -227,6 +247,39 @@ def written(name: str, prompt: str, chain: sampling.Chain, seed: int, count: int
     return list(islice(told, count))
 
 
+def in_context(name: str, context: int | None) -> GPT:
+    """The named model, or as it is with that context."""
+    gpt = load(name).gpt
+    return cache.shortened(gpt, context) if context else gpt
+
+
+@kept(PASSES, lambda passes: sum(one.bytes for one in passes))
+def generated(name: str, prompt: str, context: int | None, temperature: float, seed: int) -> list[cache.Step]:
+    """The passes in which the named model, perhaps with a shorter context, writes LONGEST tokens after a prompt."""
+    trace, chain = read(name, prompt).trace, [("temperature", temperature)]
+    gpt, begun = in_context(name, context), None if context else trace
+    return list(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), LONGEST))
+
+
+@swept
+def generated_anew(
+    told: Told, name: str, prompt: str, context: int | None, temperature: float, seed: int
+) -> list[cache.Timed]:
+    """The same passes with the cache and without, timed."""
+    passes, ids = generated(name, prompt, context, temperature, seed), read(name, prompt).trace.idx[0].tolist()
+    timed = []
+    for one in cache.timed(in_context(name, context), [*ids, *(one.id for one in passes)], len(ids)):
+        timed.append(one)
+        told(len(timed) / LONGEST)
+    return timed
+
+
+@st.cache_resource(max_entries=64, show_spinner="Asking both ways for what goes wrong")
+def noted_cases(name: str, prompt: str) -> list[tuple[noted.Outcome, noted.Outcome]]:
+    """What becomes of each of `noted.CASES` with the named model, after the last ASKED_OF_NOTES tokens of a prompt."""
+    return noted.tried(load(name).gpt, read(name, prompt).trace.idx[:, -ASKED_OF_NOTES:])
+
+
 @st.cache_resource(max_entries=64, show_spinner="Searching with beams")
 def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
     """What a beam search with the named model tries and finds after a prompt."""
@@ -315,6 +368,12 @@ def leaked(name: str, prompt: str, mask: bool) -> list[float]:
 def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
     """What each way to stack so many untrained blocks does to tokens and gradients."""
     return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def widths(seed: int, divided: bool) -> list[Softmax]:
+    """What a softmax over random scores is for each width of queries and keys, divided by its root or not."""
+    return by_width(seed, divided)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -477,7 +536,10 @@ def learned(corpus: str, count: int) -> list[tokens.Learned]:
 def warm() -> None:
     """Load the built-in model, run it once, and keep the garbage collector off what is there to stay."""
     torch.set_num_threads(1)  # a class shares the cores; one prompt does not need two
-    read(NAMES[0], "Hello")
-    truth(NAMES[0], "Hello")
+    try:
+        read(NAMES[0], "Hello")
+        truth(NAMES[0], "Hello")
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{NAMES[0]} cannot be used: {error}", file=sys.stderr)  # the pages say so, too, and another stands in
     gc.collect()
     gc.freeze()

@@ -10,6 +10,8 @@ from viz import attention as picture
 from viz import beams as trees
 from viz import board as switches
 from viz import branches as tried
+from viz import byhand as worked
+from viz import cache as passes
 from viz import flow as flows
 from viz import lens as grid
 from viz import merges, pieces, words
@@ -24,6 +26,8 @@ _attention = st.components.v2.component("vitrine.attention", html=picture.HTML, 
 _beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
 _board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
 _branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
+_byhand = st.components.v2.component("vitrine.byhand", css=worked.CSS, js=worked.JS)
+_cache = st.components.v2.component("vitrine.cache", css=passes.CSS, js=passes.JS)
 _flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
 _lens = st.components.v2.component("vitrine.lens", css=grid.CSS, js=grid.JS)
 _merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
@@ -94,6 +98,17 @@ def next_words(
             on_pick(tokens[number])
 
     _words(key="words", data=words.data(tokens, probabilities, others, typable, truth), on_word_change=picked)
+
+
+def byhand(
+    queries: Sequence[str],
+    keys: Sequence[str],
+    numbers: Mapping[str, np.ndarray],
+    divisor: float,
+    contents: Sequence[str] = (),
+) -> None:
+    """Draw the four steps of attention (see `viz.byhand.data`), and the arithmetic of one query's row."""
+    _byhand(key="byhand", data=worked.data(queries, keys, numbers, divisor, contents))
 
 
 def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float) -> None:
@@ -171,6 +186,13 @@ def lens(tokens: Sequence[str], first: int, *, on_pick: Callable[[int], None], *
             on_pick(position)
 
     _lens(key="lens", data=grid.data(tokens, first, **drawn), on_position_change=picked)
+
+
+def cache(
+    tokens: Sequence[str], prompt: int, layers: int, context: int, each: int, made: Sequence[passes.Pass]
+) -> None:
+    """Draw how a text is written, pass by pass (see `viz.cache.data`); the picture keeps the pass in the link."""
+    _cache(key="cache", data=passes.data(tokens, prompt, layers, context, each, made))
 
 
 def sampling(

@@ -21,6 +21,8 @@ COURSE = [
                 "tokens",
                 "embeddings",
                 "attention",
+                "hand",
+                "scale",
                 "known",
                 "compare",
                 "zoo",
@@ -30,6 +32,7 @@ COURSE = [
                 "gpt",
                 "lens",
                 "sampling",
+                "generation",
             )
         ],
     ),

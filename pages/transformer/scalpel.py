@@ -154,16 +154,6 @@ def leaks() -> None:
     )
 
 
-def picked(of: str, chart_key: str, shares: torch.Tensor, chart) -> tuple[int, int]:
-    """Draw a map of shares (L, N), and give back the layer and column that were clicked, or those of the largest."""
-    clicked = st.altair_chart(chart, key=chart_key, on_select="rerun", selection_mode=of)
-    for point in clicked.selection.get(of, []):
-        layer, column = int(point["layer"]), int(point[of])
-        if layer < shares.shape[0] and column < shares.shape[1]:
-            return layer, column
-    return divmod(shares.argmax().item(), shares.shape[1])
-
-
 def pair() -> tuple[models.Reading, int, int, int] | None:
     """Ask for the corrupted prompt: how it is read, the answer, its rival, the metric; None where there is none."""
     columns = st.columns([5, 2, 2, 4])

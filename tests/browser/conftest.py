@@ -11,19 +11,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from tokenizers import Tokenizer
+
+from model import gpt2
+from pages.shared import models
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SCREENS = [(1440, "light"), (1024, "dark"), (390, "light")]  # how wide, and in which theme
+MARKUP = "</script><img src=x onerror=alert(1)><b id=evil>"
+PROMPT = "Anna is in the kitchen. Tom is in the garden."
 SCREEN: ViewportSize = {"width": 1440, "height": 900}
 # No sandbox, since root (as in a container) has none; no calls home.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def start_server(folder: Path, app: Path = ROOT) -> tuple[subprocess.Popen, str]:
-    """The app as the README starts it, on a free port of this machine; its process and its address."""
+def start_server(folder: Path, app: Path = ROOT, port: int = 0) -> tuple[subprocess.Popen, str]:
+    """The app as the README starts it, on a free port of this machine or that one; its process and its address."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
     command = ["streamlit", "run", "app.py", "--server.address=127.0.0.1"]
     # As on a machine that has never run Streamlit, and without a screen, so that no window opens.
@@ -141,6 +150,33 @@ class Visitor:
     def type(self, prompt: str) -> None:
         self.page.get_by_label("Prompt").fill(prompt)
         self.page.get_by_label("Prompt").press("Enter")
+
+
+Visitors = Callable[..., Visitor]
+
+
+def fits(one: Visitor, *selectors: str) -> None:
+    """Neither the page nor what is in it has to be scrolled sideways."""
+    for selector in ('[data-testid="stMain"]', *selectors):
+        assert one.page.locator(selector).evaluate("(it) => it.scrollWidth <= it.clientWidth"), selector
+
+
+def read(prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the built-in model computes: all patterns (L, H, T, T) and the probabilities of the next word (V,)."""
+    folder = models.OFFERS[models.NAMES[0]].folder()
+    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(prompt).ids
+    trace = gpt2.load(folder).trace(torch.tensor([ids]))
+    return torch.stack([block.attn.pattern[0] for block in trace.blocks]), trace.logits[0, -1].softmax(-1)
+
+
+def ids_of(prompt: str) -> list[int]:
+    return models.load(models.NAMES[0]).tokenizer.encode(prompt).ids
+
+
+def percentages(texts: list[str]) -> list[float]:
+    """The numbers of a picture; what is drawn as less than 0.1 % counts as half of that."""
+    numbers = [float(text.removeprefix("<").removesuffix("%")) for text in texts]
+    return [number / 2 if "<" in text else number for number, text in zip(numbers, texts)]
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from model.parameters import PRESETS, total
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import SCREENS, fits
-from tests.test_pages import HOSTILE
+from tests.browser.conftest import SCREENS, Visitor, fits
+from tests.driver import HOSTILE
 
 Visitors = Callable[..., Visitor]
 MARKUP = HOSTILE["markup"]

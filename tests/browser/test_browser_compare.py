@@ -9,8 +9,7 @@ import pytest
 
 from pages.shared import models
 from pages.shared.examples import PAIRS
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import MARKUP, SCREENS, fits
+from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 
 Visitors = Callable[..., Visitor]
 PROMPTS = "compare=Two+prompts"

@@ -7,8 +7,7 @@ import pytest
 
 from model import known
 from pages.shared import models
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import SCREENS, fits
+from tests.browser.conftest import SCREENS, Visitor, fits
 
 Visitors = Callable[..., Visitor]
 

@@ -8,8 +8,7 @@ import pytest
 
 from model import lens
 from pages.shared import models
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import MARKUP, SCREENS, fits
+from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 
 Visitors = Callable[..., Visitor]
 NAME, FRANCE = models.NAMES[0], "The capital of France is"

@@ -10,8 +10,7 @@ from model import patching, zoo
 from model.gpt import Changes
 from pages.shared import models
 from pages.shared.examples import SCALPEL
-from tests.browser.conftest import Visitor
-from tests.browser.test_browser import SCREENS, fits
+from tests.browser.conftest import SCREENS, Visitor, fits
 
 Visitors = Callable[..., Visitor]
 NAME = models.NAMES[0]

@@ -1,0 +1,81 @@
+"""Matrices that the visitor edits; the link holds their numbers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import streamlit as st
+import torch
+from torch import Tensor
+
+MOST = 999  # the largest number in a cell
+
+
+class Matrix(NamedTuple):
+    """The numbers of a matrix, and the names of its rows and columns."""
+
+    numbers: Tensor
+    rows: Sequence[str]
+    columns: Sequence[str]
+
+
+def spelled(matrices: Sequence[Tensor]) -> str:
+    """Matrices for a link: their numbers row by row, with a semicolon between two matrices."""
+    return ";".join(" ".join(f"{value:g}" for value in of.flatten().tolist()) for of in matrices)
+
+
+def read(text: str, like: Sequence[Tensor]) -> list[Tensor]:
+    """The matrices that a link spells, of the same shapes as those; raises ValueError where it spells others."""
+    parts = [[float(number) for number in part.split()] for part in text[:2000].split(";")]
+    if [len(part) for part in parts] != [of.numel() for of in like]:
+        raise ValueError("these are other sizes")
+    if not all(abs(number) <= MOST for part in parts for number in part):  # not of NaN either
+        raise ValueError(f"a number may be from -{MOST} to {MOST}")
+    return [torch.tensor(part, dtype=torch.double).view_as(of) for part, of in zip(parts, like)]
+
+
+def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
+    """Matrices to edit, each below its label, and what was made of them."""
+    start = [of.numbers for of in matrices.values()]
+    begun = " ".join([spelled(start), *(row for of in matrices.values() for row in of.rows)])
+    found = []
+    for (label, of), numbers in zip(matrices.items(), _begin(begun, start)):
+        st.markdown(label)
+        found.append(_editor(f"{label} {begun}", of._replace(numbers=numbers)))
+    st.query_params.pop("numbers", None)
+    if spelled(found) != spelled(start):
+        st.query_params["numbers"] = spelled(found)
+    return found
+
+
+def _begin(name: str, start: list[Tensor]) -> list[Tensor]:
+    """What the editors of that name begin with: the numbers that came with the link, where they fit, or `start`."""
+    kept = st.session_state.setdefault("edited from", {})
+    if name not in kept:
+        linked = None if kept else st.query_params.get("numbers")
+        kept[name] = start
+        if linked:
+            try:
+                kept[name] = read(linked, start)
+            except ValueError:
+                st.warning("The link holds numbers that do not fit these matrices; they were left out.")
+    return kept[name]
+
+
+def _editor(key: str, matrix: Matrix) -> Tensor:
+    """One matrix to edit; an empty cell counts as 0."""
+    number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=50)
+    shown = st.data_editor(
+        [{"": row, **dict(zip(matrix.columns, of))} for row, of in zip(matrix.rows, matrix.numbers.tolist())],
+        key=key,
+        hide_index=True,
+        row_height=28,
+        disabled=[""],
+        column_config={column: number for column in matrix.columns} | {"": st.column_config.TextColumn(width=62)},
+    )
+    return torch.tensor([[_number(record[column]) for column in matrix.columns] for record in shown]).double()
+
+
+def _number(value: object) -> float:
+    valid = isinstance(value, int | float) and math.isfinite(value)
+    return max(-MOST, min(MOST, float(value))) if valid else 0.0

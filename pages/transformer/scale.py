@@ -1,0 +1,86 @@
+"""Scale and mask: why scores are divided by √d, and how a mask goes wrong."""
+
+import math
+
+import streamlit as st
+import torch
+
+from model import byhand, masks, scale
+from pages.shared import controls, models, prose, views
+from viz import curves, matrices
+
+PAGE = "transformer/scale"
+DIVIDED, BARE = "divided by √d", "as they are"
+CURVES = {
+    "spread": "standard deviation of the scores",
+    "entropy": "entropy of the weights, in nats",
+    "gradient": "length of the gradient, power of ten",
+}
+
+
+def weights_of_one(width: int, seed: int) -> None:
+    """Draw the weights of one query, with the division and without it."""
+    one, keys = scale.scores(width, seed)[0], [f"key {n}" for n in range(scale.KEYS)]
+    rows = {DIVIDED: one / math.sqrt(width), BARE: one}
+    st.markdown(f"**One query’s weights** over {scale.KEYS} random keys of {width} numbers each:")
+    views.strips("one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1)
+
+
+def by_width(width: int, seed: int) -> None:
+    """Draw what becomes of scores, weights and gradient as the width grows."""
+    measured = {DIVIDED: models.widths(seed, True), BARE: models.widths(seed, False)}
+    for column, (field, title) in zip(st.columns(3), CURVES.items()):
+        values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
+        here, without = (of[scale.WIDTHS.index(width)] for of in values.values())
+        if field == "gradient":
+            values = {name: [math.log10(max(value, 1e-30)) for value in of] for name, of in values.items()}
+        with column:
+            st.markdown(f"d = {width}: **{here:.3g}** divided, **{without:.3g}** as they are")
+            st.altair_chart(curves.several(values, "d, power of two", title, picked=DIVIDED))
+
+
+def untrained(seed: int) -> None:
+    """Say how saturated a layer is whose weights were just drawn."""
+    (spread, largest), (usual, less) = (scale.untrained(size, seed) for size in (0.1, 512**-0.5))
+    st.markdown(
+        f"An untrained layer of 512 numbers and 8 heads, its weights drawn with 0.1: divided scores with a spread of "
+        f"**{spread:.1f}**; the largest of the 10 weights of a row is **{largest:.2f}** on average. Drawn with 1/√512: "
+        f"**{usual:.2f}** and **{less:.2f}**."
+    )
+
+
+def trap(seed: int) -> None:
+    """Ask for a trap; draw the weights that come of it, and those that should."""
+    name = controls.choice("Trap", list(masks.TRAPS), next(iter(masks.TRAPS)), key="trap")
+    random = torch.Generator().manual_seed(seed)
+    found = masks.TRAPS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
+    tokens = byhand.WORDS[:4]
+    pictures = matrices.patterns({way: (tokens, of) for way, of in found.weights.items()}, controls.theme())
+    for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
+        column.plotly_chart(figure, key=f"trap {n}", config=views.BARE)
+    st.caption(
+        "The same random scores each time; rows are queries, columns keys. The last picture is right. An empty cell is "
+        f"NaN. {found.found}"
+    )
+    prose.section(PAGE, name)
+    prose.section(PAGE, "The code that computed this")
+    prose.source(masks.TRAPS[name], masks.added, masks.right)
+
+
+SCALE, MASK = "Why √d", "Mask traps"
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.subheader("Scale and mask: what do the two steps in the middle do?", width="content")
+    view = controls.choice("View", [SCALE, MASK], SCALE, key="view", label_visibility="collapsed")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    if view == SCALE:
+        width = st.select_slider("d", scale.WIDTHS, 64, key="wide", bind="query-params", width=420)
+    seed = st.number_input("Seed", 0, 999, 0, key="seed", bind="query-params", width=120)
+if view == SCALE:
+    weights_of_one(width, seed)
+    by_width(width, seed)
+    prose.section(PAGE, "What to notice")
+    untrained(seed)
+    prose.section(PAGE, "The code that computed this")
+    prose.source(scale.scores, scale.jacobian, scale.measure, scale.untrained)
+else:
+    trap(seed)

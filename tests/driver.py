@@ -1,0 +1,83 @@
+"""How tests see a page: run whole by Streamlit's own test driver."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import models, prose
+
+PAGES = Path(prose.__file__).parents[1]
+LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
+KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
+EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
+SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
+SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
+KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\()"([^"]+)"')
+CONTEXT = 128
+HOSTILE = {
+    "spaces": "   ",
+    "one letter": "x",
+    "emoji with joiners": "👩‍👩‍👧‍👦👋🏽 🏳️‍🌈",
+    "right to left": "שלום \u202eevil\u202c مرحبا",
+    "control characters": "\x00\x01\x07\x1b[31m\x7f\u2028",
+    "markup": "</script><img src=x onerror=alert(1)>",
+    "markdown": "# h\n**b** $x$ :red[r] [l](javascript:alert(1)) `c`",
+}
+
+
+def page(name: str, **link: str) -> AppTest:
+    """The page as a fresh visitor with that link sees it."""
+    app = AppTest.from_file(str(PAGES / "contents.py"), default_timeout=120)
+    app.switch_page(f"{name}.py")
+    app.query_params |= link
+    return app.run()
+
+
+def unescaped(markdown: str) -> str:
+    """What a sentence says, without the signs that keep what was typed from being markup."""
+    return re.sub(r"\\(.)", r"\1", markdown)
+
+
+def pictures(app: AppTest) -> list[bytes]:
+    return [element.proto.bytes for element in app.get("bidi_component") if element.proto.bytes]
+
+
+def ids(name: str, text: str) -> list[int]:
+    return models.load(name).tokenizer.encode(text).ids
+
+
+def all_drawn(app: AppTest, field: str) -> list[dict]:
+    """What the pictures that have such a field were given."""
+    return [json.loads(e.proto.json) for e in app.get("bidi_component") if f'"{field}":' in (e.proto.json or "")]
+
+
+def drawn(app: AppTest, field: str) -> dict:
+    """What the one picture that has such a field was given."""
+    (found,) = all_drawn(app, field)
+    return found
+
+
+def heat_maps(app: AppTest) -> dict[str, np.ndarray]:
+    """The numbers of each Plotly heat map of the page, by its title."""
+    figures = [json.loads(element.proto.spec) for element in app.get("plotly_chart")]
+    return {
+        figure["layout"].get("title", {}).get("text", "vectors"): numbers(figure["data"][0]["z"]) for figure in figures
+    }
+
+
+def numbers(z: dict | list) -> np.ndarray:
+    """An array as Plotly sends it: a list, or bytes with their type and shape."""
+    if isinstance(z, list):
+        return np.array(z, float)
+    found = np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"])
+    return found.reshape([int(n) for n in z["shape"].split(",")])
+
+
+def keys(name: str) -> list[str]:
+    """What a link to that page can hold: every key in its script and in those that all pages share."""
+    sources = [PAGES / f"{name}.py", PAGES / "shared" / "controls.py"]
+    return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))

@@ -1,0 +1,156 @@
+"""The lesson on generation, run whole by Streamlit's own test driver, with good input and bad."""
+
+import re
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from model import cache, noted
+from pages.shared import models
+from tests.driver import CONTEXT, HOSTILE, drawn, page, unescaped
+from viz.tokens import visible
+
+GENERATION = "transformer/generation"
+
+NAME, STORY = models.NAMES[0], "Once upon a time there was a"
+
+
+def picture(app: AppTest) -> dict:
+    return drawn(app, "passes")
+
+
+def said(app: AppTest, words: str) -> str:
+    (found,) = [element.value for element in app.markdown if words in element.value]
+    return unescaped(found)
+
+
+def test_the_picture_is_what_the_model_does() -> None:
+    app = page(GENERATION, prompt=STORY)
+    assert not app.exception and not app.warning
+    drawing, reading = picture(app), models.read(NAME, STORY)
+    gpt, texts = reading.model.gpt, models.vocabulary(NAME)[0]
+    prompt = reading.trace.idx[0].tolist()
+    text = gpt.generate(reading.trace.idx, models.LONGEST, temperature=0)
+    written = text[0, len(prompt) :].tolist()
+    assert drawing["text"] == visible(texts[id] for id in text[0, :-1].tolist()) and drawing["prompt"] == len(prompt)
+    assert len(drawing["passes"]) == models.LONGEST == 32
+    whole = gpt.trace(text[:, :-1])
+    looks = torch.stack([block.attn.pattern[0] for block in whole.blocks]).mean((0, 1))
+    for n, one in enumerate(drawing["passes"]):
+        at = len(prompt) - 1 + n
+        assert (one["first"], one["cached"], one["new"]) == ((0, at, 1) if n else (0, 0, len(prompt)))
+        assert one["looks"] == pytest.approx(looks[at, : at + 1].tolist(), abs=1e-4)
+        shares = whole.logits[0, at].softmax(-1).sort(descending=True).values[:5].tolist()
+        assert [share for _, share in one["likeliest"]] == pytest.approx(shares, abs=1e-4)
+        assert one["likeliest"][one["taken"]][0] == visible([texts[written[n]]])[0]
+        assert one["work"] == [
+            cache.multiply_adds(gpt.config, *way) for way in ((one["new"], one["cached"]), (at + 1,))
+        ]
+    assert drawing["each"] * len(prompt) == sum(k.nbytes + v.nbytes for k, v in reading.trace.cache)
+
+
+def test_one_head_is_looked_through() -> None:
+    one = models.generated(NAME, STORY, None, 0.0, 0)[7]
+    app = page(GENERATION, prompt=STORY, head="L2 H5")
+    assert picture(app)["passes"][7]["looks"] == pytest.approx(one.looks[2, 5].tolist(), abs=6e-5)
+
+
+def test_a_seed_draws_and_draws_again() -> None:
+    texts = {
+        seed: [picture(page(GENERATION, prompt=STORY, temperature="1.5", seed=seed))["text"] for _ in range(2)]
+        for seed in ("3", "4")
+    }
+    assert texts["3"][0] == texts["3"][1] != texts["4"][0]
+    assert texts["3"][0] != picture(page(GENERATION, prompt=STORY, seed="3"))["text"]
+
+
+def test_a_full_context_is_read_anew() -> None:
+    app = page(GENERATION, prompt=STORY, context="16 tokens")
+    assert not app.exception
+    passes = picture(app)["passes"]
+    assert picture(app)["context"] == 16
+    for n, one in enumerate(passes):
+        end = passes[0]["new"] + n
+        assert one["first"] == max(0, end - 16) and one["first"] + one["cached"] + one["new"] == end
+        assert one["new"] == (1 if 0 < n and end <= 16 else end - one["first"])
+        if end > 16:
+            assert one["work"][0] == one["work"][1]
+
+
+def test_of_a_prompt_as_long_as_the_context_every_pass_reads_all() -> None:
+    app = page(GENERATION, prompt="cat " * 200)
+    assert not app.exception and "left out" in app.warning[0].value
+    assert all(one["new"] == CONTEXT and not one["cached"] for one in picture(app)["passes"])
+
+
+def test_both_ways_are_measured_and_say_the_same() -> None:
+    app = page(GENERATION, prompt=STORY)
+    measured = said(app, "a token takes")
+    less, more, times = map(float, re.findall(r"\*\*([\d.]+) [m×]", measured))
+    assert less < more and times == pytest.approx(more / less, rel=0.05)
+    passes = picture(app)["passes"][1:]
+    counted = sum(one["work"][1] for one in passes) / sum(one["work"][0] for one in passes)
+    assert measured.endswith(f"it is {counted:.1f} ×.")
+    same = said(app, "It changes nothing")
+    assert "in **32 of 32**" in same and 0 < float(re.search(r"logit is \*\*([\d.e-]+)", same)[1]) < 1e-3
+
+
+def test_each_case_is_run_both_ways() -> None:
+    app = page(GENERATION, prompt=STORY)
+    cells = [unescaped(element.value) for element in app.markdown]
+    theirs = [cell.removeprefix(":red[the notes:] ") for cell in cells if cell.startswith(":red[the notes:]")]
+    ours = [cell.removeprefix(":green[ours:] ") for cell in cells if cell.startswith(":green[ours:]")]
+    assert len(theirs) == len(ours) == len(noted.CASES)
+    assert theirs[0].startswith("IndexError") and theirs[1].startswith("RuntimeError")
+    first = visible([models.vocabulary(NAME)[0][models.generated(NAME, STORY, None, 0.0, 0)[0].id]])[0]
+    assert ours[1].startswith(f"**{first}**") and "number 1 of 6,144" in ours[1]
+    assert int(re.search(r"number ([\d,]+) of", theirs[2])[1].replace(",", "")) > 6144 - 50
+    assert ours[2].startswith("ValueError: temperature is -1.0")
+
+
+def test_known_models_are_told_what_they_keep() -> None:
+    app = page(GENERATION, prompt=STORY, tokens="131,072", each="1")
+    (table,) = [element.value for element in app.dataframe]
+    found = table.set_index("model")
+    assert found.loc["Llama 3.1 8B", "MB kept"] == pytest.approx(2 * 32 * 8 * 128 * 131_072 / 1e6, abs=0.06)
+    assert found.loc["Llama 3.1 8B", "MB if no heads shared"] == pytest.approx(
+        4 * found.loc["Llama 3.1 8B", "MB kept"], abs=0.3
+    )
+    assert found.loc["GPT-2", "tokens"] == 1024 and found.loc["GPT-2", "MB kept"] == 18.9
+    assert found.loc["Llama 3.1 8B", "MB kept"] > found.loc["Llama 3.1 8B", "MB of the weights"]
+
+
+@pytest.mark.parametrize("asked", ["L9 H9", "<b>", "-1", "nan", "1e99", "../x", "٣"])
+def test_a_link_that_asks_for_nothing_there_is_gets_the_page(asked: str) -> None:
+    names = ("head", "context", "temperature", "seed", "tokens", "each", "step", "cache")
+    app = page(GENERATION, prompt=STORY, **dict.fromkeys(names, asked))
+    assert not app.exception and len(picture(app)["passes"]) == 32
+
+
+@pytest.mark.parametrize("prompt", ["a", *HOSTILE.values()], ids=["one token", *HOSTILE])
+def test_odd_text_is_written_on(prompt: str) -> None:
+    app = page(GENERATION, prompt=prompt, temperature="2", context="16 tokens")
+    assert not app.exception
+    drawing = picture(app)
+    assert drawing["text"][: drawing["prompt"]] == visible(models.read(NAME, prompt).tokens)
+
+
+def test_an_empty_prompt_gets_a_sentence() -> None:
+    app = page(GENERATION, prompt="")
+    assert not app.exception and "The prompt is empty" in app.info[0].value
+
+
+def test_long_work_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.shared.sweeps.QUICK", 1)
+    app = page(GENERATION, prompt="The dog and the cat")
+    assert not [element for element in app.markdown if "a token takes" in element.value]
+    app.toggle(key="both").set_value(True).run()
+    assert not app.exception and said(app, "a token takes")
+
+
+def test_every_model_of_the_picker_writes() -> None:
+    for name in models.NAMES:
+        app = page(GENERATION, model=name, prompt=STORY)
+        assert not app.exception and not app.warning
+        assert picture(app)["layers"] == models.load(name).gpt.config.n_layer
