@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -99,6 +100,8 @@ class Session:
                     match element.WhichOneof("type"):
                         case "exception":
                             errors.append(f"{element.exception.type} {element.exception.message}")
+                        case "alert" if element.alert.format == Alert.ERROR:
+                            errors.append(element.alert.body)
                         case "text_input":
                             self.widgets[element.text_input.label] = element.text_input
                         case "slider":

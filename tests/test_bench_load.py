@@ -13,8 +13,11 @@ from bench.server import Server, running
 from bench.session import Broken, visit
 
 FAILING = """import streamlit as st
-if st.text_input("Prompt", "Hello") != "Hello":
-    raise ValueError("no such word")
+match st.text_input("Prompt", "Hello"):
+    case "raised":
+        raise ValueError("no such word")
+    case "told":
+        st.error("This page broke")
 """
 
 
@@ -68,7 +71,8 @@ def test_an_exception_and_a_lost_connection_are_errors(tmp_path: Path) -> None:
         tally = Tally()
         with running(tmp_path, tmp_path) as failing:
             async with visit(failing.address, "") as (session, _):
-                await tally.ask(session, prompt("own"), 0)
+                await tally.ask(session, "raised", 0)
+                await tally.ask(session, "told", 0)
                 failing.process.terminate()
                 failing.process.wait(20)
                 await tally.ask(session, "Hello", 0)
@@ -77,6 +81,7 @@ def test_an_exception_and_a_lost_connection_are_errors(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FAILING, "utf-8")
     tally = asyncio.run(unlucky())
     assert not tally.seconds
-    raised, lost = tally.errors
+    raised, told, lost = tally.errors
     assert raised.startswith("Broken: ")
+    assert told == "Broken: This page broke"
     assert lost.startswith("ConnectionClosed")
