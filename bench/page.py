@@ -26,7 +26,8 @@ from tests.browser.conftest import CHROMIUM, FLAGS, ROOT
 
 WORDS = [word for word in LEXICON if word.isalpha()]
 MODELS = ["Vitrine", "random 12x12"]
-LESSONS = ["home", "tokens", "attention", "compare", "scalpel", "positions", "block", "gpt", "lens", "sampling"]
+LESSONS = ["home", "tokens", "attention", "compare", "scalpel", "positions", "block", "gpt", "lens"]
+LESSONS += ["sampling", "generation"]
 COLUMNS = {  # and the decimals of each
     "first load (MB)": 2,
     "painted (ms)": 0,
@@ -90,7 +91,7 @@ class Opened:
         self.devtools.on("Network.loadingFinished", lambda event: self.count(event["encodedDataLength"]))
         self.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: self.count(len(frame))))
         self.page.goto(f"{server.address}/{path}")
-        self.page.wait_for_selector("[data-test-script-state=notRunning] input[aria-label=Prompt]", timeout=120_000)
+        self.page.wait_for_selector("[data-test-script-state=notRunning] input[aria-label=Prompt]", timeout=60_000)
         self.page.wait_for_timeout(1500)
 
     def count(self, size: int) -> None:
