@@ -56,8 +56,8 @@ async def warm(app: st.App) -> AsyncIterator[None]:
 def failed(error: Exception) -> bool:
     """A page that breaks says one sentence; what broke stands in the log of the server."""
     st.error(
-        "This page broke, which is our fault. What you typed is in the address bar: reload the page, or go to another "
-        "lesson; the others go on."
+        "This page broke, which is our fault; the other lessons go on. Reload it. If it breaks again, open it without "
+        "what stands behind the question mark in the address bar: there is what you typed."
     )
     return True
 

@@ -5,7 +5,6 @@ Sources: the documentation of torch's `nn.MultiheadAttention` (in a bool mask Tr
 """
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -26,8 +25,7 @@ class Trap(NamedTuple):
 
 def added(scores: np.ndarray, blocked: np.ndarray) -> np.ndarray:
     """The softmax of scores to which −1e9 was added where `blocked` is 1, all in the type of the scores."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an overflow is what is to be seen
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is what is to be seen
         masked = scores + blocked.astype(scores.dtype) * BLOCKED
         powers = np.exp(masked - masked.max(-1, keepdims=True))
         return powers / powers.sum(-1, keepdims=True)

@@ -16,7 +16,7 @@ KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/samp
 EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
 SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
 SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
-KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\()"([^"]+)"')
+KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|searchParams\.[sg]et\()"([^"]+)"')
 CONTEXT = 128
 HOSTILE = {
     "spaces": "   ",
@@ -78,6 +78,6 @@ def numbers(z: dict | list) -> np.ndarray:
 
 
 def keys(name: str) -> list[str]:
-    """What a link to that page can hold: every key in its script and in those that all pages share."""
-    sources = [PAGES / f"{name}.py", PAGES / "shared" / "controls.py"]
+    """What a link to that page can hold: every key in its script, in what all pages share and in their pictures."""
+    sources = [PAGES / f"{name}.py", *(PAGES / "shared").glob("*.py"), *PAGES.parent.glob("viz/*/*.js")]
     return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))

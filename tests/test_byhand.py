@@ -67,7 +67,9 @@ def test_a_contract_has_no_penalty_for_distance_and_one_for_length() -> None:
     assert with_all != byhand.contract(50, 7, fit=2, seed=4)
 
 
-def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(gpt: GPT, idx: Tensor) -> None:
+def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(
+    gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trace = gpt.trace(idx)
     for layer in range(3):
         attention, block = gpt.h[layer].attn, trace.blocks[layer]
@@ -80,6 +82,8 @@ def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(gpt: GP
     x = gpt.h[2].ln_1(trace.blocks[2].resid_pre)
     future = torch.ones(17, 17, dtype=torch.bool).triu(1)
     assert (wrong(x, x, x, attn_mask=future)[0] - attention(x).out).abs().max() > 1e-3  # the poured weights count
+    monkeypatch.setattr(byhand, "as_module", lambda _: wrong)
+    assert byhand.module_differs(attention, x) > 1e-3
 
 
 def test_in_double_precision_the_module_is_equal_to_the_last_digits(gpt: GPT, idx: Tensor) -> None:

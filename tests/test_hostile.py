@@ -44,10 +44,10 @@ def test_anything_typed_or_picked_is_answered(name: str, done: list[tuple[int, s
     app = page(name)
     for number, text in done:
         boxes = [*app.text_input, *app.text_area]
-        pickers = [widget for widget in (*app.selectbox, *app.segmented_control, *app.select_slider) if widget.options]
+        pickers = [widget for widget in (*app.selectbox, *app.segmented_control) if widget.options]
         flips = [*app.toggle, *app.checkbox]
         buttons = [button for button in app.button if not (button.key or "").startswith("fetch")]
-        widgets = [*boxes, *boxes, *pickers, *flips, *buttons, *app.slider]
+        widgets = [*boxes, *boxes, *pickers, *flips, *buttons, *app.slider, *app.number_input]
         widget = widgets[number % len(widgets)]
         if widget in boxes:
             widget.set_value(text)

@@ -73,6 +73,38 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     assert all(torch.equal(stopped[name], weight) for name, weight in at_once.items())
 
 
+def test_each_stage_has_its_own_course_and_begins_as_from_a_saved_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, asked, rates, begun = train.rows, [], [], []
+    step, clip = torch.optim.AdamW.step, torch.nn.utils.clip_grad_norm_
+
+    def rows_are_asked_for(*arguments: object) -> torch.Tensor:
+        asked.append(arguments[4:])
+        return rows(*arguments)
+
+    def weights_before_a_step(parameters: Iterator[torch.nn.Parameter], most: float) -> torch.Tensor:
+        kept = [*parameters]
+        begun.append(all(torch.equal(weight, weight.half().float()) for weight in kept))
+        return clip(kept, most)
+
+    def rate_of_a_step(adam: torch.optim.AdamW, *arguments: object) -> object:
+        rates.append((adam.param_groups[0]["lr"], len(adam.state) > 0))
+        return step(adam, *arguments)
+
+    monkeypatch.setattr(train, "rows", rows_are_asked_for)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", weights_before_a_step)
+    monkeypatch.setattr(torch.optim.AdamW, "step", rate_of_a_step)
+    assert run(tmp_path)
+    assert asked == 8 * [(0.12, 0.0)] + 8 * [(0.6, 0.0)] + 8 * [(0.03, 0.3)]
+    first, second = ([train.learning_rate(n, steps, peak, last) for n in range(steps)] for steps, peak, last in (
+        (16, 1e-2, 0.05), (8, 5e-3, 1),
+    ))  # fmt: skip
+    assert [rate for rate, _ in rates] == first + second
+    assert [n for n, (_, remembers) in enumerate(rates) if not remembers] == [0, 16]
+    assert begun[16] and not begun[15] and not begun[17]
+
+
 def test_a_run_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.safetensors").write_bytes(b"cut")

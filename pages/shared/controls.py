@@ -34,8 +34,9 @@ def text(label: str, start: str, key: str, height: int) -> str:
 
 
 def choice(label: str, offered: Sequence[str], start: str, key: str, **looks: Any) -> str:
-    """One of some names, kept in the link."""
-    return st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True, **looks)
+    """One of some names, kept in the link; a link that names none means `start`."""
+    picked = st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True, **looks)
+    return picked or start
 
 
 def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES[0].prompt) -> str:

@@ -21,7 +21,7 @@ class Matrix(NamedTuple):
 
 def spelled(matrices: Sequence[Tensor]) -> str:
     """Matrices for a link: their numbers row by row, with a semicolon between two matrices."""
-    return ";".join(" ".join(f"{value:g}" for value in of.flatten().tolist()) for of in matrices)
+    return ";".join(" ".join(f"{value:.12g}" for value in of.flatten().tolist()) for of in matrices)
 
 
 def read(text: str, like: Sequence[Tensor]) -> list[Tensor]:
@@ -38,18 +38,22 @@ def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
     """Matrices to edit, each below its label, and what was made of them."""
     start = [of.numbers for of in matrices.values()]
     begun = " ".join([spelled(start), *(row for of in matrices.values() for row in of.rows)])
-    found = []
-    for (label, of), numbers in zip(matrices.items(), _begin(begun, start)):
+    found, keys = [], [f"{label} {begun}" for label in matrices]
+    for key, (label, of), numbers in zip(keys, matrices.items(), _begin(begun, start, keys[0] in st.session_state)):
         st.markdown(label)
-        found.append(_editor(f"{label} {begun}", of._replace(numbers=numbers)))
+        found.append(_editor(key, of._replace(numbers=numbers)))
+    st.session_state.setdefault("edited to", {})[begun] = found
     st.query_params.pop("numbers", None)
     if spelled(found) != spelled(start):
         st.query_params["numbers"] = spelled(found)
     return found
 
 
-def _begin(name: str, start: list[Tensor]) -> list[Tensor]:
-    """What the editors of that name begin with: the numbers that came with the link, where they fit, or `start`."""
+def _begin(name: str, start: list[Tensor], shown: bool) -> list[Tensor]:
+    """What the editors of that name begin with: the numbers that came with the link, where they fit, or `start`.
+
+    Editors that were not shown have forgotten what was done in them: they begin with what it came to.
+    """
     kept = st.session_state.setdefault("edited from", {})
     if name not in kept:
         linked = None if kept else st.query_params.get("numbers")
@@ -59,6 +63,8 @@ def _begin(name: str, start: list[Tensor]) -> list[Tensor]:
                 kept[name] = read(linked, start)
             except ValueError:
                 st.warning("The link holds numbers that do not fit these matrices; they were left out.")
+    elif not shown:
+        kept[name] = st.session_state["edited to"][name]
     return kept[name]
 
 

@@ -77,9 +77,8 @@ def sizes() -> None:
     tokens = left.select_slider(
         "Tokens kept", CONTEXTS, 8192, key="tokens", bind="query-params", format_func="{:,}".format
     )
-    each = right.segmented_control(
-        "Bytes a number", [4, 2, 1], default=2, key="each", bind="query-params", required=True
-    )
+    with right:
+        each = int(controls.choice("Bytes a number", ["4", "2", "1"], "2", key="each"))
     rows = []
     for name, of in {reading.model.name: parameters.of(gpt.config), **parameters.PRESETS}.items():
         held = min(tokens, of.context)

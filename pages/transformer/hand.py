@@ -94,8 +94,8 @@ def contract() -> None:
         }
         as_it_is, penalised = by.values()
         st.markdown(
-            f"**By distance**: {as_it_is[0]:.3f} one clause away, **{as_it_is[45]:.3f}** 46 away; with a penalty "
-            f"{penalised[0]:.3f} and {penalised[45]:.4f}."
+            f"**By distance**: {as_it_is[0]:.3f} one clause away, **{as_it_is[43]:.3f}** 44 away; with a penalty "
+            f"{penalised[0]:.3f} and {penalised[43]:.4f}."
         )
         st.altair_chart(curves.several(by, "distance, in clauses", "weight", start=1))
     with right:

@@ -96,6 +96,16 @@ def test_a_number_is_edited_and_the_link_holds_it(visitor: Visitors, server: str
     one.rest()
     asks = one.page.locator(".asks").inner_text()
     assert "(7," in asks and one.page.locator(".byhand .maps").inner_text() != before
+    for view in ("On your prompt", "By hand"):
+        one.page.get_by_role("radio", name=view).click()
+        one.rest()
+    assert one.page.locator(".asks").inner_text() == asks and "numbers=" in one.page.url
+    one.page.locator(".byhand .maps th.q", has_text="cat").first.click()
+    row = one.page.locator(".asks").inner_text()
+    one.page.get_by_text("÷ √d", exact=True).first.click()  # the page runs again, and writes its link
+    one.rest()
+    assert one.page.locator(".asks").inner_text() == row != asks and "row=2" in one.page.url
+    one.page.locator(".byhand .maps th.q", has_text="slept").first.click()
     again = opened(visitor, one.page.url)
     assert again.page.locator(".asks").inner_text() == asks
 

@@ -143,10 +143,15 @@ export default function ({ data: sent, parentElement }) {
 
   function pick(n) {
     row = Math.max(0, Math.min(last, n));
+    host.dataset.picked = "";
+    link();
+    show();
+  }
+
+  function link() {
     const url = new URL(window.location.href);
     url.searchParams.set("row", row);
     window.history.replaceState(window.history.state, "", url);
-    show();
   }
 
   maps.append(
@@ -155,6 +160,7 @@ export default function ({ data: sent, parentElement }) {
   );
   maps.querySelectorAll("figcaption").forEach((caption, n) => (caption.onclick = () => ((step = n + 1), show())));
   show();
+  if ("picked" in host.dataset) link(); // the page may have written its own link meanwhile
 
   const moves = { ArrowUp: () => pick(row - 1), ArrowDown: () => pick(row + 1) };
   moves.ArrowLeft = () => ((step = Math.max(1, step - 1)), show());
