@@ -7,6 +7,7 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.watcher import LocalSourcesWatcher
 
 # A page loads, and talks to, nothing but this server. Streamlit's own code needs scripts in the page, Vega `eval`.
 HEADERS = {
@@ -49,6 +50,9 @@ async def warm(app: st.App) -> AsyncIterator[None]:
     """Import torch and load the built-in model before the first visitor comes."""
     from pages.shared import models
 
+    # For each new visitor, Streamlit looks through all 2,000 modules for files to watch, even where it is told to watch
+    # none (`server.fileWatcherType`): 0.1 s in which nobody is answered. Pages are watched still, modules are not.
+    LocalSourcesWatcher.update_watched_modules = lambda self: None
     models.warm()
     yield
 

@@ -1,9 +1,11 @@
 """The sessions of bench/load.py, on a real server: they find their own prompts, and notice what is wrong."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,12 @@ match st.text_input("Prompt", "Hello"):
 """
 
 
+def done(work: Coroutine) -> Any:
+    """What it comes to, on a thread of its own: that of the tests has the loop of the browser."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(tmp_path_factory.mktemp("server")) as one:
@@ -29,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_each_session_finds_its_own_prompts(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "PACE", 2)
-    found, errors = asyncio.run(measure(server, "attention", count=3, seconds=4))
+    found, errors = done(measure(server, "attention", count=3, seconds=4))
     assert not errors
     assert found["wrong"] == 0
     assert found["answers"] == 3 * 2
@@ -52,7 +60,7 @@ def test_an_answer_to_another_prompt_is_wrong(page: str, server: Server) -> None
             await tally.ask(session, prompt("own"), 0)
         return tally
 
-    tally = asyncio.run(confused())
+    tally = done(confused())
     assert tally.wrong == 1
     assert not tally.errors
 
@@ -63,7 +71,7 @@ def test_a_page_that_is_not_there_is_an_error(server: Server) -> None:
             pass
 
     with pytest.raises(Broken, match="no such page"):
-        asyncio.run(astray())
+        done(astray())
 
 
 def test_an_exception_and_a_lost_connection_are_errors(tmp_path: Path) -> None:
@@ -79,7 +87,7 @@ def test_an_exception_and_a_lost_connection_are_errors(tmp_path: Path) -> None:
         return tally
 
     (tmp_path / "app.py").write_text(FAILING, "utf-8")
-    tally = asyncio.run(unlucky())
+    tally = done(unlucky())
     assert not tally.seconds
     raised, told, lost = tally.errors
     assert raised.startswith("Broken: ")
