@@ -13,7 +13,8 @@ import torch
 
 from bench.server import resident
 from model import gpt2
-from model.gpt import GPT, GPTConfig
+from model.gpt import GPT
+from model.known import GPT2_SMALL
 from model.tokens import train_bpe
 from pages.shared import models
 from pages.shared.offered import Offer
@@ -24,7 +25,7 @@ def main(names: int = 10) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        gpt2.save(GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)), folder)
+        gpt2.save(GPT(GPT2_SMALL), folder)
         train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
         print(f"models may take {models.MODELS / 1e6:,.0f} MB, readings {models.READINGS / 1e6:,.0f} MB")
         print(f"{'':10}   opened in (s)   read in (s)   models kept (MB)   readings kept (MB)   in memory (MB)")

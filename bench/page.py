@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.server import Server, echo_app, running
 from model import gpt2
-from model.gpt import GPT, GPTConfig
+from model.gpt import GPT
+from model.known import GPT2_SMALL
 from model.world import LEXICON
 from tests.browser.conftest import CHROMIUM, FLAGS, ROOT
 
@@ -141,7 +142,7 @@ def with_random_model(folder: Path) -> Path:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
     shape = copy / "model" / "checkpoints" / "random"
     torch.manual_seed(0)
-    gpt2.save(GPT(GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)), shape)
+    gpt2.save(GPT(GPT2_SMALL), shape)
     shutil.copy(copy / "model" / "checkpoints" / "vitrine" / "tokenizer.json", shape)
     (shape / "card.json").write_text('{"name": "random 12x12", "steps": 0, "tokens": 0}')
     return copy

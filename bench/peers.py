@@ -31,12 +31,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from bench.drawings import drawings, libraries, paint
 from model import gpt2
-from model.gpt import GPT, GPTConfig
+from model.gpt import GPT
+from model.known import GPT2_SMALL
 from model.tokens import train_bpe
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 PEERS = ["bertviz", "circuitsvis", "transformer-lens"]
-SHAPE = GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)
 NEW = 40  # tokens that are written
 
 
@@ -104,7 +104,7 @@ def compute(folder: Path, runs: int) -> None:
     except Exception as error:
         print(f"TransformerLens cannot be used: {error}".splitlines()[0])
     for tokens in (16, 64, 256):
-        idx = torch.randint(SHAPE.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(0))
+        idx = torch.randint(GPT2_SMALL.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(0))
         assert torch.allclose(gpt.trace(idx).blocks[-1].attn.pattern, all_of_it(idx).attentions[-1], atol=1e-4)
         said(f"capture, {tokens} tokens", in_turn({name: partial(way, idx) for name, way in captures.items()}, runs))
     idx = idx[:, :16]
@@ -117,7 +117,7 @@ def draw(folder: Path, runs: int) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for count in (16, 64):
-            idx = torch.randint(SHAPE.vocab_size, (1, count), generator=torch.Generator().manual_seed(0))
+            idx = torch.randint(GPT2_SMALL.vocab_size, (1, count), generator=torch.Generator().manual_seed(0))
             patterns = torch.stack([block.attn.pattern[0] for block in gpt.trace(idx).blocks]).numpy()
             ways = drawings([f" word{n}" for n in range(count)], patterns)
             made, painted = in_turn(ways, runs), {}
@@ -147,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         torch.manual_seed(0)
-        gpt2.save(GPT(SHAPE), folder)
+        gpt2.save(GPT(GPT2_SMALL), folder)
         train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
         compute(folder, asked.runs)
         draw(folder, asked.runs)

@@ -1,7 +1,6 @@
 """The lesson on the block, run whole by Streamlit's own test driver, with good input and bad."""
 
 import json
-import re
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from model import block, depth
 from model.gpt import Changes, gelu
-from pages.shared import models, prose
+from pages.shared import models
 from pages.shared.examples import WRITTEN
-from tests.driver import HOSTILE, PAGES, page
+from tests.driver import HOSTILE, page
 from viz.tokens import visible
 
 BLOCK = "transformer/block"
@@ -151,8 +150,3 @@ def test_an_example_fills_the_box(example) -> None:
     app = page(BLOCK)
     app.button(key=f"example {example.name}").click().run()
     assert not app.exception and any(example.look_for in element.value for element in app.markdown)
-
-
-def test_each_section_of_the_prose_is_shown_once() -> None:
-    shown = re.findall(r'prose\.section\(PAGE, "([^"]*)"\)', (PAGES / f"{BLOCK}.py").read_text("utf-8"))
-    assert sorted(shown) == sorted(heading for heading, body in prose.sections(BLOCK).items() if heading or body)

@@ -169,8 +169,6 @@ def test_without_the_mask_the_future_leaks() -> None:
     assert [column[1]["value"] for column in strips["columns"]] == pytest.approx(without)
 
 
-def test_each_section_of_the_prose_is_shown_once() -> None:
+def test_the_code_of_the_trace_is_shown() -> None:
     source = (PAGES / f"{WHOLE_GPT}.py").read_text("utf-8")
-    shown = re.findall(r'prose\.section\(PAGE, "([^"]*)"\)', source)
-    assert sorted(shown) == sorted(heading for heading, body in prose.sections(WHOLE_GPT).items() if heading or body)
-    assert "prose.source(GPT.trace" in source and inspect.getsource(written.GPT.trace)
+    assert "prose.close(PAGE, GPT.trace" in source and inspect.getsource(written.GPT.trace)

@@ -5,3 +5,8 @@ function element(kind, text, ...children) {
   return made;
 }
 
+function classed(made, ...names) {
+  made.className = names.filter(Boolean).join(" ");
+  return made;
+}
+

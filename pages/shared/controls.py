@@ -240,6 +240,11 @@ def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | N
     return (layer, head) if layer < layers and head < heads else None
 
 
+def head_names(layers: int, heads: int) -> list[str]:
+    """The heads as one picks them, layer by layer."""
+    return [f"L{layer} H{head}" for layer in range(layers) for head in range(heads)]
+
+
 def token(label: str, tokens: list[str], key: str | None = None) -> int:
     """The position of one of the prompt's tokens, the last one to begin with; with a key, the link holds it."""
     names = numbered(tokens)

@@ -63,6 +63,17 @@ def lines(*places: tuple[Callable, str]) -> None:
     st.code("\n\n".join(statement(*place) for place in places), language="python", wrap_lines=True)
 
 
+def close(page: str, *shown: object) -> None:
+    """The end of a lesson: what to notice, what is often told wrong, and the source of what computed it."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        section(page, "What to notice")
+    with right:
+        section(page, "What is often told wrong")
+    section(page, "The code that computed this")
+    source(*shown)
+
+
 def literal(text: object) -> str:
     """What a visitor typed, for a sentence in Markdown: every sign stands for itself."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))

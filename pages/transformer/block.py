@@ -185,10 +185,4 @@ mlp()
 stacks()
 switched_off()
 
-left, right = st.columns(2, gap="large")
-with left:
-    prose.section(PAGE, "What to notice")
-with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "The code that computed this")
-prose.source(Block, MLP, gelu, block.road, block.to_logits, depth.through)
+prose.close(PAGE, Block, MLP, gelu, block.road, block.to_logits, depth.through)

@@ -125,7 +125,7 @@ st.subheader("Generation from inside: what does each new token cost?")
 reading = controls.reading(STEPWISE)
 texts, ids = models.vocabulary(reading.model.name)[0], reading.trace.idx[0].tolist()
 gpt = reading.model.gpt
-heads = [f"L{layer} H{head}" for layer in range(gpt.config.n_layer) for head in range(gpt.config.n_head)]
+heads = controls.head_names(gpt.config.n_layer, gpt.config.n_head)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     head = st.selectbox("Where the newest token looks", [MEAN, *heads], key="head", bind="query-params", width=220)
     context = controls.choice("Context", ["the model's own", f"{SHORT} tokens"], "the model's own", key="context")
@@ -155,10 +155,4 @@ prose.section(PAGE, "How large does it become?")
 sizes()
 prose.section(PAGE, "The notes' generate(), and ours")
 failures(noted.CASES)
-left, right = st.columns(2, gap="large")
-with left:
-    prose.section(PAGE, "What to notice")
-with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "The code that computed this")
-prose.source(cache.steps, GPT.step, cache.multiply_adds, noted.generate)
+prose.close(PAGE, cache.steps, GPT.step, cache.multiply_adds, noted.generate)

@@ -207,10 +207,4 @@ opened(*found.get(box, (None, None, None)))
 
 counter()
 future()
-left, right = st.columns(2, gap="large")
-with left:
-    prose.section(PAGE, "What to notice")
-with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "The code that computed this")
-prose.source(GPT.trace, Block.forward, parameters.count)
+prose.close(PAGE, GPT.trace, Block.forward, parameters.count)

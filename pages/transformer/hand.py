@@ -108,7 +108,7 @@ def on_prompt() -> None:
     """The same steps on one head of the model."""
     reading = controls.reading()
     config = reading.model.gpt.config
-    names = [f"L{layer} H{head}" for layer in range(config.n_layer) for head in range(config.n_head)]
+    names = controls.head_names(config.n_layer, config.n_head)
     start = reading.model.start[0] * config.n_head + reading.model.start[1]
     line = st.container(horizontal=True, vertical_alignment="center")
     looks = {"label_visibility": "collapsed", "width": 140}

@@ -251,11 +251,5 @@ with right:
     made = " ".join(f"--{name} {beyond[name]}" for name in ("steps", "rows", "seed", "threads"))
     st.code(f"python -m model.extrapolation {made}", language="bash", wrap_lines=True)
 
-left, right = st.columns(2, gap="large")
-with left:
-    prose.section(PAGE, "What to notice")
-with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "The code that computed this")
 shown = [positions.angles, positions.sinusoidal, positions.rotate, positions.alibi_slopes, positions.alibi]
-prose.source(*shown, positions.PositionedAttention, positions.reordered)
+prose.close(PAGE, *shown, positions.PositionedAttention, positions.reordered)

@@ -101,7 +101,7 @@ def attention_of(changed: Trace, changes: Changes) -> None:
     if changes.mask:
         views.attention(tokens, patterns, start=reading.model.start, follow=True)
         return
-    names = [f"L{layer} H{head}" for layer in range(layers) for head in range(heads)]
+    names = controls.head_names(layers, heads)
     start = reading.model.start[0] * heads + reading.model.start[1]
     layer, head = divmod(names.index(st.selectbox("Head", names, index=start)), heads)
     drawn = {
@@ -268,10 +268,4 @@ with left:
     later_word()
 with right:
     leaks()
-left, right = st.columns(2, gap="large")
-with left:
-    prose.section(PAGE, "What to notice")
-with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "The code that computed this")
-prose.source(patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)
+prose.close(PAGE, patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)

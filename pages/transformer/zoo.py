@@ -154,10 +154,4 @@ prose.section(PAGE, "Cut it: which answers need it?")
 cut(picked, scores)
 prose.section(PAGE, "Which head is missed most?")
 search()
-left, right = st.columns(2, gap="large")
-with left:
-    prose.section(PAGE, "What to notice")
-with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "The code that computed this")
-prose.source(known.looks, zoo.scores, zoo.answers, zoo.search)
+prose.close(PAGE, known.looks, zoo.scores, zoo.answers, zoo.search)

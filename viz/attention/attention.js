@@ -10,20 +10,6 @@ const ARCS = 96; // height of the arcs, in px
 const GAP = 6; // between the small maps, in px; half of it where there are more than 12 of them in a row or a column
 const TALL = 460; // the small maps together, at least, where the window has no room for more
 
-// What was chosen since the app was opened (null: the default). It goes before the link, since the
-// server, which is not told, writes there itself for an example prompt or another page.
-const chosen = {};
-
-function writeLink(values) {
-  const url = new URL(window.location.href);
-  for (const [name, value] of Object.entries(values)) {
-    chosen[name] = value;
-    if (value === null) url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
-  }
-  window.history.replaceState(window.history.state, "", url);
-}
-
 // ---- what was sent ---------------------------------------------------------------------------
 
 function unpack(bytes) {
@@ -150,7 +136,7 @@ class Picture {
   readLink() {
     const own = ["layer", "head", "top", "sink", "shade"].map((name) => name + this.data.link);
     const before = new URLSearchParams(window.location.search);
-    const lost = own.filter((name) => name in chosen && before.get(name) !== (chosen[name] === null ? null : String(chosen[name])));
+    const lost = own.filter((name) => name in chosen && before.get(name) !== chosen[name]);
     if (lost.length) writeLink(Object.fromEntries(lost.map((name) => [name, chosen[name]])));
     const link = new URLSearchParams(window.location.search);
     const { layers, heads, start } = this.data;

@@ -61,8 +61,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const tree = host.querySelector(".tree");
   tree.scrollTop = host.querySelector("[aria-current]").offsetTop - tree.clientHeight / 2;
 
-  const url = new URL(window.location.href);
-  if (data.link) url.searchParams.set("tree", data.link);
-  else url.searchParams.delete("tree");
-  window.history.replaceState(window.history.state, "", url);
+  writeLink({ tree: data.link || null });
 }

@@ -18,10 +18,10 @@ function text(value, digits = 2) {
 const factor = (value) => (value < 0 ? `(${text(value)})` : text(value));
 const largest = (values) => Math.max(1e-9, ...values.filter(Number.isFinite).map(Math.abs).filter((value) => value < 1e5));
 
-function classed(made, name, step) {
-  made.className = name;
+// What is seen once its step is reached.
+function stepped(made, name, step) {
   if (step) made.dataset.step = step;
-  return made;
+  return classed(made, name);
 }
 
 function colour(value, bound, weight) {
@@ -65,7 +65,7 @@ function matrix(data, title, step, values, columns, pick) {
     made.onclick = () => pick(n);
     return made;
   });
-  const figure = classed(element("figure", "", element("figcaption", title), element("table", "", ...names, ...rows)), readable ? "" : "dense", step);
+  const figure = stepped(element("figure", "", element("figcaption", title), element("table", "", ...names, ...rows)), readable ? "" : "dense", step);
   figure.style.setProperty("--columns", Math.min(wide, 24) + (step === 1));
   figure.style.setProperty("--rows", values.length);
   return figure;
@@ -89,21 +89,21 @@ function arithmetic(data, row) {
     bar.style.width = `${100 * (weights[n] || 0)}%`;
     return [
       classed(element("th", keys[n]), "k"),
-      classed(element("td", "", ...sum, element("b", text(scores[n]))), "", 1),
-      classed(element("td", text(scaled[n], 3)), "", 2),
-      classed(element("td", text(masked[n], 3)), "", 3),
-      classed(element("td", text(powers[n], 3)), "", 4),
-      classed(element("td", "", bar, element("b", text(weights[n], 3))), "weight", 4),
-      classed(element("td", "", ...(short ? [element("span", `${text(weights[n])} · `), vector(data.v[n])] : [vector(shares[n], mixed)])), "v", 5),
+      stepped(element("td", "", ...sum, element("b", text(scores[n]))), "", 1),
+      stepped(element("td", text(scaled[n], 3)), "", 2),
+      stepped(element("td", text(masked[n], 3)), "", 3),
+      stepped(element("td", text(powers[n], 3)), "", 4),
+      stepped(element("td", "", bar, element("b", text(weights[n], 3))), "weight", 4),
+      stepped(element("td", "", ...(short ? [element("span", `${text(weights[n])} · `), vector(data.v[n])] : [vector(shares[n], mixed)])), "v", 5),
     ];
   };
   const steps = [0, 1, 2, 3, 4, 4, 5];
-  const title = element("tr", "", ...head.map((name, n) => classed(element("th", name), "", steps[n])));
+  const title = element("tr", "", ...head.map((name, n) => stepped(element("th", name), "", steps[n])));
   const end = element(
-    "tr", "", element("th", "sum"), ...[1, 2, 3].map((step) => classed(element("td", ""), "", step)),
-    classed(element("td", "", element("b", text(powers.reduce((sum, value) => sum + value, 0), 3))), "", 4),
-    classed(element("td", "", element("b", text(weights.reduce((sum, value) => sum + value, 0), 3))), "weight", 4),
-    classed(element("td", "", element("b", "", vector(data.z[row], mixed))), "v", 5),
+    "tr", "", element("th", "sum"), ...[1, 2, 3].map((step) => stepped(element("td", ""), "", step)),
+    stepped(element("td", "", element("b", text(powers.reduce((sum, value) => sum + value, 0), 3))), "", 4),
+    stepped(element("td", "", element("b", text(weights.reduce((sum, value) => sum + value, 0), 3))), "weight", 4),
+    stepped(element("td", "", element("b", "", vector(data.z[row], mixed))), "v", 5),
   );
   const left = keys.length - shown.length;
   const rest = left ? [element("p", `${left} more ${left > 1 ? "keys are" : "key is"} masked: weight 0.`)] : [];
@@ -121,7 +121,7 @@ export default function ({ data: sent, parentElement }) {
   host.className = "byhand";
   host.tabIndex = 0;
   const last = data.queries.length - 1;
-  const linked = new URLSearchParams(window.location.search).get("row") ?? "";
+  const linked = readLink("row") ?? "";
   let row = Math.min(last, Number(host.dataset.row ?? (/^\d{1,4}$/.test(linked) ? linked : last)));
   let step = Number(host.dataset.shown ?? LAST);
 
@@ -143,15 +143,8 @@ export default function ({ data: sent, parentElement }) {
 
   function pick(n) {
     row = Math.max(0, Math.min(last, n));
-    host.dataset.picked = "";
-    link();
+    writeLink({ row });
     show();
-  }
-
-  function link() {
-    const url = new URL(window.location.href);
-    url.searchParams.set("row", row);
-    window.history.replaceState(window.history.state, "", url);
   }
 
   maps.append(
@@ -160,7 +153,7 @@ export default function ({ data: sent, parentElement }) {
   );
   maps.querySelectorAll("figcaption").forEach((caption, n) => (caption.onclick = () => ((step = n + 1), show())));
   show();
-  if ("picked" in host.dataset) link(); // the page may have written its own link meanwhile
+  writeLink(chosen); // the page may have written its own
 
   const moves = { ArrowUp: () => pick(row - 1), ArrowDown: () => pick(row + 1) };
   moves.ArrowLeft = () => ((step = Math.max(1, step - 1)), show());

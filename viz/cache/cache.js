@@ -1,6 +1,5 @@
 // Generation, pass by pass. Buttons, slider and arrow keys step through it in the browser and ask nothing of the server.
 
-const chosen = {}; // what the link held before the page wrote it anew
 const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 const whole = (count) => count.toLocaleString("en");
 
@@ -14,26 +13,8 @@ function bytes(count) {
   return count >= 1e4 ? `${(count / 1e3).toFixed(0)} kB` : `${whole(count)} bytes`;
 }
 
-function classed(made, ...names) {
-  made.className = names.filter(Boolean).join(" ");
-  return made;
-}
-
 function button(text, title, onclick) {
   return Object.assign(element("button", text), { type: "button", title, ariaLabel: title, onclick });
-}
-
-function readLink() {
-  const link = new URLSearchParams(window.location.search);
-  return (name) => chosen[name] ?? link.get(name);
-}
-
-function writeLink(name, value) {
-  const url = new URL(window.location.href);
-  chosen[name] = value;
-  if (value) url.searchParams.set(name, value);
-  else url.searchParams.delete(name);
-  window.history.replaceState(window.history.state, "", url);
 }
 
 // What the cell of a token in a layer is at a pass.
@@ -105,11 +86,10 @@ function said(data, step, kept) {
 const LEGEND = { kept: "read from the cache", new: "computed at this pass", none: "not there yet", gone: "fell out of the context" };
 
 function draw(host, data) {
-  const link = readLink();
   const last = data.passes.length - 1;
-  const asked = link("step") ?? "";
+  const asked = readLink("step") ?? "";
   let step = /^[1-9]\d?$/.test(asked) && Number(asked) <= last + 1 ? Number(asked) - 1 : 0;
-  let kept = link("cache") !== "off";
+  let kept = readLink("cache") !== "off";
 
   const slider = Object.assign(element("input", ""), { type: "range", min: 1, max: last + 1, ariaLabel: "pass" });
   const on = Object.assign(element("input", ""), { type: "checkbox", checked: kept });
@@ -137,14 +117,14 @@ function draw(host, data) {
 
   function go(to) {
     step = Math.min(last, Math.max(0, to));
-    writeLink("step", step ? String(step + 1) : "");
+    writeLink({ step: step ? step + 1 : null });
     show();
   }
 
   slider.oninput = () => go(Number(slider.value) - 1);
   on.onchange = () => {
     kept = on.checked;
-    writeLink("cache", kept ? "" : "off");
+    writeLink({ cache: kept ? null : "off" });
     show();
   };
   host.onkeydown = (event) => {
@@ -155,7 +135,7 @@ function draw(host, data) {
   };
   host.replaceChildren(controls, sentence, classed(element("div", "", classed(element("div", "", scroll, legend), "grid"), aside), "main"));
   show();
-  for (const [name, value] of Object.entries(chosen)) writeLink(name, value);
+  writeLink(chosen); // the page may have written its own
 }
 
 export default function ({ data, parentElement }) {

@@ -4,11 +4,6 @@
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
-function classed(made, name) {
-  made.className = name;
-  return made;
-}
-
 // What is said of one cell.
 function reading({ tokens, rows, cells }, row, column) {
   const { likeliest, about, number, token } = cells[row][column];

@@ -121,7 +121,7 @@ const spelled = (steps) => steps.map((step) => step.join(":")).join(",");
 const words = (steps) => steps.map(([name, value]) => `${name} ${value}`).join(", ") || "no step";
 
 // What was chosen last in this browser window: another page forgets the link. And the chain that it shows.
-let chosen = null;
+let latest = null;
 let shown = null;
 window.addEventListener("vitrine-draw", ({ detail }) => (detail.said = shown?.add() ?? ""));
 
@@ -146,7 +146,7 @@ class Chain {
 
   readLink() {
     const here = new URLSearchParams(window.location.search);
-    const link = ["chain", "beside", "seed", "draws"].some((name) => here.has(name)) ? here : (chosen ?? here);
+    const link = ["chain", "beside", "seed", "draws"].some((name) => here.has(name)) ? here : (latest ?? here);
     this.wrong = false;
     const on = this.readSteps(link.get("chain") ?? "");
     const names = new Set(on.map(([name]) => name)); // the places of these are taken in the order of the link
@@ -167,14 +167,9 @@ class Chain {
   }
 
   writeLink() {
-    const url = new URL(window.location.href);
     const beside = this.beside && spelled(this.beside);
-    for (const [name, value] of [["chain", spelled(this.on()) || null], ["beside", beside], ["seed", this.seed === 1 ? null : this.seed], ["draws", this.draws || null]]) {
-      if (value === null) url.searchParams.delete(name);
-      else url.searchParams.set(name, value);
-    }
-    window.history.replaceState(window.history.state, "", url);
-    chosen = url.searchParams;
+    writeLink({ chain: spelled(this.on()) || null, beside, seed: this.seed === 1 ? null : this.seed, draws: this.draws || null });
+    latest = new URLSearchParams(window.location.search);
   }
 
   on() {
