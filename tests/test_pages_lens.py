@@ -160,6 +160,15 @@ def test_of_a_long_prompt_a_window_is_read() -> None:
     assert difference(app)[0] == pytest.approx((logits[0] - logits[1]).item(), abs=6e-5)
 
 
+def test_prompts_that_become_shorter_are_read_from_their_own_window() -> None:
+    app = page(LENS, prompt="cat " * 120)
+    for count in (90, 60, 40, 33):
+        app.text_input(key="prompt").set_value("cat " * count).run()
+        assert not app.exception
+        tokens = len(models.read(NAME, "cat " * count).tokens)
+        assert app.slider(key="from").value == app.slider(key="from").max == tokens - 32
+
+
 def test_only_what_is_shown_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one place, and of the tokens in the window: as many rows of logits as the grid has cells but the output's."""
     rows = []

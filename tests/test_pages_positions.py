@@ -120,6 +120,14 @@ def test_a_link_that_makes_no_sense_shows_what_the_model_has(link: dict[str, str
     assert len(heat_maps(app)) == 1 + 5 + 3
 
 
+def test_a_dimension_that_a_smaller_model_lacks_is_its_last() -> None:
+    app = page(POSITIONS, scheme="learned", dimension="255")
+    assert app.slider(key="dimension").value == 255
+    app.selectbox(key="model").set_value(models.NAMES[1]).run()
+    assert not app.exception
+    assert app.slider(key="dimension").value == app.slider(key="dimension").max == 63
+
+
 def test_another_model_has_other_heads() -> None:
     app = page(POSITIONS, first="H7")
     app.selectbox(key="model").set_value(models.NAMES[1]).run()

@@ -39,6 +39,13 @@ def choice(label: str, offered: Sequence[str], start: str, key: str, **looks: An
     return picked or start
 
 
+def up_to(label: str, most: int, start: int, key: str) -> int:
+    """A slider from 0 to an end that another prompt or model moves, kept in the link; what is beyond it is the end."""
+    if st.session_state.get(key, 0) > most:  # Streamlit would raise where the end comes nearer twice
+        st.session_state[key] = most
+    return st.slider(label, 0, most, start, key=key, bind="query-params")
+
+
 def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES[0].prompt) -> str:
     """The prompt box; a second one has a label, a key and a text of its own."""
     return line(

@@ -90,7 +90,7 @@ texts, typable = models.vocabulary(name)
 theme, count = controls.theme(), len(reading.tokens)
 position, first = picked(count - 1), max(0, count - WINDOW)
 if first:
-    first = st.slider(f"The first of {WINDOW} tokens shown", 0, first, first, key="from", bind="query-params")
+    first = controls.up_to(f"The first of {WINDOW} tokens shown", first, first, key="from")
     position = min(max(position, first), first + WINDOW - 1)
 here, logits = trace.idx[0, position].item(), trace.logits[0, position]
 

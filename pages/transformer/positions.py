@@ -34,7 +34,7 @@ def added(table: torch.Tensor) -> None:
         st.caption(f"Drawn is one of every {step} of the {len(table):,} positions; the curves below hold them all.")
     left, right = st.columns(2)
     with left:
-        dimension = st.slider("Dimension", 0, table.shape[1] - 1, 8, key="dimension", bind="query-params")
+        dimension = controls.up_to("Dimension", table.shape[1] - 1, 8, key="dimension")
         st.altair_chart(curves.wave(table[:, dimension].numpy(), tokens, f"dimension {dimension}"))
     with right:
         spread = positions.by_distance(table)
