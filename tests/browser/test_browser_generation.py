@@ -83,3 +83,10 @@ def test_the_pass_stays_while_the_page_changes(visitor: Visitors, server: str) -
 def test_a_pass_that_there_is_not_is_the_first(visitor: Visitors, server: str, asked: str) -> None:
     one = opened(visitor(), f"{server}/generation?prompt={quote(STORY)}&step={quote(asked)}")
     assert at(one) == "pass 1 of 32"
+
+
+def test_a_prompt_that_fills_the_context_leaves_nothing_kept(visitor: Visitors, server: str) -> None:
+    one = opened(visitor(), f"{server}/generation?prompt={quote(STORY)}")
+    assert "keys and values are kept" in one.page.locator(".cache .said").inner_text()
+    one = opened(visitor(), f"{server}/generation?prompt={quote('cat ' * 200)}")
+    assert "nothing of them can be kept" in one.page.locator(".cache .said").inner_text()

@@ -78,7 +78,8 @@ function said(data, step, kept) {
   const end = one.first + one.cached + one.new;
   const last = data.text[end - 1];
   if (one.first) return `The context of ${whole(data.context)} tokens is full: the oldest token falls out, every other stands one position earlier, and all are read anew. The cache is of no use any more.`;
-  if (!step) return `The prompt goes in: ${one.new === 1 ? "one token" : `${one.new} tokens at once`}; keys and values are kept. Step on with › or the arrow keys.`;
+  const room = end < data.context ? "keys and values are kept" : "they fill the context, so that nothing of them can be kept";
+  if (!step) return `The prompt goes in: ${one.new === 1 ? "one token" : `${one.new} tokens at once`}; ${room}. Step on with › or the arrow keys.`;
   if (!kept) return `All ${end} tokens go in again; ${end - 1} of them give the keys and values that they gave before.`;
   return `Only “${last}” goes in. Its query looks at ${end} keys, of which ${one.cached} were kept.`;
 }
