@@ -47,6 +47,7 @@ from pages.shared.turns import Found, each, turn
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
+LATEST = 120  # readings that are kept at most, however small: a class of 100 has its own
 NOTICED = 100_000_000  # bytes of a model from which on it is said what it does
 PASSES, LONGEST = 64_000_000, 32  # bytes of all passes that wrote texts together, and tokens of each text
 ASKED_OF_NOTES = 16  # last tokens of a prompt, in each case of what goes wrong
@@ -208,7 +209,7 @@ def is_open(name: str) -> bool:
     return hashkey(name) in load.cache
 
 
-@kept(READINGS, lambda reading: reading.bytes)
+@kept(READINGS, lambda reading: max(reading.bytes, READINGS // LATEST))
 def read(name: str, prompt: str) -> Reading:
     """The named model's forward pass over the end of the prompt, as much as a page shows of it.
 
@@ -305,7 +306,13 @@ def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
         return beams.search(model.gpt, ids, width, length)
 
 
-@kept(64)
+@kept(128)
+def true_next(name: str, prompt: str) -> Distribution:
+    """What the toy world says next after all that the named model read of a prompt, as `truth` tells it."""
+    return truth(name, prompt)[-1]
+
+
+@kept(16)
 def truth(name: str, prompt: str) -> list[Distribution]:
     """What the toy world says at each of the T tokens that the named model read of a prompt, and after: T + 1.
 

@@ -56,7 +56,7 @@ def measures(reading: Reading, first: int, size: int) -> dict[str, str]:
     config, guess = reading.model.gpt.config, reading.trace.logits[0, -1].log_softmax(-1)
     bits = compare.surprises(reading.trace)[first:].sum().item() / math.log(2)
     count = len(reading.tokens) - first
-    now = models.truth(reading.name, reading.prompt)[-1]
+    now = models.true_next(reading.name, reading.prompt)
     return {
         "surprise per byte": f"**{bits / size:.2f} bits**" if size else "–",
         "surprise per token": f"{bits / count:.2f} bits (perplexity {2 ** (bits / count):,.1f})" if size else "–",
@@ -74,7 +74,7 @@ def guesses(a: Reading, b: Reading, pairs: Sequence[compare.Column]) -> None:
     sides = list(zip((a, b), zip(*pairs)))
     drawn = {letter: ranked(next_word(it), ids) for letter, (it, ids) in zip("AB", sides)}
     for it, ids in sides if a.prompt == b.prompt else []:
-        if now := models.truth(it.name, it.prompt)[-1]:
+        if now := models.true_next(it.name, it.prompt):
             drawn["truth"] = [None if id is None else (now.get(id, 0.0), None) for id in ids]
     st.altair_chart(bars.beside(words, drawn, theme), key="next words")
 

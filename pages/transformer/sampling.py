@@ -38,7 +38,7 @@ views.sampling(
     [texts[id] for id in named],
     [typable[id] for id in named],
     read,
-    models.truth(name, prompt)[-1],
+    models.true_next(name, prompt),
     on_take=lambda id: controls.take(reading, [id]),
     on_write=write,
 )
