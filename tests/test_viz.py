@@ -76,10 +76,11 @@ def test_a_weight_that_is_none_is_refused(wrong: float) -> None:
 
 
 def test_what_is_worked_out_by_hand_is_sent_with_what_is_no_number() -> None:
-    matrix = np.array([[1.23456789, -np.inf], [np.nan, -1e9 + 0.125]])
+    matrix = np.array([[1 / 3, -np.inf], [np.nan, -1e9 + 1 / 3]])
     sent = byhand.data([" a", "<b>"], ["x\n", "y"], {"q": matrix[:, :1], "masked": matrix}, 2.0, ["d0"])
     assert sent["queries"] == ["·a", "<b>"] and sent["keys"] == ["x⏎", "y"] and sent["contents"] == ["d0"]
-    assert sent["masked"] == [[1.23457, "-Infinity"], ["NaN", -1e9 + 0.125]] and sent["divisor"] == 2
+    assert sent["masked"] == [[1 / 3, "-Infinity"], ["NaN", -1e9 + 1 / 3]] and sent["divisor"] == 2
+    assert sent["q"] == [[0.333333333], ["NaN"]]
     assert json.loads(json.dumps(sent, allow_nan=False)) == sent
 
 
