@@ -25,6 +25,7 @@ from viz import (
     strip,
     words,
 )
+from viz.percent import percent
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -73,6 +74,12 @@ def test_a_weight_that_is_none_is_refused(wrong: float) -> None:
     broken[0, 0, 2, 1] = wrong
     with pytest.raises(ValueError, match="from 0 to 1"):
         attention.pack(broken[0])
+
+
+def test_a_probability_is_written_one_way_and_a_small_one_not_as_none() -> None:
+    told = {0: "0 %", 0.0004: "< 0.1 %", 0.000999: "< 0.1 %", 0.001: "0.1 %", 0.1234: "12.3 %", 1: "100.0 %"}
+    assert {share: percent(share) for share in told} == told
+    assert [percent(0.004, 0), percent(0.83, 0), percent(0.00004, 2)] == ["< 1 %", "83 %", "< 0.01 %"]
 
 
 def test_what_is_worked_out_by_hand_is_sent_with_what_is_no_number() -> None:
@@ -399,12 +406,12 @@ def test_guesses_stand_beside_each_other_with_their_ranks(theme: str) -> None:
     rows = next(iter(chart["datasets"].values()))
     told = {(row["word"], row["whose"]): (row["probability"], row["told"]) for row in rows}
     assert told == {
-        ("00 ·Rome", "A"): (0.5, "A 50.0%, #1"),
+        ("00 ·Rome", "A"): (0.5, "A 50.0 %, #1"),
         ("00 ·Rome", "B"): (0, "B several tokens"),
-        ("00 ·Rome", "truth"): (0.75, "truth 75.0%"),
-        ("01 ·Rome", "A"): (0.25, "A 25.0%, #1,234"),
-        ("01 ·Rome", "B"): (1.0, "B 100.0%, #1"),
-        ("01 ·Rome", "truth"): (0.0, "truth 0.0%"),
+        ("00 ·Rome", "truth"): (0.75, "truth 75.0 %"),
+        ("01 ·Rome", "A"): (0.25, "A 25.0 %, #1,234"),
+        ("01 ·Rome", "B"): (1.0, "B 100.0 %, #1"),
+        ("01 ·Rome", "truth"): (0.0, "truth 0 %"),
     }
     x = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert x[0] == 0 and x[1] >= 1  # never rescaled
@@ -454,7 +461,7 @@ def test_runs_are_compared_word_by_word() -> None:
         ("·Tom", "changed", 0.25),
         ("·Anna", "changed", 0.5),
     ]
-    assert [row["text"] for row in rows] == ["75.0%", "< 0.1%", "25.0%", "50.0%"]
+    assert [row["text"] for row in rows] == ["75.0 %", "< 0.1 %", "25.0 %", "50.0 %"]
     with pytest.raises(ValueError):
         bars.compared(["one", "two"], {"run": [1.0]})
 

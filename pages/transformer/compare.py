@@ -14,6 +14,7 @@ from pages.shared import controls, getting, models, prose, views
 from pages.shared.examples import PAIRS, SIZES
 from pages.shared.models import Reading
 from viz import bars, matrices
+from viz.percent import percent
 
 PAGE = "transformer/compare"
 MODELS, PROMPTS = "Two models", "Two prompts"
@@ -199,7 +200,7 @@ def two_prompts() -> None:
         st.plotly_chart(figure, key="difference", config=views.BARE)
     with right:
         p, q = next_word(a), next_word(b)
-        st.markdown(f"**What comes next**: {compare.distance(p, q):.0%} of the probability is on other words")
+        st.markdown(f"**What comes next**: {percent(compare.distance(p, q), 0)} of the probability is on other words")
         movers = (p - q).abs().topk(min(SHOWN, len(p)))
         moving = [id for n, id in enumerate(movers.indices.tolist()) if n < 2 or movers.values[n] > LEAST]
         guesses(a, b, [(id, id) for id in moving])

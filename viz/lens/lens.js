@@ -2,7 +2,6 @@
 // ask nothing of the server; a click picks the column.
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 // What is said of one cell.
 function reading({ tokens, rows, cells }, row, column) {
