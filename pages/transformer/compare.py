@@ -89,10 +89,13 @@ def two_models() -> None:
         picked = [controls.picker()]
     with rights[1], named("B"):
         picked.append(controls.picker("Other model", "model2", models.NAMES[-1]))
-    ready = {name: getting.ready(name) for name in dict.fromkeys(picked)}
+    for name in dict.fromkeys(picked):
+        getting.ready(name, others=())  # a model that stands in would be compared with itself
     controls.examples({"prompt": text}, SIZES)
     controls.stop_if_empty(text)
-    a, b = (controls.read(ready[name], text) for name in picked)
+    with st.spinner("The models read the prompt"):
+        a, b = (models.read(name, text) for name in picked)
+    controls.cut("This prompt", a, b)
 
     shown = text[:CUT]
     cuts = [
@@ -152,7 +155,7 @@ def two_prompts() -> None:
     name = getting.ready(picked)
     controls.examples({"prompt": one, "prompt2": other}, PAIRS)
     controls.stop_if_empty(one, other)
-    a, b = (controls.read(name, text) for text in (one, other))
+    a, b = (controls.read(name, text, f"Prompt {letter}") for letter, text in (("A", one), ("B", other)))
     ids = [it.trace.idx[0].tolist() for it in (a, b)]
 
     columns = compare.align(*ids)

@@ -138,8 +138,8 @@ with right:
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
     if one and other:
         a, b = models.read(name, one), models.read(name, other)
-        controls.cut(a, "The first text")
-        controls.cut(b, "The other text")
+        controls.cut("The first text", a)
+        controls.cut("The other text", b)
         both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
         if both:
             names = visible(both)
