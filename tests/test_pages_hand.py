@@ -243,7 +243,8 @@ def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> No
         assert entropy[name] == pytest.approx([of.entropy for of in found])
         assert gradient[name] == pytest.approx([math.log10(of.gradient) for of in found])
         here = found[int(math.log2(width))]
-        assert f"{here.gradient:.3g}" in said(app)
+        assert f"**{here.spread:.3g}** {'divided by √d' if divided else name}" in said(app)
+        assert f"{here.gradient:.3g}" in said(app) and f"{math.log10(here.gradient):.2f}" in said(app)
     row = scale.scores(width, seed)[0]
     columns = drawn(app, "columns")["columns"]
     assert [column[0]["value"] for column in columns] == pytest.approx((row / width**0.5).softmax(-1).tolist())

@@ -374,6 +374,13 @@ def test_every_curve_has_a_style_of_its_own() -> None:
     assert encoding["strokeWidth"]["scale"]["range"] == [2, 2, 2, 4] + [2] * 8
 
 
+def test_a_width_stands_below_a_curve_as_it_is() -> None:
+    chart = curves.several({"one": [0.5, 1, 2]}, "d", "y", doubled=(1, 2, 4)).to_dict()
+    assert [row["x"] for row in rows_of({"layer": [chart], "datasets": chart["datasets"]})[0]] == [1, 2, 4]
+    across = chart["encoding"]["x"]
+    assert across["scale"] == {"type": "log", "base": 2} and across["axis"]["values"] == [1, 2, 4]
+
+
 def test_curves_are_smoothed_on_either_side_of_the_border() -> None:
     values = [0.0, 3, 0, 3, 9, 9, 9, 0]
     assert curves.smooth(values, 3, border=4).tolist() == [1.5, 1, 2, 1.5, 9, 9, 6, 4.5]
