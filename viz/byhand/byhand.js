@@ -182,7 +182,7 @@ export default function ({ data: sent, parentElement }) {
   const work = classed(element("div", ""), "work");
   const squares = data.q[0].length > WRITTEN ? " Each square is a number: green above 0, brown below, shaded by the square root." : "";
   const hatched = data.masked.flat().some(lost) ? " Hatched: masked; in 4 its weight is exactly 0." : "";
-  const hint = element("small", `Click a row, or ↑ ↓ for the next query; → walks through the steps from the first on, ← back.${hatched}${squares}`);
+  const hint = element("small", `Click a row; then ↑ ↓ go to the next query, and → walks through the steps from the first on, ← back.${hatched}${squares}`);
   host.replaceChildren(maps, hint, work);
 
   function show() {
