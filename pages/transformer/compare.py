@@ -93,8 +93,7 @@ def two_models() -> None:
         getting.ready(name, others=())  # a model that stands in would be compared with itself
     controls.examples({"prompt": text}, SIZES)
     controls.stop_if_empty(text)
-    with st.spinner("The models read the prompt"):
-        a, b = (models.read(name, text) for name in picked)
+    a, b = (models.read(name, text) for name in picked)
     controls.cut("This prompt", a, b)
 
     shown = text[:CUT]
