@@ -142,7 +142,9 @@ def test_what_is_masked_is_hatched_and_what_is_small_is_not_zero(visitor: Visito
 
 @pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
 def test_the_row_that_is_worked_out_is_seen(visitor: Visitors, server: str, size: tuple[int, int]) -> None:
-    one = opened(visitor, f"{server}/hand", viewport={"width": size[0], "height": size[1]})
+    screen = {"width": size[0], "height": size[1]}
+    fits(opened(visitor, f"{server}/hand?view=On%20your%20prompt", viewport=screen), ".byhand .scroll")
+    one = opened(visitor, f"{server}/hand", viewport=screen)
     fits(one, ".byhand .scroll")
     end = one.page.locator(".work .end").bounding_box()
     assert size[0] < 500 or end["y"] + end["height"] <= size[1]
