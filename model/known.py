@@ -80,8 +80,10 @@ class Claim:
 def see(gpt: GPT, tokenizer: Tokenizer, text: str) -> Seen:
     """Read a text; raises ValueError where it has no token, or more than the GPT can read."""
     ids = tokenizer.encode(text).ids
-    if not 0 < len(ids) <= gpt.config.block_size:
-        raise ValueError(f"this text has {len(ids):,} tokens; here the model reads 1 to {gpt.config.block_size:,}")
+    if not ids:
+        raise ValueError("it is empty")
+    if len(ids) > gpt.config.block_size:
+        raise ValueError(f"it has {len(ids):,} tokens, and the model reads {gpt.config.block_size:,} at most")
     return Seen(gpt, tokenizer, text, gpt.trace(torch.tensor([ids])))
 
 
@@ -188,9 +190,9 @@ def to_name(which: str) -> Callable[[Seen], Found]:
 
 
 def against_once(seen: Seen) -> Found:
-    """What each head takes off the name that came once, next to the other."""
+    """What each head takes off the name that came once by looking at it, next to the other."""
     found = names(seen)
-    return Found(written(seen, found.twice, found.once))
+    return Found(lens.attribute_look(seen.gpt, seen.trace, -1, found.at_once, found.twice, found.once))
 
 
 def indirect_object(seen: Seen) -> Found:
@@ -286,7 +288,7 @@ CLAIMS = (
         "Negative name mover",
         GIVES,
         "Some heads look at that name, too, and write against it.",
-        "logits that a head takes off the name said once, next to the other",
+        "logits that a head takes off the name said once by looking at it, next to the other",
         (WANG,),
         ((10, 7), (11, 10)),
         against_once,

@@ -98,11 +98,7 @@ class Attribution:
 @torch.inference_mode()
 def attribute(gpt: GPT, trace: Trace, position: int, toward: int, against: int) -> Attribution:
     """Direct logit attribution: split logit(toward) - logit(against) at a position into what each part wrote."""
-    apart = gpt.wte.weight[toward] - gpt.wte.weight[against]
-    scale = (trace.blocks[-1].resid_post[0, position].var(unbiased=False) + gpt.ln_f.eps).sqrt()
-    direction = gpt.ln_f.weight * apart / scale
-    direction = direction - direction.mean()  # the norm takes the mean off the stream; so does this
-
+    direction = _direction(gpt, trace, position, toward, against)
     heads, neurons, attention_biases, mlp_biases = [], [], [], []
     for block, kept in zip(gpt.h, trace.blocks):
         z = kept.attn.z[0, :, position]
@@ -114,8 +110,27 @@ def attribute(gpt: GPT, trace: Trace, position: int, toward: int, against: int) 
         direction @ trace.embed[0, position],
         direction @ trace.pos_embed[position],
         *map(torch.stack, (heads, neurons, attention_biases, mlp_biases)),
-        apart @ gpt.ln_f.bias,
+        (gpt.wte.weight[toward] - gpt.wte.weight[against]) @ gpt.ln_f.bias,
     )
+
+
+def _direction(gpt: GPT, trace: Trace, position: int, toward: int, against: int) -> Tensor:
+    """What is added along it (C) to the stream at a position adds so much to logit(toward) - logit(against) there."""
+    apart = gpt.wte.weight[toward] - gpt.wte.weight[against]
+    scale = (trace.blocks[-1].resid_post[0, position].var(unbiased=False) + gpt.ln_f.eps).sqrt()
+    direction = gpt.ln_f.weight * apart / scale
+    return direction - direction.mean()  # the norm takes the mean off the stream; so does this
+
+
+@torch.inference_mode()
+def attribute_look(gpt: GPT, trace: Trace, position: int, source: int, toward: int, against: int) -> Tensor:
+    """Of what each head (L, H) adds to logit(toward) - logit(against) at a position, what it takes from a source."""
+    direction = _direction(gpt, trace, position, toward, against)
+    adds = []
+    for block, kept in zip(gpt.h, trace.blocks):
+        z = kept.attn.pattern[0, :, position, source, None] * kept.attn.v[0, :, source]
+        adds.append((z * (direction @ block.attn.c_proj.weight).view_as(z)).sum(-1))
+    return torch.stack(adds)
 
 
 def strongest(adds: Tensor, count: int) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from model import compare
 from model.truth import divergence
-from pages.shared import models
+from pages.shared import models, prose
 from pages.shared.examples import PAIRS, SIZES
 from pages.shared.offered import Offer
 from tests.driver import HOSTILE, drawn, heat_maps, page, pictures, unescaped
@@ -139,10 +139,15 @@ def test_one_model_beside_itself_differs_in_nothing() -> None:
     assert (one == other).all()
 
 
-def test_a_model_that_is_not_here_yet_is_offered_once(hub: Hub) -> None:
-    app = page(COMPARE, model="GPT-2", model2="GPT-2")
-    assert not app.exception and len(pictures(app)) == 2
+@pytest.mark.parametrize(
+    "link", [{"model": "GPT-2", "model2": "GPT-2"}, {"model": "GPT-2"}, {"model2": "GPT-2"}], ids=str
+)
+def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(hub: Hub, link: dict[str, str]) -> None:
+    app = page(COMPARE, **link)
+    assert not app.exception and not pictures(app) and not app.table
     assert [button.label for button in app.button].count("Fetch it") == 1
+    (offer,) = [element.value for element in app.markdown if "is not on this server" in element.value]
+    assert "nothing of it can be shown" in offer
 
 
 @pytest.mark.parametrize("example", PAIRS, ids=lambda example: example.name)
@@ -256,7 +261,11 @@ def test_a_prompt_of_ones_own_is_copied_to_be_changed() -> None:
 def test_odd_text_is_compared(text: str) -> None:
     app = page(COMPARE, prompt=text)
     assert not app.exception and len(pictures(app)) == 2
-    assert len(app.warning) == 2 * (text == LONG)
+    assert len(app.warning) == (text == LONG)  # one for both
+    if text == LONG:
+        assert app.warning[0].value.startswith(
+            f"This prompt is longer than {prose.literal(A)} and {prose.literal(B)} can"
+        )
     app = page(COMPARE, compare=PROMPTS, prompt=text, prompt2="The keys near the box")
     assert not app.exception and moved(app).shape == (4, 8)
     assert max(map(len, heat_maps(app).values())) <= 32

@@ -1,6 +1,7 @@
 """Attention by hand, and scale and mask, run whole by Streamlit's own test driver, with good input and bad."""
 
 import math
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -98,10 +99,10 @@ def test_numbers_that_do_not_fit_get_a_sentence(numbers: str) -> None:
 
 
 def test_what_a_cell_may_hold() -> None:
-    assert [matrices._number(value) for value in (2, -1.5, 1e9, None, math.nan, "x", math.inf)] == [
-        *(2.0, -1.5, 999.0),
-        *(0.0,) * 4,
-    ]
+    assert [matrices._number(text) for text in ("2", "-1.5", "−1", " 7e2 ", "", None)] == [2, -1.5, -1, 700, 0, 0]
+    for text in ("1/3", "1,5", "x", "99999", "1e9", "nan", "inf"):
+        with pytest.raises(ValueError):
+            matrices._number(text)
     with pytest.raises(ValueError, match="-999 to 999"):
         matrices.read("1000", [torch.zeros(1)])
 
@@ -151,6 +152,9 @@ def test_the_contract_is_computed_from_its_slider(fit: str) -> None:
     assert as_it_is == pytest.approx([byhand.contract(100, 50, float(fit))] * 99)
     assert penalised[9] == pytest.approx(byhand.contract(100, 10, float(fit), 1 / 8)) and penalised[0] > penalised[-1]
     assert f"**{byhand.contract(10_000, 9_999, float(fit)):.4f}** of 10,000" in said(app)
+    power, both = (float(n) for n in re.search(r"= ([\d.]+) / ([\d.]+) = ", said(app)).groups())
+    assert power == pytest.approx(math.exp(float(fit)), abs=0.005)
+    assert power / both == pytest.approx(as_it_is[0], abs=6e-4)
 
 
 @pytest.mark.parametrize("name", models.NAMES)
@@ -178,7 +182,15 @@ def test_any_text_is_worked_out(view: str, prompt: str) -> None:
     if view == PROMPT:
         shown = drawn(app, "products")["queries"]
         assert shown == visible(models.read(NAME, prompt).tokens)[:32]
-        assert ("The first 32 of 128 tokens" in said(app)) == (len(prompt) > 1000)
+
+
+def test_the_end_of_a_long_prompt_is_worked_out_too() -> None:
+    app = page(HAND, view=PROMPT, prompt="the cat sat. " * 12, end="the last 32")
+    reading = models.read(NAME, app.text_input(key="prompt").value)
+    sent, (layer, head) = drawn(app, "products"), reading.model.start
+    assert sent["queries"] == visible(reading.tokens)[-32:] and sent["keys"] == visible(reading.tokens)
+    pattern = reading.trace.blocks[layer].attn.pattern[0, head, -32:]
+    np.testing.assert_allclose(array(sent["weights"]), pattern, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("view", [PROMPT, HEADS])
@@ -231,7 +243,8 @@ def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> No
         assert entropy[name] == pytest.approx([of.entropy for of in found])
         assert gradient[name] == pytest.approx([math.log10(of.gradient) for of in found])
         here = found[int(math.log2(width))]
-        assert f"{here.gradient:.3g}" in said(app)
+        assert f"**{here.spread:.3g}** {'divided by √d' if divided else name}" in said(app)
+        assert f"{here.gradient:.3g}" in said(app) and f"{math.log10(here.gradient):.2f}" in said(app)
     row = scale.scores(width, seed)[0]
     columns = drawn(app, "columns")["columns"]
     assert [column[0]["value"] for column in columns] == pytest.approx((row / width**0.5).softmax(-1).tolist())

@@ -11,10 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from model import leak, patching
 from model.gpt import Changes, Edit
-from pages.shared import models, sweeps
+from pages.shared import models, prose, sweeps
 from pages.shared.examples import SCALPEL as EXAMPLES
 from tests.driver import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
 from tests.driver import SCALPEL as LESSON
+from viz.tokens import visible
 
 NAME = models.NAMES[0]
 PROMPT = EXAMPLES[0].prompt
@@ -89,6 +90,14 @@ def test_what_each_head_does_alone_is_computed_now(how: str) -> None:
         assert effects[one] == pytest.approx((before.max() - after[before.argmax()]).item(), abs=1e-4)
 
 
+def test_a_token_stands_between_quotes_so_that_a_full_stop_is_told_from_the_end() -> None:
+    off = [(layer, head) for layer in range(2) for head in range(8)]
+    app = page(LESSON, off=" ".join(f"{layer}.{head}" for layer, head in off))
+    now = changed(Changes(edits=patching.cut(off, (), models.instead(NAME, PROMPT, models.CUTS[0]))))[-1].argmax()
+    token = prose.literal(visible([models.vocabulary(NAME)[0][now]])[0])
+    assert now != changed(Changes())[-1].argmax() and said(app, f"The likeliest is now “**{token}**”.")
+
+
 @pytest.mark.parametrize("off", ["9.9", "0.99 99.0", "<b>", "٣.٣", "-1.0x", "." * 5000])
 def test_heads_that_are_not_there_are_not_switched_off(off: str) -> None:
     app = page(LESSON, off=off)
@@ -149,7 +158,7 @@ def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
 
 def test_the_probability_is_a_measure_too_and_words_can_be_named() -> None:
     app = page(LESSON, metric="probability", answer="Anna", rival="Tom")
-    assert not app.exception and said(app, "The probability of **·Anna** is")
+    assert not app.exception and said(app, "The probability of “**·Anna**” is")
     app.text_input(key="answer").set_value("Donaudampfschiff <b>").run()
     assert not app.exception and said(app, "the first one counts")
     app.segmented_control(key="metric").set_value("logit difference").run()

@@ -25,6 +25,7 @@ from viz import (
     strip,
     words,
 )
+from viz.percent import percent
 
 
 def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarray:
@@ -75,11 +76,18 @@ def test_a_weight_that_is_none_is_refused(wrong: float) -> None:
         attention.pack(broken[0])
 
 
+def test_a_probability_is_written_one_way_and_a_small_one_not_as_none() -> None:
+    told = {0: "0 %", 0.0004: "< 0.1 %", 0.000999: "< 0.1 %", 0.001: "0.1 %", 0.1234: "12.3 %", 1: "100.0 %"}
+    assert {share: percent(share) for share in told} == told
+    assert [percent(0.004, 0), percent(0.83, 0), percent(0.00004, 2)] == ["< 1 %", "83 %", "< 0.01 %"]
+
+
 def test_what_is_worked_out_by_hand_is_sent_with_what_is_no_number() -> None:
-    matrix = np.array([[1.23456789, -np.inf], [np.nan, -1e9 + 0.125]])
+    matrix = np.array([[1 / 3, -np.inf], [np.nan, -1e9 + 1 / 3]])
     sent = byhand.data([" a", "<b>"], ["x\n", "y"], {"q": matrix[:, :1], "masked": matrix}, 2.0, ["d0"])
     assert sent["queries"] == ["·a", "<b>"] and sent["keys"] == ["x⏎", "y"] and sent["contents"] == ["d0"]
-    assert sent["masked"] == [[1.23457, "-Infinity"], ["NaN", -1e9 + 0.125]] and sent["divisor"] == 2
+    assert sent["masked"] == [[1 / 3, "-Infinity"], ["NaN", -1e9 + 1 / 3]] and sent["divisor"] == 2
+    assert sent["q"] == [[0.333333333], ["NaN"]]
     assert json.loads(json.dumps(sent, allow_nan=False)) == sent
 
 
@@ -370,6 +378,13 @@ def test_every_curve_has_a_style_of_its_own() -> None:
     assert encoding["strokeWidth"]["scale"]["range"] == [2, 2, 2, 4] + [2] * 8
 
 
+def test_a_width_stands_below_a_curve_as_it_is() -> None:
+    chart = curves.several({"one": [0.5, 1, 2]}, "d", "y", doubled=(1, 2, 4)).to_dict()
+    assert [row["x"] for row in rows_of({"layer": [chart], "datasets": chart["datasets"]})[0]] == [1, 2, 4]
+    across = chart["encoding"]["x"]
+    assert across["scale"] == {"type": "log", "base": 2} and across["axis"]["values"] == [1, 2, 4]
+
+
 def test_curves_are_smoothed_on_either_side_of_the_border() -> None:
     values = [0.0, 3, 0, 3, 9, 9, 9, 0]
     assert curves.smooth(values, 3, border=4).tolist() == [1.5, 1, 2, 1.5, 9, 9, 6, 4.5]
@@ -402,12 +417,12 @@ def test_guesses_stand_beside_each_other_with_their_ranks(theme: str) -> None:
     rows = next(iter(chart["datasets"].values()))
     told = {(row["word"], row["whose"]): (row["probability"], row["told"]) for row in rows}
     assert told == {
-        ("00 ·Rome", "A"): (0.5, "A 50.0%, #1"),
+        ("00 ·Rome", "A"): (0.5, "A 50.0 %, #1"),
         ("00 ·Rome", "B"): (0, "B several tokens"),
-        ("00 ·Rome", "truth"): (0.75, "truth 75.0%"),
-        ("01 ·Rome", "A"): (0.25, "A 25.0%, #1,234"),
-        ("01 ·Rome", "B"): (1.0, "B 100.0%, #1"),
-        ("01 ·Rome", "truth"): (0.0, "truth 0.0%"),
+        ("00 ·Rome", "truth"): (0.75, "truth 75.0 %"),
+        ("01 ·Rome", "A"): (0.25, "A 25.0 %, #1,234"),
+        ("01 ·Rome", "B"): (1.0, "B 100.0 %, #1"),
+        ("01 ·Rome", "truth"): (0.0, "truth 0 %"),
     }
     x = chart["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert x[0] == 0 and x[1] >= 1  # never rescaled
@@ -457,7 +472,7 @@ def test_runs_are_compared_word_by_word() -> None:
         ("·Tom", "changed", 0.25),
         ("·Anna", "changed", 0.5),
     ]
-    assert [row["text"] for row in rows] == ["75.0%", "< 0.1%", "25.0%", "50.0%"]
+    assert [row["text"] for row in rows] == ["75.0 %", "< 0.1 %", "25.0 %", "50.0 %"]
     with pytest.raises(ValueError):
         bars.compared(["one", "two"], {"run": [1.0]})
 

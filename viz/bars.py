@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from viz.percent import percent
 from viz.tokens import visible
 
 TYPED, OTHER = "#d97706", "#7c3aed"  # words of the question, and all others; both can be told from white and black
@@ -62,6 +63,7 @@ def shares(rows: Mapping[str, Mapping[str, int]], picked: str, theme: str = "lig
     frame = pd.DataFrame(parts)
     frame["index"] = range(len(frame))
     frame["share"] = frame["count"] / frame["total"]
+    frame["percent"] = frame["share"].map(percent)
     names = list(dict.fromkeys(frame["part"]))
     axis = alt.Axis(labelFontSize=15, labelColor=INK[theme], labelLimit=220, ticks=False, domain=False)
     y = alt.Y("name:N", sort=list(rows), title=None, axis=axis)
@@ -70,7 +72,12 @@ def shares(rows: Mapping[str, Mapping[str, int]], picked: str, theme: str = "lig
         .mark_bar(stroke=None)
         .encode(
             y,
-            alt.X("share:Q", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", title=None)),
+            alt.X(
+                "share:Q",
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(labelExpr="format(100 * datum.value, 'd') + ' %'", title=None),
+            ),
             alt.Color(
                 "part:N",
                 sort=names,
@@ -78,7 +85,7 @@ def shares(rows: Mapping[str, Mapping[str, int]], picked: str, theme: str = "lig
                 legend=alt.Legend(title=None, orient="top", labelFontSize=14, columns=3),
             ),
             alt.Order("index:Q"),
-            tooltip=["name:N", "part:N", alt.Tooltip("count:Q", format=","), alt.Tooltip("share:Q", format=".1%")],
+            tooltip=["name:N", "part:N", alt.Tooltip("count:Q", format=","), alt.Tooltip("percent:N", title="share")],
         )
     )
     frames = alt.Chart(pd.DataFrame({"name": [picked], "from": [0], "to": [1]})).mark_bar(
@@ -120,7 +127,7 @@ def _told(guess: Guess) -> str:
     if guess is None:
         return "several tokens"
     probability, rank = guess
-    return f"{probability:.1%}" + (f", #{rank:,}" if rank else "")
+    return percent(probability) + (f", #{rank:,}" if rank else "")
 
 
 def counted(ranks: Sequence[int], most: int, theme: str = "light") -> alt.LayerChart:
@@ -139,7 +146,7 @@ def compared(words: Sequence[str], runs: Mapping[str, Sequence[float]], theme: s
     names = list(runs)
     frame = pd.DataFrame(
         [
-            {"word": word, "run": name, "probability": share, "text": f"{share:.1%}" if share >= 0.001 else "< 0.1%"}
+            {"word": word, "run": name, "probability": share, "text": percent(share)}
             for name, shares in runs.items()
             for word, share in zip(words, shares, strict=True)
         ]

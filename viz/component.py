@@ -3,10 +3,11 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LINK = (HERE / "link.js").read_text("utf-8")  # before every script that keeps what was chosen in the link
+# Before every script: what makes elements, keeps what was chosen in the link, and writes probabilities.
+ELEMENT, LINK, PERCENT = ((HERE / f"{name}.js").read_text("utf-8") for name in ("element", "link", "percent"))
 
 
 def assets(name: str) -> tuple[str, str]:
-    """The script, behind element.js and link.js, and the style of the component in the folder of that name."""
+    """The script, behind the shared ones, and the style of the component in the folder of that name."""
     script, style = ((HERE / name / f"{name}.{kind}").read_text("utf-8") for kind in ("js", "css"))
-    return (HERE / "element.js").read_text("utf-8") + LINK + script, style
+    return ELEMENT + LINK + PERCENT + script, style

@@ -66,10 +66,26 @@ def clock(points: np.ndarray, name: str, theme: str = "light") -> alt.LayerChart
     ).properties(width=160, height=160, padding={side: 5 for side in ("left", "top", "right", "bottom")})
 
 
-def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int = 0, picked: str = "") -> alt.Chart:
-    """A line for each name, told apart by colour and dash; the picked one is drawn bolder. The first x is `start`."""
+def several(
+    curves: Mapping[str, Sequence[float]],
+    x: str,
+    y: str,
+    *,
+    start: int = 0,
+    doubled: Sequence[int] = (),
+    picked: str = "",
+) -> alt.Chart:
+    """A line for each name, told apart by colour and dash; the picked one is drawn bolder.
+
+    The first x is `start`, and each other one more; or they are `doubled`, each twice the one before.
+    """
     names = list(curves)
-    parts = [pd.DataFrame({"x": range(start, start + len(of)), "y": of, "name": name}) for name, of in curves.items()]
+    parts = [
+        pd.DataFrame({"x": doubled or range(start, start + len(of)), "y": of, "name": name})
+        for name, of in curves.items()
+    ]
+    axis = alt.Axis(values=list(doubled)) if doubled else alt.Axis(tickMinStep=1)
+    scale = alt.Scale(type="log", base=2) if doubled else alt.Scale()
     count = len(COLOURS)  # each name has its own of the 25 pairs
     colours, dashes = zip(*((COLOURS[n % count], DASHES[(n + n // count) % count]) for n in range(len(names))))
     columns = 3 if max(map(len, names)) < 12 else 1
@@ -79,7 +95,7 @@ def several(curves: Mapping[str, Sequence[float]], x: str, y: str, *, start: int
         alt.Chart(pd.concat(parts))
         .mark_line()
         .encode(
-            alt.X("x:Q", title=x, axis=alt.Axis(tickMinStep=1)),
+            alt.X("x:Q", title=x, axis=axis, scale=scale),
             alt.Y("y:Q", title=y, scale=alt.Scale(zero=False)),
             alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours)), legend=legend),
             alt.StrokeDash("name:N", scale=alt.Scale(domain=names, range=list(dashes)), legend=legend),

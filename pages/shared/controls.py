@@ -172,29 +172,34 @@ def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
     return read(*asked(offered))
 
 
-def read(name: str, text: str) -> models.Reading:
+def read(name: str, text: str, called: str = "This prompt") -> models.Reading:
     """What the named model reads of a text that is not empty, and a sentence where that is not all of it."""
     found = models.read(name, text)
-    cut(found, "This prompt")
+    cut(called, found)
     return found
 
 
-def cut(found: models.Reading, text: str) -> None:
-    """Say what the model did not read of a text, if anything."""
-    if not (found.cut_tokens or found.cut_characters):
-        return
+def cut(called: str, *readings: models.Reading) -> None:
+    """Say what models did not read of a text, if anything: of all of them at once."""
+    said: dict[str, list[str]] = {}
+    for found in readings:
+        if found.cut_tokens or found.cut_characters:
+            said.setdefault(_left_out(found), []).append(prose.literal(found.name))
+    who = {how: " and ".join(dict.fromkeys(names)) if len(readings) > 1 else "the model" for how, names in said.items()}
+    if who:
+        st.warning("\n\n".join(f"{called} is longer than {names} can read at once {how}" for how, names in who.items()))
+
+
+def _left_out(found: models.Reading) -> str:
     config, shown = found.model.gpt.config, found.model.reads
-    limit = f"the model can read at once ({shown:,} tokens)"
+    limit = f"{shown:,} tokens"
     if shown < config.block_size:
         limit = (
-            f"is shown of this model at once ({shown:,} of its {config.block_size:,} tokens: what it computes for "
-            f"them takes {config.kept(shown) / 1e6:.0f} MB of the server's memory)"
+            f"here, {shown:,} of its {config.block_size:,} tokens: what it computes for them takes "
+            f"{config.kept(shown) / 1e6:.0f} MB of the server's memory"
         )
-    st.warning(
-        f"{text} is longer than {limit}. You see its end; "
-        f"the {found.cut_tokens:,} tokens before it were left out"
-        + (f", and {found.cut_characters:,} characters before those." if found.cut_characters else ".")
-    )
+    characters = f", and {found.cut_characters:,} characters before those" if found.cut_characters else ""
+    return f"({limit}). You see its end; the {found.cut_tokens:,} tokens before it were left out{characters}."
 
 
 def cut_heads(layers: int, heads: int) -> set[tuple[int, int]]:

@@ -12,18 +12,21 @@ from pages.shared.prose import literal
 def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
     """The picked model if it can be used now; else what there is to do about it, and the first of the others that can.
 
-    Where none can, the page ends.
+    Where none can, or no other may stand in, the page ends.
     """
     offer, others = models.OFFERS[name], [other for other in others if other != name]
     folder = offer.folder()
     if folder is None:
         size = f"{offer.megabytes:,} MB, {offer.licence} licence" if offer.megabytes else "its size is told when asked"
+        until = f"you see {others[0]}" if others else "nothing of it can be shown"
         fetch(
             offer.source,
             download.FILES,
             f"**{literal(name)}** is not on this server yet: `{offer.source}` from the hub, {size}. "
-            f"Until it is here, you see {others[0]}.",
+            f"Until it is here, {until}.",
         )
+        if not others:
+            st.stop()
         return ready(others[0], others)
     try:
         if not models.is_open(name):
@@ -33,7 +36,7 @@ def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
     except (ValueError, FileNotFoundError) as error:
         said = f"{literal(name)} cannot be used: {literal(error)}."
         if not others:
-            st.error(f"{said} No other model is here: who runs this server must mend it.")
+            st.error(f"{said} Who runs this server must mend it.")
             st.stop()
         st.warning(f"{said} You see {others[0]}.")
         return ready(others[0], others)

@@ -1,12 +1,13 @@
 """Matrices that the visitor edits; the link holds their numbers."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import streamlit as st
 import torch
 from torch import Tensor
+
+from pages.shared.prose import literal
 
 MOST = 999  # the largest number in a cell
 
@@ -35,14 +36,16 @@ def read(text: str, like: Sequence[Tensor]) -> list[Tensor]:
 
 
 def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
-    """Matrices to edit, each below its label, and what was made of them."""
+    """Matrices to edit, each below its label, and what was made of them; a sentence refuses what is no number."""
     start = [of.numbers for of in matrices.values()]
     begun = " ".join([spelled(start), *(row for of in matrices.values() for row in of.rows)])
     found, keys = [], [f"{label} {begun}" for label in matrices]
-    for key, (label, of), numbers in zip(keys, matrices.items(), _begin(begun, start, keys[0] in st.session_state)):
+    begins = _begin(begun, start, keys[0] in st.session_state)
+    latest = st.session_state.setdefault("edited to", {})
+    for key, (label, of), numbers, before in zip(keys, matrices.items(), begins, latest.get(begun, begins)):
         st.markdown(label)
-        found.append(_editor(key, of._replace(numbers=numbers)))
-    st.session_state.setdefault("edited to", {})[begun] = found
+        found.append(_editor(key, of._replace(numbers=numbers), before))
+    latest[begun] = found
     st.query_params.pop("numbers", None)
     if spelled(found) != spelled(start):
         st.query_params["numbers"] = spelled(found)
@@ -68,20 +71,36 @@ def _begin(name: str, start: list[Tensor], shown: bool) -> list[Tensor]:
     return kept[name]
 
 
-def _editor(key: str, matrix: Matrix) -> Tensor:
-    """One matrix to edit; an empty cell counts as 0."""
-    number = st.column_config.NumberColumn(min_value=-MOST, max_value=MOST, format="%.3g", width=50)
+def _editor(key: str, matrix: Matrix, before: Tensor) -> Tensor:
+    """One matrix to edit, as text, since a box for numbers makes 13 of 1/3; what is none counts as it did before."""
+    cell = st.column_config.TextColumn(width=50, max_chars=12, alignment="right")
     shown = st.data_editor(
-        [{"": row, **dict(zip(matrix.columns, of))} for row, of in zip(matrix.rows, matrix.numbers.tolist())],
+        [
+            {"": row, **{column: f"{value:.12g}" for column, value in zip(matrix.columns, of)}}
+            for row, of in zip(matrix.rows, matrix.numbers.tolist())
+        ],
         key=key,
         hide_index=True,
-        row_height=28,
+        row_height=26,
         disabled=[""],
-        column_config={column: number for column in matrix.columns} | {"": st.column_config.TextColumn(width=62)},
+        column_config={column: cell for column in matrix.columns} | {"": st.column_config.TextColumn(width=62)},
     )
-    return torch.tensor([[_number(record[column]) for column in matrix.columns] for record in shown]).double()
+    found = before.clone()
+    for n, record in enumerate(shown):
+        for at, column in enumerate(matrix.columns):
+            try:
+                found[n, at] = _number(record[column])
+            except ValueError:
+                st.warning(
+                    f"“{literal(record[column])}” is no number from −{MOST} to {MOST} (as 2, −1 or 0.5): "
+                    f"{matrix.rows[n]}, {column} stays {f'{before[n, at]:.4g}'.replace('-', '−')}."
+                )
+    return found
 
 
-def _number(value: object) -> float:
-    valid = isinstance(value, int | float) and math.isfinite(value)
-    return max(-MOST, min(MOST, float(value))) if valid else 0.0
+def _number(text: str | None) -> float:
+    """The number in a cell, 0 in an empty one; raises ValueError where it is none, or too large."""
+    value = float((text or "0").replace("−", "-"))
+    if not abs(value) <= MOST:  # not of NaN either
+        raise ValueError(f"a number may be from -{MOST} to {MOST}")
+    return value

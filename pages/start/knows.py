@@ -18,9 +18,10 @@ with right:
     draw = st.number_input("Draw of questions and texts", 1, models.DRAWS, key="draw", bind="query-params")
     if model.card:
         measured = models.measure(model.name, draw)
-        st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{measured.told.loss:.3f}")
-        st.metric("The floor: the grammar's own surprise", f"{measured.told.floor:.3f}")
-        st.metric("Above the floor", f"{measured.told.above:.3f}")
+        loss, floor = round(measured.told.loss, 3), round(measured.told.floor, 3)
+        st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{loss:.3f}")
+        st.metric("The floor: the grammar's own surprise", f"{floor:.3f}")
+        st.metric("Above the floor", f"{loss - floor:.3f}")  # as the two are written
         st.metric(f"… on the {measured.unread.documents} it cannot have read", f"{measured.unread.above:.3f}")
     for kind, score in model.heads.items():
         st.metric(f"Best {kind}, on random tokens", f"{score:.2f}")

@@ -13,6 +13,7 @@ from model.gpt import MLP, Block, gelu
 from pages.shared import controls, models, prose, views
 from pages.shared.examples import WRITTEN
 from viz import bars, curves
+from viz.percent import percent
 from viz.tokens import visible
 
 PAGE = "transformer/block"
@@ -145,7 +146,7 @@ def switched_off() -> None:
 
     def likeliest(logits: Tensor) -> str:
         probability, id = logits.softmax(-1).max(-1)
-        return f"**{prose.literal(visible([vocabulary[id]])[0])}** ({probability:.1%})"
+        return f"**{prose.literal(visible([vocabulary[id]])[0])}** ({percent(probability.item())})"
 
     left, right = st.columns([3, 2], gap="large")
     with right:

@@ -14,6 +14,7 @@ from pages.shared import controls, getting, models, prose, views
 from pages.shared.examples import PAIRS, SIZES
 from pages.shared.models import Reading
 from viz import bars, matrices
+from viz.percent import percent
 
 PAGE = "transformer/compare"
 MODELS, PROMPTS = "Two models", "Two prompts"
@@ -88,10 +89,12 @@ def two_models() -> None:
         picked = [controls.picker()]
     with rights[1], named("B"):
         picked.append(controls.picker("Other model", "model2", models.NAMES[-1]))
-    ready = {name: getting.ready(name) for name in dict.fromkeys(picked)}
+    for name in dict.fromkeys(picked):
+        getting.ready(name, others=())  # a model that stands in would be compared with itself
     controls.examples({"prompt": text}, SIZES)
     controls.stop_if_empty(text)
-    a, b = (controls.read(ready[name], text) for name in picked)
+    a, b = (models.read(name, text) for name in picked)
+    controls.cut("This prompt", a, b)
 
     shown = text[:CUT]
     cuts = [
@@ -151,7 +154,7 @@ def two_prompts() -> None:
     name = getting.ready(picked)
     controls.examples({"prompt": one, "prompt2": other}, PAIRS)
     controls.stop_if_empty(one, other)
-    a, b = (controls.read(name, text) for text in (one, other))
+    a, b = (controls.read(name, text, f"Prompt {letter}") for letter, text in (("A", one), ("B", other)))
     ids = [it.trace.idx[0].tolist() for it in (a, b)]
 
     columns = compare.align(*ids)
@@ -199,7 +202,7 @@ def two_prompts() -> None:
         st.plotly_chart(figure, key="difference", config=views.BARE)
     with right:
         p, q = next_word(a), next_word(b)
-        st.markdown(f"**What comes next**: {compare.distance(p, q):.0%} of the probability is on other words")
+        st.markdown(f"**What comes next**: {percent(compare.distance(p, q), 0)} of the probability is on other words")
         movers = (p - q).abs().topk(min(SHOWN, len(p)))
         moving = [id for n, id in enumerate(movers.indices.tolist()) if n < 2 or movers.values[n] > LEAST]
         guesses(a, b, [(id, id) for id in moving])

@@ -11,6 +11,7 @@ from model.embeddings import Found
 from pages.shared import controls, models, prose, views
 from pages.shared.examples import ANOTHER, ARITHMETIC, MAP
 from viz import bars, curves, matrices, points
+from viz.percent import percent
 from viz.tokens import visible
 
 PAGE = "transformer/embeddings"
@@ -112,7 +113,9 @@ with drawing:
                 )
             fitted = torch.stack([vector for vector, _ in found.values()]) if own else places
             flat, variance = embeddings.pca(places, fitted)
-            labels = tuple(f"axis {n}: {share:.0%} of the variance" for n, share in enumerate(variance.tolist(), 1))
+            labels = tuple(
+                f"axis {n}: {percent(share, 0)} of the variance" for n, share in enumerate(variance.tolist(), 1)
+            )
         count = min(NEIGHBOURS, apart - 1)
         lost = embeddings.lost(places, flat, count)
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
@@ -120,7 +123,7 @@ with drawing:
         st.plotly_chart(figure, key="map", config=views.BARE)
         st.markdown(
             f":orange[■] typed :violet[◆] nearest :green[✕] the sum. Of each word's {count} nearest among these, "
-            f"**{lost:.0%} are not near it on this map**."
+            f"**{percent(lost, 0)} are not near it on this map**."
         )
 
 prose.section(PAGE, "What the map shows")
@@ -135,8 +138,8 @@ with right:
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
     if one and other:
         a, b = models.read(name, one), models.read(name, other)
-        controls.cut(a, "The first text")
-        controls.cut(b, "The other text")
+        controls.cut("The first text", a)
+        controls.cut("The other text", b)
         both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
         if both:
             names = visible(both)

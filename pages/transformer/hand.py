@@ -16,7 +16,8 @@ from viz.tokens import visible
 
 PAGE = "transformer/hand"
 VIEWS = HAND, PROMPT, HEADS = "By hand", "On your prompt", "Several heads"
-DRAWN, WORDS = 32, 3  # tokens of a prompt that are worked out, and words that a head writes towards
+DRAWN, WORDS = 32, 3  # queries of a prompt that are worked out, and words that a head writes towards
+FIRST, LAST = f"the first {DRAWN} tokens", f"the last {DRAWN}"
 SMALL, LIBRARY, CONTRACT = byhand.PRESETS
 SHARPER = tuple(range(1, 21))
 CLAUSES, LENGTHS = 100, (10, 30, 100, 300, 1000, 3000, 10_000)
@@ -33,17 +34,13 @@ def written() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = controls.choice("Example", list(byhand.PRESETS), SMALL, key="example", on_change=begin)
         example = byhand.PRESETS[name]
-        if name == SMALL:
-            tokens = st.number_input("Tokens", 2, len(byhand.WORDS), 4, key="tokens", bind="query-params", width=100)
-            width = st.number_input("d", 1, 4, 3, key="width", bind="query-params", width=100)
-            seed = st.number_input("Seed", 0, 999, 0, key="drawn", bind="query-params", width=100)
-            example = byhand.drawn(tokens, width, seed)
-        start = byhand.MASKS.index(example.mask)
+        start = byhand.MASKS.index(example.mask if example else "causal")
         kind = st.selectbox("Mask", byhand.MASKS, start, key="mask", bind="query-params", width=220)
         times = st.select_slider("Queries ×", SHARPER, 1, key="times", bind="query-params", width=140)
         scaled = st.toggle("÷ √d", True, key="scaled", bind="query-params")
     left, right = st.columns([3, 8], gap="medium")
-    with left:
+    with left.container(gap="xsmall"):
+        example = example or sized()
         q, k, v = matrices.edited(
             {
                 ":blue[**Q**: what each asks]": Matrix(example.q, example.queries, example.features),
@@ -63,6 +60,18 @@ def written() -> None:
         library(example.queries, lambda n: byhand.steps(n * q, k, v, mask, divisor))
     elif name == CONTRACT:
         contract()
+
+
+def sized() -> byhand.Example:
+    """Small numbers, of sizes and from a seed that are asked for."""
+    asked = (("Tokens", 2, len(byhand.WORDS), 4, "tokens"), ("d", 1, 4, 3, "width"), ("Seed", 0, 999, 0, "drawn"))
+    looks = {"bind": "query-params", "width": 62}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        numbers = [
+            st.number_input(f"{label} {least}\u2060–\u2060{most}", least, most, start, key=key, **looks)
+            for label, least, most, start, key in asked
+        ]
+    return byhand.drawn(*numbers)
 
 
 def as_numpy(found: byhand.Steps) -> dict[str, np.ndarray]:
@@ -93,6 +102,13 @@ def contract() -> None:
             "with 1/8 off a step (ALiBi)": [byhand.contract(CLAUSES, n, fit, 1 / 8) for n in range(1, CLAUSES)],
         }
         as_it_is, penalised = by.values()
+        power = math.exp(fit)
+        others = power / as_it_is[0] - power
+        left.markdown(
+            f"The scores of the other {CLAUSES - 1} are random, as from queries and keys of 64 random numbers. Their "
+            f"e^score come to {others:.2f}, so the one that fits gets e^{fit:g} / (e^{fit:g} + {others:.2f}) = "
+            f"{power:.2f} / {power + others:.2f} = **{as_it_is[0]:.3f}**."
+        )
         st.markdown(
             f"**By distance**: {as_it_is[0]:.3f} one clause away, **{as_it_is[43]:.3f}** 44 away; with a penalty "
             f"{penalised[0]:.3f} and {penalised[43]:.4f}."
@@ -114,17 +130,21 @@ def on_prompt() -> None:
     looks = {"label_visibility": "collapsed", "width": 140}
     picked = line.selectbox("Head", names, start, key="picked", bind="query-params", **looks)
     layer, head = divmod(names.index(picked), config.n_head)
-    attn, tokens = reading.trace.blocks[layer].attn, reading.tokens[:DRAWN]
-    q, k, v = (of[0, head, :DRAWN].double() for of in (attn.q, attn.k, attn.v))
+    attn, tokens, end = reading.trace.blocks[layer].attn, reading.tokens, DRAWN
+    if len(tokens) > DRAWN:
+        with line:
+            shown = controls.choice("Queries", (FIRST, LAST), FIRST, key="end", label_visibility="collapsed")
+        end = len(tokens) if shown == LAST else DRAWN
+    keys, queries = slice(end), slice(max(0, end - DRAWN), end)
+    q, k, v = (of[0, head, some].double() for of, some in ((attn.q, queries), (attn.k, keys), (attn.v, keys)))
     divisor = math.sqrt(q.shape[1])
-    found = byhand.steps(q, k, v, byhand.mask("causal", len(q), len(k)), divisor)
-    apart = (found.weights - attn.pattern[0, head, :DRAWN, :DRAWN]).abs().max().item()
+    found = byhand.steps(q, k, v, byhand.mask("causal", len(k), len(k))[queries], divisor)
+    apart = (found.weights - attn.pattern[0, head, queries, keys]).abs().max().item()
     line.caption(
         f"d = {q.shape[1]}, √d = {divisor:.2f}. Worked out anew, its weights differ from those of the model's "
         f"own pass by {apart:.1g} at most."
-        + (f" The first {DRAWN} of {len(reading.tokens)} tokens." if len(reading.tokens) > DRAWN else "")
     )
-    views.byhand(tokens, tokens, as_numpy(found), divisor)
+    views.byhand(tokens[queries], tokens[keys], as_numpy(found), divisor)
 
 
 def several() -> None:

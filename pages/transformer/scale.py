@@ -14,13 +14,13 @@ DIVIDED, BARE = "divided by √d", "as they are"
 CURVES = {
     "spread": "standard deviation of the scores",
     "entropy": "entropy of the weights, in nats",
-    "gradient": "length of the gradient, power of ten",
+    "gradient": "length of the gradient",
 }
 
 
 def weights_of_one(width: int, seed: int) -> None:
     """Draw the weights of one query, with the division and without it."""
-    one, keys = scale.scores(width, seed)[0], [f"key {n}" for n in range(scale.KEYS)]
+    one, keys = scale.scores(width, seed)[0], [f"k{n}" for n in range(scale.KEYS)]
     rows = {DIVIDED: one / math.sqrt(width), BARE: one}
     st.markdown(f"**One query’s weights** over {scale.KEYS} random keys of {width} numbers each:")
     views.strips("one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1)
@@ -32,11 +32,16 @@ def by_width(width: int, seed: int) -> None:
     for column, (field, title) in zip(st.columns(3), CURVES.items()):
         values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
         here, without = (of[scale.WIDTHS.index(width)] for of in values.values())
+        said, axis = f"**{here:.3g}** divided by √d, **{without:.3g}** as they are", title
         if field == "gradient":
             values = {name: [math.log10(max(value, 1e-30)) for value in of] for name, of in values.items()}
+            said += " (powers {:.2f} and {:.2f} of ten)".format(
+                *(of[scale.WIDTHS.index(width)] for of in values.values())
+            )
+            axis += ", power of ten"
         with column:
-            st.markdown(f"d = {width}: **{here:.3g}** divided, **{without:.3g}** as they are")
-            st.altair_chart(curves.several(values, "d, power of two", title, picked=DIVIDED))
+            st.markdown(f"d = {width}, {title}: {said}")
+            st.altair_chart(curves.several(values, "d", axis, doubled=scale.WIDTHS, picked=DIVIDED))
 
 
 def untrained(seed: int) -> None:

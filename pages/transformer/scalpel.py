@@ -9,6 +9,7 @@ from model.tokens import pieces
 from pages.shared import controls, models, prose, sweeps, views
 from pages.shared.examples import SCALPEL
 from viz import bars, curves, matrices
+from viz.percent import percent
 from viz.tokens import visible
 
 PAGE = "transformer/scalpel"
@@ -29,7 +30,7 @@ def heal() -> None:
 
 def named(id: int) -> str:
     """A token, for a sentence."""
-    return f"**{prose.literal(visible(pieces(tokenizer, [id]))[0])}**"
+    return f"“**{prose.literal(visible(pieces(tokenizer, [id]))[0])}**”"
 
 
 def compared(runs: dict[str, Trace], key: str, most: int) -> None:
@@ -89,8 +90,9 @@ def outcome(changes: Changes, changed: Trace) -> None:
         return
     was, now = (logits.softmax(-1)[likeliest].item() for logits in (before, after))
     first = after.argmax().item()
+    points = round(100 * now, 1) - round(100 * was, 1)  # as the two are written
     st.markdown(
-        f"{named(likeliest)} goes from {was:.1%} to **{now:.1%}** ({100 * (now - was):+.1f} points). "
+        f"{named(likeliest)} goes from {percent(was)} to **{percent(now)}** ({points:+.1f} points). "
         + ("It stays the likeliest." if first == likeliest else f"The likeliest is now {named(first)}.")
     )
 
@@ -220,7 +222,7 @@ def patch() -> None:
 
     def put_in(edit: Edit, where: str, share: torch.Tensor, key: str) -> None:
         patched = gpt.trace(other.trace.idx, Changes(edits=(edit,)))
-        st.markdown(f"{where}: **{share:.0%}** restored.")
+        st.markdown(f"{where}: **{percent(share.item(), 0)}** restored.")
         compared({"corrupted": other.trace, "clean": trace, "patched": patched}, key, 2)
 
     left, right = st.columns(2, gap="large")

@@ -8,6 +8,7 @@ from model.patching import Head
 from model.tokens import pieces
 from pages.shared import controls, models, prose, sweeps, views
 from viz import bars, matrices
+from viz.percent import percent
 from viz.tokens import visible
 
 PAGE = "transformer/zoo"
@@ -70,7 +71,7 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
         st.altair_chart(chart, key="kinds")
     with right:
         was, now = share(before[asked]), share(after[asked])
-        st.markdown(f"**{asked.capitalize()}**: {was:.0%} right, without {listed(gone)} **{now:.0%}**.")
+        st.markdown(f"**{asked.capitalize()}**: {percent(was, 0)} right, without {listed(gone)} **{percent(now, 0)}**.")
         rows = [
             {
                 "right": one.answer,
@@ -109,8 +110,8 @@ def search() -> None:
         worst = zoo.best(lost, 1)[0]
         st.markdown(
             f"**L{worst[0]} H{worst[1]} is missed most**: the probability of the right answer falls from {sure:.3f} to "
-            f"**{found.probability[worst]:.3f}** on average, and {found.right[worst]:.0%} of {count} are still right "
-            f"(before, {share(before):.0%})."
+            f"**{found.probability[worst]:.3f}** on average, and {percent(found.right[worst], 0)} of {count} are still "
+            f"right (before, {percent(share(before), 0)})."
         )
         looks = sorted(((one[layer, head].item(), of) for of, one in scored.items()), reverse=True)[:4]
         st.markdown(f"Where **L{layer} H{head}** looks most, by the scores above:")

@@ -10,6 +10,8 @@ from pages.shared.examples import INSIDE, OPEN
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read, start_server
 from tests.browser.test_browser_sampling import open_sampling
 from tests.driver import SCRIPTS, keys
+from viz.component import PERCENT
+from viz.percent import percent
 
 PAGES = ["", "attention"]
 
@@ -105,6 +107,12 @@ def test_the_bars_are_those_of_the_model_and_of_the_truth(visitor: Visitors, ser
     assert shown[::2] == pytest.approx([100 * guess[id].item() for id in ids], abs=0.051)
     assert shown[1::2] == pytest.approx([100 * true.get(id, 0) for id in ids], abs=0.051)
     assert len(one.page.locator(".strip i:not(.none)").all()) == len(ids_of(prompt))
+
+
+def test_pictures_write_a_probability_as_pages_do(visitor: Visitors) -> None:
+    shares = [0, 1e-9, 0.0004, 0.0009999, 0.001, 0.1234, 0.99999, 1, -0.25]
+    told = visitor().page.evaluate(f"{PERCENT}\n[0, 1, 2].map((n) => {shares}.map((share) => percent(share, n)))")
+    assert told == [[percent(share, n) for share in shares] for n in range(3)]
 
 
 def test_outside_the_world_the_bars_are_the_models_alone(visitor: Visitors, server: str) -> None:

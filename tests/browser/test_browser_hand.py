@@ -1,9 +1,12 @@
 """Attention by hand, and scale and mask, in a real browser."""
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 
 from model import byhand
@@ -63,6 +66,12 @@ def test_the_arrow_keys_walk_along_queries_and_steps(visitor: Visitors, server: 
     one.page.keyboard.press("ArrowRight")
     one.page.keyboard.press("ArrowRight")
     assert later.count() == 0
+    one.page.keyboard.press("ArrowRight")
+    assert later.count() == 4  # from the first step on
+    one.page.get_by_role("link", name="Home").focus()  # where one is who came by a click on a link
+    for _ in range(4):
+        one.page.keyboard.press("ArrowRight")
+    assert later.count() == 0
     assert one.sent == sent  # all of it without the server
     one.page.locator(".byhand .maps figure:first-child tr").nth(3).click()  # behind the names, the third query
     one.page.locator(".asks b", has_text="cat").wait_for()
@@ -80,7 +89,79 @@ def test_the_arithmetic_of_a_row_comes_out(visitor: Visitors, server: str, mask:
     assert weights[:-1] == pytest.approx([power / powers[-1] for power in powers[:-1]], abs=2e-3)
     q, k, v = byhand.drawn(4, 3, 0)[4:7]
     expected = byhand.steps(q, k, v, byhand.mask(mask, 4, 4), 3**0.5).weights[0]
-    assert weights[:-1] == pytest.approx(expected.tolist(), abs=6e-4)
+    assert weights[:-1] == pytest.approx(expected.tolist(), abs=6e-5)
+
+
+def written(one: Visitor) -> list[list[str]]:
+    return [
+        [cell.strip().replace("−", "-") for cell in row.inner_text().split("\t")]
+        for row in one.page.locator(".work tr").all()
+    ]
+
+
+@pytest.mark.parametrize("query", ["example=The%20contract", "drawn=3", "example=The%20contract&times=20"])
+def test_a_calculator_makes_of_what_is_written_what_is_written(visitor: Visitors, server: str, query: str) -> None:
+    (*names, shift, _, _), *rows, end = written(opened(visitor, f"{server}/hand?{query}"))
+    off = float(re.search(r"score ([+-] [\d.]+)", shift)[1].replace(" ", ""))
+    total, mixed = float(end[4]), np.zeros(3)
+    for row in rows:
+        sent, score = row[1].rsplit("=", 1)
+        assert sum(np.prod([*map(float, re.findall(r"-?[\d.]+", part))]) for part in sent.split(" + ")) == float(score)
+        assert float(row[2]) == pytest.approx(float(score) / math.sqrt(float(names[2][3:])), abs=6e-5)
+        power, weight = (float(cell) if cell[0] != "<" else 0 for cell in row[4:6])
+        assert power == pytest.approx(math.exp(float(row[3]) + off), abs=2e-4)
+        assert weight == pytest.approx(power / total, abs=2e-4)
+        given, values = row[6].split(" · ")
+        assert given == row[5]
+        mixed += weight * np.array([float(n) for n in re.findall(r"-?[\d.]+", values)])
+    for found, said in zip(mixed, re.findall(r"-?[\d.]+", end[6])):
+        assert float(said) == pytest.approx(found, abs=0.7 * 10.0 ** -len(said.partition(".")[2]))
+
+
+def test_a_row_that_is_all_blocked_says_what_is_computed(visitor: Visitors, server: str) -> None:
+    one = opened(visitor, f"{server}/hand?row=3&mask={quote(byhand.MASKS[2])}")
+    scaled = byhand.steps(*byhand.drawn(4, 3, 0)[4:7], byhand.mask("none", 4, 4), 3**0.5).scaled[3]
+    _, *rows, _ = written(one)
+    assert [row[3] for row in rows] == [f"-1e9 {'-' if s < 0 else '+'} {abs(s):.4f}" for s in scaled.tolist()]
+    rough = (scaled.float() - 1e9).softmax(-1).tolist()
+    assert "would be " + ", ".join(f"{weight:.4f}" for weight in rough) in one.page.locator(".work").inner_text()
+
+
+def test_what_is_masked_is_hatched_and_what_is_small_is_not_zero(visitor: Visitors, server: str) -> None:
+    one = opened(visitor, f"{server}/hand?times=20")
+    weights = one.page.locator(".byhand figure").nth(3)
+    assert weights.locator("td.none").all_inner_texts() == ["0"] * 6
+    assert "<0.01" in weights.inner_text() and "Hatched" in one.page.locator(".byhand small").inner_text()
+    beyond = one.page.locator(".byhand figure td").evaluate_all("""(cells) => cells.map((cell) => {
+        const said = document.createRange();
+        said.selectNodeContents(cell);
+        return said.getBoundingClientRect().width - cell.clientWidth;
+    })""")
+    assert len(beyond) == 4 * 16 + 12 and max(beyond) <= 1  # no number lies over its neighbour
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
+def test_the_row_that_is_worked_out_is_seen(visitor: Visitors, server: str, size: tuple[int, int]) -> None:
+    screen = {"width": size[0], "height": size[1]}
+    fits(opened(visitor, f"{server}/hand?view=On%20your%20prompt", viewport=screen), ".byhand .scroll")
+    one = opened(visitor, f"{server}/hand", viewport=screen)
+    fits(one, ".byhand .scroll")
+    end = one.page.locator(".work .end").bounding_box()
+    assert size[0] < 500 or end["y"] + end["height"] <= size[1]
+
+
+def test_what_is_no_number_is_refused_with_a_sentence(visitor: Visitors, server: str) -> None:
+    one = opened(visitor, f"{server}/hand")
+    asks = one.page.locator(".asks").inner_text()
+    grid = one.page.locator(".stDataFrameGlideDataEditor").first
+    box = grid.bounding_box()
+    for typed in ("1/3", "99999"):
+        grid.dblclick(position={"x": box["width"] * 0.45, "y": box["height"] - 14})
+        one.page.locator(".gdg-input").fill(typed)
+        one.page.keyboard.press("Enter")
+        one.page.get_by_text(f"“{typed}” is no number from −999 to 999").wait_for()
+        one.rest()
+        assert one.page.locator(".asks").inner_text() == asks and "numbers=" not in one.page.url
 
 
 def test_a_number_is_edited_and_the_link_holds_it(visitor: Visitors, server: str) -> None:

@@ -35,6 +35,17 @@ def test_the_lens_opens_and_fits(visitor: Visitors, server: str, width: int, sch
     assert width < 500 or grid["y"] + grid["height"] < 800  # above the fold
 
 
+def test_the_first_prompt_is_seen_whole_and_a_long_token_on_hover(visitor: Visitors, server: str) -> None:
+    one = opened(visitor(), f"{server}/lens")
+    fits(one, ".lens .scroll")
+    whole = one.page.locator(".lens td button").evaluate_all(
+        "(all) => all.filter((one) => one.title !== one.querySelector('b').textContent).length"
+    )
+    assert whole == 0 and "sideways" not in one.page.locator(".lens p").inner_text()
+    one = opened(visitor(viewport={"width": 1024, "height": 800}), f"{server}/lens")
+    assert "scroll it sideways" in one.page.locator(".lens p").inner_text()
+
+
 def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visitors, server: str) -> None:
     one = opened(visitor(), f"{server}/lens?prompt={quote(FRANCE)}")
     reading, sent = models.read(NAME, FRANCE), one.sent

@@ -11,6 +11,7 @@ from model.gpt import Changes
 from pages.shared import models
 from pages.shared.examples import SCALPEL
 from tests.browser.conftest import SCREENS, Visitor, fits
+from viz.percent import percent
 
 Visitors = Callable[..., Visitor]
 NAME = models.NAMES[0]
@@ -45,7 +46,7 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
     ]
     top = shares[0].argmax()
     was, now = (of[top].item() for of in shares)
-    one.page.get_by_text(f"goes from {was:.1%} to {now:.1%}").wait_for()
+    one.page.get_by_text(f"goes from {percent(was)} to {percent(now)}").wait_for()
     assert head.get_attribute("aria-pressed") == "true"
     head.click()
     one.page.get_by_text("Nothing is switched off").wait_for()

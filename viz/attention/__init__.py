@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from viz.component import LINK
+from viz.component import LINK, PERCENT
 
 HERE = Path(__file__).parent
 JS, CSS, HTML = ((HERE / f"attention.{kind}").read_text("utf-8") for kind in ("js", "css", "html"))
-JS = LINK + JS
+JS = LINK + PERCENT + JS
 STEPS = 4095  # a share is sent as a whole number of 4095ths, in 12 bits
 
 

@@ -94,7 +94,6 @@ function habits(weights, count) {
   return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / (count - 2)]));
 }
 
-const percent = (weight) => `${(100 * weight).toFixed(1)} %`;
 
 // ---- the picture -----------------------------------------------------------------------------
 

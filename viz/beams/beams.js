@@ -2,7 +2,6 @@
 // text up to there.
 
 const [ROW, GAP] = [54, 26]; // px, from box to box as high as in the style
-const percent = (log_p) => (log_p > Math.log(0.0005) ? `${(100 * Math.exp(log_p)).toFixed(1)} %` : "< 0.1 %");
 const nats = (total) => total.toFixed(2).replace("-", "−");
 
 function draw(room, { root, columns, width }, send) {
@@ -35,8 +34,8 @@ function draw(room, { root, columns, width }, send) {
       line.setAttribute("class", kind);
       line.setAttribute("stroke-width", 1.5 + 5 * Math.exp(log_p));
       lines.append(line);
-      const about = `${kind === "best" ? "on the best path" : kind}: “${text}”, P of this token ${percent(log_p)}, total ${nats(total)} nats`;
-      const node = Object.assign(element("button", "", element("b", token), element("small", `${percent(log_p)}  ${nats(total)}`)), { type: "button", title: about });
+      const about = `${kind === "best" ? "on the best path" : kind}: “${text}”, P of this token ${percent(Math.exp(log_p))}, total ${nats(total)} nats`;
+      const node = Object.assign(element("button", "", element("b", token), element("small", `${percent(Math.exp(log_p))}  ${nats(total)}`)), { type: "button", title: about });
       node.setAttribute("aria-label", about);
       node.className = kind;
       node.disabled = !typable;

@@ -1,7 +1,6 @@
 // What was tried, as a tree: tokens run on in a line, and where they part each branch has a line of its own. A click on
 // a token goes back to it. Drawing is done by the chain above, which is asked by an event.
 
-const percent = (share) => `${share > 0.0005 ? (100 * share).toFixed(1) : "< 0.1"} %`;
 
 function button(text, title, act, ...children) {
   const made = Object.assign(element("button", text), { type: "button", title, onclick: act });

@@ -10,6 +10,7 @@ from viz.component import assets
 from viz.tokens import visible
 
 JS, CSS = assets("byhand")
+SINGLE, EXACT = 9, 17  # digits that tell every float32, and every float64, from the next
 
 
 def data(
@@ -23,16 +24,20 @@ def data(
 
     Of them q (T, d), k (S, d) and v (S, D); products, scaled, masked and weights (T, S); z (T, D). The divisor is
     what the products were divided by, the contents are the names of v's columns. What is no finite number is sent as
-    its name.
+    its name. From the masked scores the picture takes powers: they are exact, the others have the digits of a float32.
     """
-    sent = {name: [[_sent(value) for value in row] for row in of.tolist()] for name, of in numbers.items()}
+    digits = {"masked": EXACT}
+    sent = {
+        name: [[_sent(value, digits.get(name, SINGLE)) for value in row] for row in of.tolist()]
+        for name, of in numbers.items()
+    }
     names = {"queries": visible(queries), "keys": visible(keys), "contents": list(contents)}
     return {**names, "divisor": divisor, **sent}
 
 
-def _sent(value: float) -> float | str:
+def _sent(value: float, digits: int) -> float | str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    return float(f"{value:.6g}") if abs(value) < 1e5 else value  # beside −1e9 a score is in the last digits
+    return float(f"{value:.{digits}g}")

@@ -1,6 +1,5 @@
 // Generation, pass by pass. Buttons, slider and arrow keys step through it in the browser and ask nothing of the server.
 
-const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 const whole = (count) => count.toLocaleString("en");
 
 function amount(count) {

@@ -2,7 +2,6 @@
 
 const ENDS = [[180, 83, 9], [15, 118, 110]]; // the colours of the least and the largest number
 const WEIGHT = [124, 58, 237]; // of attention, which is never below 0
-const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 const watches = new WeakMap(); // one of each picture, however often it is drawn
 

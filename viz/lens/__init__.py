@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from viz.component import assets
+from viz.percent import percent
 from viz.tokens import visible
 
 JS, CSS = assets("lens")
@@ -43,9 +44,9 @@ def data(
     top = shares[..., 0]
     match readout:
         case "top token":
-            shades, text = top, np.vectorize(lambda share: f"{share:.0%}".replace("%", " %"))(top)
+            shades, text = top, np.vectorize(lambda share: percent(share, 0))(top)
         case "probability":
-            shades, text = followed[1], np.vectorize(_percent)(followed[1])
+            shades, text = followed[1], np.vectorize(percent)(followed[1])
         case "rank":
             shades = 1 - np.log(followed[2]) / math.log(max(2, vocabulary))
             text = np.vectorize("{:,}".format)(followed[2])
@@ -78,7 +79,3 @@ def data(
         "legend": legend,
         "picked": picked,
     }
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share >= 0.0005 else "< 0.1 %"

@@ -2,7 +2,6 @@
 // ask nothing of the server; a click picks the column.
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const percent = (share) => (share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 // What is said of one cell.
 function reading({ tokens, rows, cells }, row, column) {
@@ -22,11 +21,12 @@ function draw(host, data, send) {
   const say = (row, column) => aside.replaceChildren(...reading(data, row, column));
   const rest = () => say(data.rows.length - 1, at);
 
-  const head = element("tr", "", element("th", ""), ...data.tokens.map((token, n) => classed(element("th", token), n === at ? "picked" : "")));
+  const head = element("tr", "", element("th", ""), ...data.tokens.map((token, n) => Object.assign(classed(element("th", token), n === at ? "picked" : ""), { title: token })));
   const buttons = data.cells.map((row, n) =>
     row.map(({ token, number, shade, same }, column) => {
       const made = element("button", "", ...(token ? [element("b", token)] : []), element("small", number));
       made.type = "button";
+      made.title = token;
       made.className = `${same ? "same" : ""} ${token ? "" : "number"}`;
       made.style.setProperty("--shade", shade);
       made.setAttribute("aria-label", `${data.rows[n]} after ${data.tokens[column]}: ${token} ${number}`);
@@ -53,7 +53,9 @@ function draw(host, data, send) {
   const before = host.querySelector(".scroll");
   const kept = before && [before.scrollLeft, before.scrollTop];
   const scroll = classed(element("div", "", table), "scroll");
-  host.replaceChildren(scroll, aside, element("p", `Shown: ${data.legend}.`));
+  const legend = element("p", `Shown: ${data.legend}.`);
+  host.replaceChildren(scroll, aside, legend);
+  if (scroll.scrollWidth > scroll.clientWidth) legend.append(" The grid is wider than its room: scroll it sideways.");
   if (kept) [scroll.scrollLeft, scroll.scrollTop] = kept;
   else scroll.scrollLeft = head.children[at + 1].offsetLeft - scroll.clientWidth / 2;
 }

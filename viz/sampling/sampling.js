@@ -9,7 +9,8 @@ const STEPS = {
   "top-p": { name: "top-p", off: 1, values: range(0, 1, 0.01) },
   "min-p": { name: "min-p", off: 0, values: range(0, 1, 0.01) },
 };
-const percent = (share) => (share === 0 ? "0" : share < 0.0001 ? "< 0.01 %" : `${(100 * share).toFixed(2)} %`);
+
+const fine = (share) => percent(share, 2);
 
 function range(least, most, step) {
   return Array.from({ length: Math.round((most - least) / step) + 1 }, (_, n) => Number((least + n * step).toFixed(2)));
@@ -287,7 +288,7 @@ class Chain {
       if (value === off) return void (does.textContent = Number.isFinite(off) ? `${off}: off` : "off");
       const cuts = after.some((logit, id) => logit === -Infinity && before[id] > -Infinity);
       const [count, mass] = cuts ? lost(after, softmax(before)) : [0, 0];
-      does.textContent = `${value}${name === "temperature" && !value ? " (greedy)" : ""}${count ? ` · cuts ${percent(mass)} of what comes in` : ""}`;
+      does.textContent = `${value}${name === "temperature" && !value ? " (greedy)" : ""}${count ? ` · cuts ${fine(mass)} of what comes in` : ""}`;
     };
     const both = this.beside ? [["A", this.beside], ["B", this.steps]] : [["", this.steps]];
     return both.map(([label, steps]) => {
@@ -306,7 +307,7 @@ class Chain {
     this.mass.replaceChildren(
       ...settings.map(({ label, steps, logits }) => {
         const [count, gone] = lost(logits, this.model);
-        const kept = `kept: ${(logits.length - count).toLocaleString("en")} of ${logits.length.toLocaleString("en")} tokens, ${percent(1 - gone)} of the model’s probability; cut: ${percent(gone)}`;
+        const kept = `kept: ${(logits.length - count).toLocaleString("en")} of ${logits.length.toLocaleString("en")} tokens, ${fine(1 - gone)} of the model’s probability; cut: ${fine(gone)}`;
         return element("div", label ? `${label} (${words(steps.filter(([name, value]) => value !== STEPS[name].off))}) ${kept}` : kept);
       }),
     );
@@ -342,9 +343,9 @@ class Chain {
     bars.className = "bars";
     const { logits } = settings.at(-1);
     const cut = settings.every((one) => one.logits[id] === -Infinity);
-    const truth = this.data.truth ? [percent(this.data.truth[id] ?? 0)] : [];
+    const truth = this.data.truth ? [fine(this.data.truth[id] ?? 0)] : [];
     const after = settings.length > 1 ? [] : [cut ? "cut" : logits[id].toFixed(2)];
-    const texts = [this.data.logits[id].toFixed(2), ...after, ...truth, percent(this.model[id]), ...settings.map(({ shares }) => percent(shares[id]))];
+    const texts = [this.data.logits[id].toFixed(2), ...after, ...truth, fine(this.model[id]), ...settings.map(({ shares }) => fine(shares[id]))];
     const drawn = this.draws ? settings.map(({ counts, shares }) => `${counts.get(id) ?? 0} / ${(this.draws * shares[id]).toFixed(1)}`) : [];
     const name = Object.assign(element("button", this.name(id)), { type: "button", title: "how its probability comes about" });
     const row = element("tr", "", element("td", "", name), ...texts.map((text) => element("td", text)), bars, ...drawn.map((text) => element("td", text)));
@@ -365,8 +366,8 @@ class Chain {
     const power = (logits[id] - largest).toFixed(2);
     const how =
       logits[id] === -Infinity
-        ? `${this.name(id)} was cut, so it cannot be drawn; the model gives it ${percent(this.model[id])}.`
-        : `P(${this.name(id)}) = e^${power} / ${sum.toFixed(3)} = ${percent(shares[id])}: its logit less the largest, as a power of e, over the sum of these powers of all that are kept. Before any step it was ${percent(this.model[id])}.`;
+        ? `${this.name(id)} was cut, so it cannot be drawn; the model gives it ${fine(this.model[id])}.`
+        : `P(${this.name(id)}) = e^${power} / ${sum.toFixed(3)} = ${fine(shares[id])}: its logit less the largest, as a power of e, over the sum of these powers of all that are kept. Before any step it was ${fine(this.model[id])}.`;
     this.said.replaceChildren(element("span", label ? `After ${label}: ${how}` : how));
     if (this.draws !== 1) return;
     const takes = settings.flatMap(({ label, last }) => {

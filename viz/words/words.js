@@ -1,7 +1,6 @@
 // The next words as bars. A bar is as long as its probability, from 0 to 100 %: never rescaled.
 
 const NAMES = ["model", "truth"];
-const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 function bar(share) {
   const made = element("i", "");
