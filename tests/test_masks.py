@@ -38,7 +38,10 @@ def test_what_is_added_is_softmaxed_row_by_row_without_overflow(scores: np.ndarr
 
 
 def test_ones_that_stand_where_a_token_may_look_show_it_the_future_alone(scores: np.ndarray) -> None:
-    inverted = masks.tril(scores).weights["tril"]
+    found, ones = masks.tril(scores).weights, np.ones((4, 4))
+    for name, blocked in {"tril": np.tril(ones), "triu(1)": np.triu(ones, 1)}.items():
+        np.testing.assert_array_equal(found[name], masks.added(scores, blocked))
+    inverted = found["tril"]
     assert not np.tril(inverted)[:3].any()
     np.testing.assert_allclose(inverted[3], softmax(scores)[3], atol=1e-6)
 
@@ -48,6 +51,7 @@ def test_a_row_without_a_key_is_another_thing_in_each_type(scores: np.ndarray) -
         found = masks.nothing_left(given).weights
         np.testing.assert_allclose(found["−1e9, float64"][0], softmax(scores)[0], atol=1e-6)
         assert (found["−1e9, float32"][0] == 0.25).all()
+        np.testing.assert_allclose(found["triu(1)"], masks.right(scores), atol=1e-6)
         assert np.isnan(found["−∞"][0]).all() and not np.isnan(found["−∞"][1:]).any()
         assert [found[f"−1e9, float{bits}"].dtype for bits in (64, 32)] == [np.float64, np.float32]
 

@@ -145,11 +145,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     temperature = st.slider(
         "Temperature (0 = greedy)", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params", width=220
     )
-    label = "Seed, 0 to 999" if temperature else "Seed: greedy has none"
-    seed = st.number_input(label, 0, 999, 1, key="seed", bind="query-params", width=170, disabled=not temperature)
+    seed = 0
+    if temperature:  # else nothing is drawn
+        seed = st.number_input("Seed, 0 to 999", 0, 999, 1, key="seed", bind="query-params", width=120)
     short = SHORT if context.startswith(str(SHORT)) else None
     count = MANY if sweeps.wanted(f"Writing {MANY} tokens, not {FEW}", writing(MANY), "many") else FEW
-asked = reading.model.name, reading.prompt, short, temperature, seed if temperature else 0, count
+asked = reading.model.name, reading.prompt, short, temperature, seed, count
 told, done = sweeps.told("The model writes")
 passes = models.generated(told, *asked)
 done()
