@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor  # a new Generator has a fixed seed
+from torch import Generator, Tensor
 
 from model.cache import multiply_adds, shortened
 from model.gpt import GPT, GPTConfig
@@ -38,7 +38,7 @@ def generate(
 
 
 def written(way: Way, gpt: GPT, idx: Tensor, count: int = 1, temperature: float = 1.0, top_k: int = 50) -> Outcome:
-    """The new ids, or the error that came instead, in one line."""
+    """The new ids, or the error that came instead, in one line. A new generator has always the same seed."""
     try:
         return way(gpt, idx, count, temperature, top_k, Generator())[0, idx.size(1) :].tolist()
     except (IndexError, RuntimeError, ValueError) as error:

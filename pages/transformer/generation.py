@@ -16,8 +16,8 @@ from viz.tokens import visible
 PAGE = "transformer/generation"
 MEAN, SHORT = "mean of all heads", 16
 SHOWN = 5  # of the next tokens
-FEW, MANY = 8, 32  # tokens that are written: by a large model when it is asked for them
-ALONE = 8  # a token alone takes as long as so many at once: all weights have to come from the memory for it, too
+FEW, MANY = 8, 32  # tokens that are written; a large model writes many when it is asked
+ALONE = 8  # a token alone takes about as long as so many at once: all weights have to come from the memory for it
 NOTED = 16  # last tokens of a prompt, in each case of what goes wrong
 CONTEXTS = [2**n for n in range(9, 18)]  # tokens whose keys and values are kept, 512 to 131,072
 
