@@ -1,7 +1,9 @@
 """The server: `streamlit run app.py`. The table of contents is pages/contents.py."""
 
+import asyncio.base_events
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, socket
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -53,8 +55,18 @@ async def warm(app: st.App) -> AsyncIterator[None]:
     # For each new visitor, Streamlit looks through all 2,000 modules for files to watch, even where it is told to watch
     # none (`server.fileWatcherType`): 0.1 s in which nobody is answered. Pages are watched still, modules are not.
     LocalSourcesWatcher.update_watched_modules = lambda self: None
+    asyncio.base_events._set_nodelay = send_at_once
     models.warm()
     yield
+
+
+def send_at_once(connection: socket) -> None:
+    """Let no packet wait for the receipt of the one before it, which the other side may hold back for 40 ms.
+
+    asyncio sees to that where a socket names TCP as its protocol; Streamlit's names none.
+    """
+    if connection.family in (AF_INET, AF_INET6):
+        connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
 
 
 def failed(error: Exception) -> bool:

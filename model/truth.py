@@ -9,8 +9,10 @@ import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from os.path import commonprefix
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -18,8 +20,20 @@ from torch import Tensor
 from model.world import START, Draw
 
 REMEMBERED = 50_000  # few words of which the ids are known; about 13 MB
+CHOICES = 4000  # draws of which is known how they begin; about 15 MB
 _LINE_BREAK = Draw(("\n",), "", lambda i: None)
 Distribution = Mapping[int, float]  # of each id that can come next its probability; empty outside the world
+
+
+class Choice(NamedTuple):
+    """What chains draw from at one place of a line, or behind it."""
+
+    at: int
+    beyond: str  # what was said behind the line before: nothing or a space
+    texts: tuple[str, ...]
+    weights: tuple[float, ...]
+    ended: bool  # whether what is said after a text ends its last word
+    p: float  # of all the chains that come here
 
 
 class Truth:
@@ -27,7 +41,8 @@ class Truth:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self._ids: dict[str, list[int]] = {}
+        self._ids = lru_cache(REMEMBERED)(lambda words: tokenizer.encode(words).ids)
+        self._others = lru_cache(CHOICES)(self._others)
 
     def follow(self, text: str) -> list[Distribution]:
         """The distribution of each of the T tokens of a text, given those before it, and of the one after: T + 1.
@@ -55,14 +70,24 @@ class Truth:
         first: dict[int, int] = {0: 0}  # of the word that starts at a character, where its tokens start
         for start, end in zip(starts, [*starts[1:], len(line)]):
             first[start] = len(ids)
-            ids += self.tokenizer.encode(line[start:end]).ids
+            ids += self._ids(line[start:end])
+        first[len(line)] = len(ids)
 
         leave: list[dict[int, float]] = [defaultdict(float) for _ in range(len(ids) + 1)]
-        other_ways, ahead = _walk(line, starts)
+        other_ways, choices, ahead = _walk(line, starts)
+        for at, beyond, *drawn, p in choices:
+            start = at if beyond else _word(starts, at)
+            n, choice = first[start], (line[start:at] + beyond, line[at : at + 1], *drawn)
+            for id, share in self._others(*choice).items():
+                leave[n][id] += p * share
+            if ids[n:] and leave[n].pop(ids[n], 0):  # with the line's own token none leaves it, but some with the next
+                for word, share in _words(*choice):
+                    if self._ids(word)[0] == ids[n]:
+                        other_ways[start, word] += p * share
         for (start, words), p in other_ways.items():
-            others = enumerate(self._encode(words), first[start])
-            at, id = next((n, id) for n, id in others if n == len(ids) or id != ids[n])
-            leave[at][id] += p
+            others = enumerate(self._ids(words), first[start])
+            n, id = next((n, id) for n, id in others if ids[n : n + 1] != [id])
+            leave[n][id] += p
 
         distributions: list[Distribution] = []
         for n in reversed(range(len(ids) + (not line.endswith("\n")))):
@@ -71,13 +96,12 @@ class Truth:
             distributions.append({id: p / ahead for id, p in here.items()})
         return distributions[::-1]
 
-    def _encode(self, words: str) -> list[int]:
-        """The ids of a few words of the world, which are remembered."""
-        if words not in self._ids:
-            if len(self._ids) >= REMEMBERED:
-                self._ids.clear()
-            self._ids[words] = self.tokenizer.encode(words).ids
-        return self._ids[words]
+    def _others(self, *choice: Any) -> dict[int, float]:
+        """The first tokens of `_words`, each with its probability."""
+        shares: dict[int, float] = defaultdict(float)
+        for word, share in _words(*choice):
+            shares[self._ids(word)[0]] += share
+        return dict(shares)
 
 
 def divergence(truth: Distribution, log_probabilities: Tensor) -> float:
@@ -91,47 +115,88 @@ def divergence(truth: Distribution, log_probabilities: Tensor) -> float:
     return max(sum(p * (math.log(p) - log_q) for p, log_q in zip(truth.values(), model)), 0.0)
 
 
-def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float], float]:
+def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float], list[Choice], float]:
     """Follow every chain of draws along a line whose words start at `starts`.
 
-    Where chains leave it, what they say instead, from the start of the word in which they do: start and
-    text, with their probability. And the probability of the line as a whole document, line break and all.
+    Where chains leave it, the words they say instead: start and text, with their probability. The choices at which
+    others leave it, with a word that ends and begins with another letter. And the probability of the line as a whole
+    document, line break and all.
     """
     leave: dict[tuple[int, str], float] = defaultdict(float)
+    choices: dict[tuple[int, str, int, bool], Choice] = {}
     whole = 0.0
     open_ends: list[tuple[Draw | None, int, str, float]] = [(START, 0, "", 1.0)]
-    # Many chains draw from the same texts at the same place: what they leave for is counted once for all of them.
-    shared: dict[tuple[int, int], tuple[Sequence[str], float]] = {}
-
-    def leaves(at: int, said: str, p: float, complete: bool) -> bool:
-        """Note what is said at `at` in place of the line; False where its word may go on and is not complete."""
-        agrees = at if line[at : at + 1] != said[:1] else at + len(commonprefix((line[at:], said)))
-        start = starts[max(0, bisect_left(starts, agrees) - 1)] if starts else 0
-        words = line[start:at] + said[max(0, start - at) :]
-        end = words.find(" ", agrees - start + 1)  # the word in which it leaves ends where the next one starts
-        if end > 0 or complete:
-            leave[start, words[:end] if end > 0 else words] += p
-        return end > 0 or complete
-
     while open_ends:
         draw, at, beyond, p = open_ends.pop()  # what was said agrees with the line up to `at`, then goes on `beyond`
         texts, after, then, weights = draw or _LINE_BREAK
+        weights = weights or _alike(len(texts))
         ways: Iterable[int] = range(len(texts))
-        if not (beyond or weights or after[:1].isalnum() or not after):
-            ways = [i for i in ways if line.startswith(texts[i], at)]
-            shared[at, id(texts)] = texts, p / len(texts) + shared.get((at, id(texts)), (texts, 0.0))[1]
+        if not beyond or at == len(line) and beyond == " ":
+            ended = bool(after) and not after[0].isalnum()
+            going_on, by_letter = _sorted(texts, ended)
+            same_letter = by_letter.get(line[at : at + 1], [])
+            ways = [i for i in same_letter if line.startswith(texts[i], at)] if ended else [*going_on, *same_letter]
+            # Many chains draw from the same texts at the same place, which is counted once for all of them.
+            *_, others = choices.get((at, beyond, id(texts), ended), (0.0,))
+            choices[at, beyond, id(texts), ended] = Choice(at, beyond, texts, weights, ended, others + p)
         for i in ways:
-            q = p * weights[i] if weights else p / len(texts)
+            q = p * weights[i]
             said = beyond + texts[i] + after
             if not beyond and line.startswith(said, at):
                 if draw:
                     open_ends.append((then(i), at + len(said), "", q))
                 else:
                     whole += q
-            elif not leaves(at, said, q, complete=not draw):
-                open_ends.append((then(i), at, said, q))
-    for (at, _), (texts, p) in shared.items():
-        for text in texts:
-            if not line.startswith(text, at):
-                leaves(at, text, p, complete=True)
-    return leave, whole
+            elif other := _other(line, starts, at, said, complete=not draw):
+                leave[other] += q
+            else:
+                open_ends.append((then(i), len(line), " ", q) if said == f"{line[at:]} " else (then(i), at, said, q))
+    for at, _, texts, weights, ended, p in choices.values():
+        _, by_letter = _sorted(texts, ended)
+        for i in by_letter.get(line[at : at + 1], []) if ended else []:
+            if not line.startswith(texts[i], at):
+                leave[_other(line, starts, at, texts[i], complete=True)] += p * weights[i]
+    return leave, list(choices.values()), whole
+
+
+def _words(
+    before: str, letter: str, texts: tuple[str, ...], weights: tuple[float, ...], ended: bool
+) -> Iterator[tuple[str, float]]:
+    """The words that begin as before and go on with a drawn text, but not with this letter, with their probability."""
+    _, by_letter = _sorted(texts, ended)
+    for i in (i for other, those in by_letter.items() if other != letter for i in those):
+        yield before + texts[i].partition(" ")[0], weights[i]
+
+
+@lru_cache
+def _alike(count: int) -> tuple[float, ...]:
+    """Weights that are all the same."""
+    return (1 / count,) * count
+
+
+@lru_cache(CHOICES)
+def _sorted(texts: tuple[str, ...], ended: bool) -> tuple[list[int], dict[str, list[int]]]:
+    """Which texts are one word that may go on with what is said after it; and by their first letter the others."""
+    going_on: list[int] = []
+    by_letter: dict[str, list[int]] = defaultdict(list)
+    for i, text in enumerate(texts):
+        (by_letter[text[0]] if ended or " " in text[1:] else going_on).append(i)
+    return going_on, dict(by_letter)
+
+
+def _word(starts: Sequence[int], at: int) -> int:
+    """Where the word starts that the character before `at` is in."""
+    return starts[max(0, bisect_left(starts, at) - 1)] if starts else 0
+
+
+def _other(line: str, starts: Sequence[int], at: int, said: str, complete: bool) -> tuple[int, str] | None:
+    """The word with which what is said at `at` leaves a line whose words start at `starts`: its start, and the word.
+
+    None where that word may go on, since what is said is not complete.
+    """
+    agrees = at if line[at : at + 1] != said[:1] else at + len(commonprefix((line[at:], said)))
+    behind = agrees == len(line) and said.startswith(" ", agrees - at)  # the whole line was said
+    start = agrees if behind else _word(starts, agrees)
+    words = line[start:at] + said[max(0, start - at) :]
+    end = words.find(" ", agrees - start + 1)  # it ends where the next one starts
+    return (start, words[:end] if end > 0 else words) if end > 0 or complete else None

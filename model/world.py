@@ -21,10 +21,10 @@ SLOT = re.compile(r"\{(?P<a>[aA]:)?(?P<kind>[A-Za-z]+)(?P<nth>\d?)(?:\.(?P<colum
 class Draw(NamedTuple):
     """One of the texts is said next, then `after`; `then(i)` is the draw that follows text i, None the end."""
 
-    texts: Sequence[str]
+    texts: tuple[str, ...]
     after: str
     then: Callable[[int], "Draw | None"]
-    weights: Sequence[float] | None = None  # the probability of each text; None: all alike
+    weights: tuple[float, ...] | None = None  # the probability of each text; None: all alike
 
 
 def _blocks(path: Path) -> Iterator[tuple[list[str], list[str]]]:
@@ -113,12 +113,12 @@ def _draw(slots: Sequence[Slot], known: dict[tuple[str, str], int]) -> Draw | No
     if not taken:
         return Draw(texts, after, lambda i: _draw(rest, known | {row: i}))
     free = [n for n in range(len(texts)) if n not in taken]
-    return Draw([texts[n] for n in free], after, lambda i: _draw(rest, known | {row: free[i]}))
+    return Draw(tuple(texts[n] for n in free), after, lambda i: _draw(rest, known | {row: free[i]}))
 
 
 # Any of these, in any order, can offend no one.
 REPEATED = "thing food animal plant place vehicle clothes instrument colour material act number room furniture planet"
-LEXICON = sorted({row["name"] for kind in REPEATED.split() for row in TABLES[kind] if " " not in row["name"]})
+LEXICON = tuple(sorted({row["name"] for kind in REPEATED.split() for row in TABLES[kind] if " " not in row["name"]}))
 
 
 def repeat(words: tuple[str, ...] = ()) -> Draw:
@@ -143,7 +143,8 @@ def start(families: Sequence[Family]) -> Draw:
     """The draw of a line of some families, each family as often as its weight says."""
     total = sum(family.weight for family in families)
     lines = [(*line, family.weight / len(family.lines) / total) for family in families for line in family.lines]
-    return Draw([lead for lead, _, _ in lines], "", lambda i: lines[i][1], [weight for _, _, weight in lines])
+    leads, _, weights = zip(*lines)
+    return Draw(leads, "", lambda i: lines[i][1], weights)
 
 
 FAMILIES = [

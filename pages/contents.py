@@ -1,10 +1,16 @@
 """The table of contents: every lesson, in its section."""
 
+from copy import copy
+
 import streamlit as st
 
 st.set_page_config(page_title="Vitrine", page_icon="pages/shared/icon.svg", layout="wide")
-st.navigation(
-    {
+
+
+@st.cache_resource(show_spinner=False)
+def sections() -> dict[str, list[st.Page]]:
+    """The lessons of each section: looked for on the disk once, and not at every word that is typed."""
+    return {
         "": [
             st.Page("start/home.py", title="Home", icon=":material/home:", default=True),
             st.Page("start/knows.py", title="What it knows", icon=":material/school:"),
@@ -27,6 +33,8 @@ st.navigation(
             st.Page("transformer/sampling.py", title="Sampling", icon=":material/casino:"),
             st.Page("transformer/generation.py", title="Generation", icon=":material/stacks:"),
         ],
-    },
-    position="top",
-).run()
+    }
+
+
+# Copies, since a run marks the page that it opens.
+st.navigation({title: [*map(copy, pages)] for title, pages in sections().items()}, position="top").run()

@@ -1,7 +1,7 @@
 """The truth: against the world it follows, told a hundred thousand times."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import islice
 
 import pytest
@@ -85,7 +85,7 @@ def test_a_prefix_alone_has_the_same_truth(told: list[str], tokenizer: Tokenizer
 def test_a_text_told_in_two_ways_has_the_sum(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
     animal = world.Draw(("cat", "dog", "cats"), ".", lambda i: None)
     lines = [("The ", animal), ("The cat.", None)]
-    start = world.Draw([lead for lead, _ in lines], "", lambda i: lines[i][1], weights=(0.4, 0.6))
+    start = world.Draw(tuple(lead for lead, _ in lines), "", lambda i: lines[i][1], weights=(0.4, 0.6))
     monkeypatch.setattr("model.truth.START", start)
     tokenizer = tokens.train_bpe(["The cat. The dog."] * 9, 300)
     the, cat, dog, s, stop = tokenizer.encode("The cat dogs.").ids
@@ -93,6 +93,43 @@ def test_a_text_told_in_two_ways_has_the_sum(monkeypatch: pytest.MonkeyPatch, to
     p_cats = 0.4 / 3 / (0.6 + 0.4 * 2 / 3)  # the s of cats is a token of its own
     assert truth_of(tokenizer, "The cat") == pytest.approx({s: p_cats, stop: 1 - p_cats})
     assert sum(Truth(tokenizer).nats("The cat.")) == pytest.approx(-math.log(0.6 + 0.4 / 3))
+
+
+def tellings(draw: world.Draw | None) -> list[tuple[str, float]]:
+    """Every text that a chain of draws can tell, with its probability."""
+    if draw is None:
+        return [("", 1.0)]
+    weights = draw.weights or [1 / len(draw.texts)] * len(draw.texts)
+    return [
+        (text + draw.after + rest, weight * p)
+        for i, (text, weight) in enumerate(zip(draw.texts, weights))
+        for rest, p in tellings(draw.then(i))
+    ]
+
+
+@pytest.mark.parametrize("merges", [0, 20, 200])
+def test_a_small_world_has_the_truth_of_all_its_texts(monkeypatch: pytest.MonkeyPatch, merges: int) -> None:
+    words = ("rest", "restaurant", "rest area", "cat", "cats", "a", "polar bear")  # some begin like others
+    verb = world.Draw(("sat", "s", "sat"), "", lambda i: None)
+    thing = world.Draw(words, " ", lambda i: verb)
+    part = world.Draw(words, "s. ", lambda i: thing)
+    again = world.Draw(("", ""), "", lambda i: (thing, part)[i], weights=(0.3, 0.7))
+    leads = {"The ": thing, "": part, "The": again, "The rest sat": None, "rest ": again, '"': verb}
+    start = world.Draw(tuple(leads), "", lambda i: list(leads.values())[i], weights=(0.1, 0.2, 0.1, 0.3, 0.2, 0.1))
+    monkeypatch.setattr("model.truth.START", start)
+    told = tellings(start)
+    tokenizer = tokens.train_bpe([text for text, _ in told], 257 + merges)
+    after: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)  # what follows each beginning, in tokens
+    for text, p in told:
+        ids = tokenizer.encode(f"{text}\n").ids
+        for n, id in enumerate(ids):
+            after[tuple(ids[:n])][id] += p
+    truth = Truth(tokenizer)
+    for begun, next in after.items():
+        text = tokenizer.decode(begun)
+        if tuple(tokenizer.encode(text).ids) == begun:  # which is not so where the beginning has tokens of its own
+            found = truth.follow(text)[-1]
+            assert found == pytest.approx({id: p / next.total() for id, p in next.items()}, abs=1e-12), text
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,11 @@ def test_the_logits_of_the_whole_vocabulary_are_sent() -> None:
     packed = sampling.payload(logits, [7, 9], [" a", "\n"], [True, False], [9, 3, 9], {7: 0.25})
     length = int.from_bytes(packed[:4], "little")
     header = json.loads(packed[4 : 4 + length])
-    assert header == {"names": {"7": "·a", "9": "⏎"}, "typable": [7], "seen": [3, 9], "read": 3, "truth": {"7": 0.25}}
+    told = {"seen": [3, 9], "read": 3, "truth": {"7": 0.25}}
+    assert header == {"names": {"7": "·a", "9": "⏎"}, "untypable": [9], **told}
+    whole = sampling.payload(logits, range(3), ["a", "b", "c"], [True] * 3, [9, 3, 9], {7: 0.25})
+    header = json.loads(whole[4 : 4 + int.from_bytes(whole[:4], "little")])
+    assert header == {"names": ["a", "b", "c"], "untypable": [], **told}
     assert np.array_equal(np.frombuffer(packed[4 + length :], "<f4"), logits.astype("f4"))
     with pytest.raises(ValueError, match="not a finite number"):
         sampling.payload(np.array([0.0, np.nan]), [], [], [], [], {})

@@ -174,8 +174,7 @@ def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
 
 def read(name: str, text: str) -> models.Reading:
     """What the named model reads of a text that is not empty, and a sentence where that is not all of it."""
-    with st.spinner("The model reads the prompt"):
-        found = models.read(name, text)
+    found = models.read(name, text)
     cut(found, "This prompt")
     return found
 

@@ -26,9 +26,10 @@ def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
         )
         return ready(others[0], others)
     try:
-        needed = 4 * gpt2.sizes(folder).parameters / 1e6
-        with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
-            models.load(name)
+        if not models.is_open(name):
+            needed = 4 * gpt2.sizes(folder).parameters / 1e6
+            with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
+                models.load(name)
     except (ValueError, FileNotFoundError) as error:
         said = f"{literal(name)} cannot be used: {literal(error)}."
         if not others:

@@ -201,6 +201,11 @@ def load(name: str) -> Model:
     return Model(name, gpt, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back, of_tokens(gpt, tokenizer))
 
 
+def is_open(name: str) -> bool:
+    """Whether the model of that name is in memory."""
+    return hashkey(name) in load.cache
+
+
 @kept(READINGS, lambda reading: reading.bytes)
 def read(name: str, prompt: str) -> Reading:
     """The named model's forward pass over the end of the prompt, as much as a page shows of it.

@@ -9,7 +9,7 @@ from pages.shared import controls, models, prose, views
 from pages.shared.examples import OPEN
 
 PAGE = "transformer/sampling"
-NAMED, WRITTEN = 10_000, 30  # likeliest tokens that have a name in the picture, tokens that are written at once
+NAMED, WRITTEN = 10_000, 30  # tokens that have a name in the picture, the likeliest; tokens that are written at once
 NEXT = 5  # likeliest tokens that can be taken in the tree
 
 
@@ -31,7 +31,7 @@ reading = controls.reading(OPEN)
 name, prompt = reading.model.name, reading.prompt
 texts, typable = models.vocabulary(name)
 logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
-named = logits[-1].topk(min(NAMED, logits.shape[-1])).indices.tolist()
+named = range(len(texts)) if len(texts) <= NAMED else logits[-1].topk(NAMED).indices.tolist()
 views.sampling(
     logits[-1].numpy(),
     named,

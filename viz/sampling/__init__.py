@@ -6,6 +6,7 @@ The logits of the whole vocabulary travel once, as float32; from there on the br
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,15 +26,23 @@ def payload(
 ) -> bytes:
     """The logits (V), the names of some ids and whether they can be typed, and the ids that stand in the text already.
 
-    `truth` is the true probability of each id, where that is known, and empty where it is not.
+    What is named is put into words but once where it is the same again, which costs more than all the rest. `truth` is
+    the true probability of each id, where that is known, and empty where it is not.
 
     Raises ValueError where a logit is not finite.
     """
     if not np.isfinite(logits).all():
         raise ValueError("a logit is not a finite number, so there are no probabilities")
-    names = dict(zip(map(int, named), visible(tokens), strict=True))
-    can = [int(id) for id, one in zip(named, typable, strict=True) if one]
-    header = {"names": names, "typable": can, "seen": sorted(set(seen)), "read": len(seen), "truth": truth or None}
-    header = json.dumps(header).encode()
+    rest = {"seen": sorted(set(seen)), "read": len(seen), "truth": truth or None}
+    header = (_names(tuple(named), tuple(tokens), tuple(typable))[:-1] + ", " + json.dumps(rest)[1:]).encode()
     header += b" " * (-len(header) % 4)  # float32 begins at a multiple of four
     return len(header).to_bytes(4, "little") + header + logits.astype("<f4").tobytes()
+
+
+@lru_cache(4)
+def _names(named: tuple[int, ...], tokens: tuple[str, ...], typable: tuple[bool, ...]) -> str:
+    """The names of ids, and those that cannot be typed, in JSON."""
+    names = dict(zip(named, visible(tokens), strict=True))
+    whole = named == tuple(range(len(named)))
+    cannot = [id for id, one in zip(named, typable, strict=True) if not one]
+    return json.dumps({"names": [*names.values()] if whole else names, "untypable": cannot})

@@ -272,6 +272,10 @@ class Chain {
     return this.data.names[id] ?? `token ${id}`;
   }
 
+  typable(id) {
+    return this.data.names[id] !== undefined && !this.data.untypable.includes(id);
+  }
+
   // The settings that are shown, each with what it makes of the logits: one without a name, or A and B.
   settings() {
     const { logits: raw, seen, read } = this.data;
@@ -368,7 +372,7 @@ class Chain {
     const takes = settings.flatMap(({ label, last }) => {
       const take = Object.assign(element("button", `take ${this.name(last)}`), { type: "button" });
       take.onclick = () => this.send("token", last);
-      take.disabled = !this.data.typable.includes(last);
+      take.disabled = !this.typable(last);
       return [element("b", `${label ? `${label} draws` : "Drawn"}: ${this.name(last)} `), take];
     });
     this.said.prepend(...takes, element("br", ""));
@@ -377,7 +381,7 @@ class Chain {
   // Draw one token with this chain and take it; what there is to say if it cannot be taken.
   add() {
     const { last } = draw(this.settings().at(-1).shares, 1, this.seed + 7919 * this.data.read);
-    if (!this.data.typable.includes(last)) return `Drawn: ${this.name(last)}, which cannot stand in the prompt. Another seed draws another token.`;
+    if (!this.typable(last)) return `Drawn: ${this.name(last)}, which cannot stand in the prompt. Another seed draws another token.`;
     this.send("token", last);
     return "";
   }
