@@ -24,6 +24,12 @@ def test_where_nothing_is_odd_the_notes_draw_what_ours_draws(gpt: GPT, idx: Tens
     assert noted.written(noted.generate, gpt, idx, 9) == noted.written(GPT.generate, gpt, idx, 9)
 
 
+@pytest.mark.parametrize("way", [noted.generate, GPT.generate])
+def test_nothing_is_kept_for_a_gradient(way: noted.Way) -> None:
+    with torch.autograd.graph.saved_tensors_hooks(lambda _: pytest.fail("something was kept"), lambda kept: kept):
+        way(GPT(noted.ALIKE), torch.zeros(1, 1, dtype=torch.long), 2, 1.0, 3)
+
+
 def test_each_failure_of_the_notes_happens(gpt: GPT, idx: Tensor) -> None:
     found = dict(zip(CASES, noted.tried(gpt, idx[:1]), strict=True))
     order = gpt(idx[:1])[0, -1].argsort().tolist()
@@ -71,11 +77,13 @@ def test_what_is_told_of_top_k_is_so() -> None:
     assert TopKLogitsWarper(3)(None, even).isfinite().all() and "as transformers does" in CASES[TIES].why
 
 
-def test_the_work_of_both_ways_is_what_torch_counts(gpt: GPT, idx: Tensor) -> None:
+def test_the_work_of_both_ways_is_what_torch_counts(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = noted.multiply_adds
+    monkeypatch.setattr(noted, "multiply_adds", lambda *asked: 1_000_000 * counted(*asked))  # told to the last one
     for way, positions in ((noted.generate, sum(range(6, 15))), (GPT.generate, 6 + 8)):
         with FlopCounterMode(display=False) as counter:
             way(gpt, idx[:1, :6], 9)
-        expected = f"{positions:,} positions computed, {counter.get_total_flops() / 2e6:,.0f} million multiply-adds"
+        expected = f"{positions:,} positions computed, {counter.get_total_flops() // 2:,} million multiply-adds"
         assert noted.work(way, gpt, idx[:1, :6], 9) == expected
     assert WORK == "Write 32 tokens" and noted.work(way, gpt, idx) == noted.work(way, gpt, idx, 32)
 

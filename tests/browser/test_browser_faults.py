@@ -4,8 +4,11 @@ import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.request import urlopen
 
 import pytest
@@ -86,13 +89,19 @@ def test_a_page_loads_and_tells_nothing_elsewhere(visitor: Visitors, server: str
         assert one.page.evaluate(REFUSED, tried) == [], name
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_page_is_shown_in_no_page_of_another_server(visitor: Visitors, server: str, own: bool) -> None:
+def test_a_page_is_shown_in_no_page_of_another_server(visitor: Visitors, server: str, tmp_path: Path) -> None:
+    shown = f"{server}/_stcore/health"
+    (tmp_path / "index.html").write_text(f"<link rel=icon href=data:,><iframe src='{shown}'></iframe>")
     one = visitor()
-    one.page.goto(f"{server}/_stcore/health" if own else "data:text/html,")
-    with one.page.expect_event("framenavigated", lambda frame: frame.url != "about:blank") as shown:
-        one.page.evaluate("(page) => { document.body.innerHTML = `<iframe src=${page}>`; }", f"{server}/_stcore/health")
-    assert shown.value.url == (f"{server}/_stcore/health" if own else "chrome-error://chromewebdata/")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)) as other:
+        Thread(target=other.serve_forever).start()
+        one.page.goto(f"http://127.0.0.1:{other.server_port}/index.html")
+        other.shutdown()
+    assert one.page.frames[1].url == "chrome-error://chromewebdata/"
+    assert "frame-ancestors" in one.complaints.pop()
+    one.page.goto(shown)
+    with one.page.expect_event("framenavigated", lambda frame: frame.url == shown):
+        one.page.evaluate("(page) => { document.body.innerHTML = `<iframe src=${page}>`; }", shown)
 
 
 def test_a_link_that_is_followed_does_not_tell_the_prompt_and_no_file_is_taken_for_another(server: str) -> None:
