@@ -159,6 +159,20 @@ def test_long_work_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not app.exception and said(app, "IndexError") and len(asked) == 1
 
 
+def test_who_leaves_while_it_is_written_ends_it_and_who_comes_then_gets_it() -> None:
+    asked, shares = (NAME, "Tom and Anna went", None, 0.0, 0, 4), []
+
+    def leaves(share: float) -> None:
+        shares.append(share)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        models.generated(leaves, *asked)
+    passes = models.generated(shares.append, *asked)
+    assert shares == [1 / 4, 1 / 4, 2 / 4, 3 / 4, 1] and len(passes) == 4
+    assert models.generated(leaves, *asked) is passes
+
+
 def told_of(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Of which tokens it is tried what goes wrong, from now on."""
     tried, asked = noted.tried, []
