@@ -1,14 +1,18 @@
 """The server: `streamlit run app.py`. The table of contents is pages/contents.py."""
 
 import asyncio.base_events
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, socket
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.status import WS_1009_MESSAGE_TOO_BIG, WS_1013_TRY_AGAIN_LATER
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 from streamlit.watcher import LocalSourcesWatcher
 
 # A page loads, and talks to, nothing but this server. Streamlit's own code needs scripts in the page, Vega `eval`.
@@ -31,6 +35,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # a link holds the prompt
 }
 
+VISITORS = int(os.environ.get("VITRINE_VISITORS", "200"))
+FULL = f"Vitrine has {VISITORS} visitors, as many as it takes at once. Come back in a few minutes: reload the page."
+LONGEST = 8_000_000  # bytes of a message from a visitor: any novel that is pasted, which its link holds once more
+
 
 class WithHeaders:
     """Adds HEADERS to every answer."""
@@ -45,6 +53,37 @@ class WithHeaders:
             await send(message)
 
         await self.app(scope, receive, answer)
+
+
+class WithLimits:
+    """Takes no files, no message beyond LONGEST, and VISITORS at once; who comes then is told so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.visitors = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def heard() -> Message:
+            message = await receive()
+            long = len(message.get("bytes") or message.get("text") or "") > LONGEST
+            return {"type": "websocket.disconnect", "code": WS_1009_MESSAGE_TOO_BIG} if long else message
+
+        full = self.visitors >= VISITORS
+        match scope["type"]:
+            case "websocket" if full:
+                await WebSocketClose(WS_1013_TRY_AGAIN_LATER)(scope, receive, send)
+            case "websocket":
+                self.visitors += 1
+                try:
+                    await self.app(scope, heard, send)
+                finally:
+                    self.visitors -= 1
+            case "http" if "/_stcore/upload_file/" in scope["path"]:
+                await PlainTextResponse("This server takes no files.", 403)(scope, receive, send)
+            case "http" if full and "text/html" in Headers(scope=scope).get("accept", ""):
+                await PlainTextResponse(FULL, 503)(scope, receive, send)
+            case _:
+                await self.app(scope, receive, send)
 
 
 @asynccontextmanager
@@ -78,4 +117,9 @@ def failed(error: Exception) -> bool:
     return True
 
 
-app = st.App("pages/contents.py", lifespan=warm, middleware=[Middleware(WithHeaders)], on_script_error=failed)
+app = st.App(
+    "pages/contents.py",
+    lifespan=warm,
+    middleware=[Middleware(WithHeaders), Middleware(WithLimits)],
+    on_script_error=failed,
+)

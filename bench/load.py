@@ -36,6 +36,7 @@ from websockets.exceptions import WebSocketException
 from bench.server import ROOT, Server, echo_app, running
 from bench.session import Answer, Broken, Session, visit
 from model.world import LEXICON
+from pages.shared.offered import NAMES, OFFERS
 
 PACE, WORDS, ALONE = 10, 8, 10  # seconds between prompts, words in one, prompts of the session that is alone
 WORLD = sorted(word for word in LEXICON if word.isalpha())
@@ -134,13 +135,15 @@ async def together(sessions: Sequence[Session], text: Callable[[int], str], tall
     return time.perf_counter() - began
 
 
-async def measure(server: Server, page: str, count: int, seconds: float) -> tuple[dict[str, float], Counter[str]]:
+async def measure(
+    server: Server, page: str, count: int, seconds: float, **link: str
+) -> tuple[dict[str, float], Counter[str]]:
     """The columns that so many sessions find at a page, and the errors; raises those of the first session."""
     steady, rush = Tally(), Tally()
     async with AsyncExitStack() as doors:
 
         async def enter() -> Session:
-            session, _ = await doors.enter_async_context(visit(server.address, "" if page == "echo" else page))
+            session, _ = await doors.enter_async_context(visit(server.address, "" if page == "echo" else page, **link))
             return session
 
         first = await enter()
@@ -172,6 +175,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="+", default=[10, 30, 60, 100])
     parser.add_argument("--seconds", type=float, default=30, help=f"of a prompt each {PACE} s")
     parser.add_argument("--pages", nargs="+", default=["attention", "sampling"], choices=[*SLIDERS][1:])
+    parser.add_argument("--model", default=NAMES[0], choices=OFFERS, help="that all sessions pick")
     asked = parser.parse_args()
     gc.disable()  # a collection would be a pause of the clock
     cores = os.sched_getaffinity(0)
@@ -184,7 +188,7 @@ def main() -> None:
             for page in ["echo", *asked.pages]:
                 with running(folder, echo if page == "echo" else ROOT) as server:
                     os.sched_setaffinity(0, {max(cores)})
-                    found, errors = asyncio.run(measure(server, page, count, asked.seconds))
+                    found, errors = asyncio.run(measure(server, page, count, asked.seconds, model=asked.model))
                     os.sched_setaffinity(0, cores)
                 base = found["p95 (ms)"] if page == "echo" else base
                 found |= {"p95 / echo": found["p95 (ms)"] / base, "errors": errors.total()}

@@ -35,14 +35,14 @@ class Answer(NamedTuple):
 class Session:
     """A visitor at a page."""
 
-    def __init__(self, socket: ClientConnection, address: str, page: str) -> None:
+    def __init__(self, socket: ClientConnection, address: str, page: str, link: dict[str, str]) -> None:
         self.socket = socket
         self.state = BackMsg().rerun_script
         self.state.page_name = page
         self.state.context_info.url = f"{address}/{page}"
         self.state.context_info.timezone = "UTC"
         self.state.context_info.locale = "en"
-        self.link: dict[str, str] = {}
+        self.link = link
         self.widgets: dict[str, TextInput | Slider] = {}  # by label
         self.kept: dict[str, tuple[ForwardMsg, int]] = {}  # large messages by hash, and the run that last used them
         self.runs = 0
@@ -119,11 +119,11 @@ class Session:
 
 
 @asynccontextmanager
-async def visit(address: str, page: str) -> AsyncIterator[tuple[Session, Answer]]:
-    """Open a page, and leave it in the end: the session, and what the page showed first."""
+async def visit(address: str, page: str, **link: str) -> AsyncIterator[tuple[Session, Answer]]:
+    """Open a page by a link, and leave it in the end: the session, and what the page showed first."""
     socket = f"ws{address.removeprefix('http')}/_stcore/stream"
     async with connect(
         socket, origin=address, subprotocols=["streamlit"], compression=None, max_size=None, open_timeout=PATIENCE
     ) as opened:
-        session = Session(opened, address, page)
+        session = Session(opened, address, page, link)
         yield session, await session.run()

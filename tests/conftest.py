@@ -47,7 +47,7 @@ def nothing_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     download.forget()
-    models.gpt2_tokenizer.clear()
+    models.gpt2_tokenizer.cache_clear()
 
 
 @pytest.fixture(scope="session")

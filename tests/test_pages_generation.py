@@ -177,7 +177,7 @@ def told_of(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Of which tokens it is tried what goes wrong, from now on."""
     tried, asked = noted.tried, []
     monkeypatch.setattr(noted, "tried", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
-    models.noted_cases.clear()
+    models.noted_cases.cache_clear()
     return asked
 
 

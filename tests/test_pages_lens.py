@@ -181,7 +181,7 @@ def test_only_what_is_shown_is_computed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(lens, "logits", counted)
     app = page(LENS, prompt="dog " * 100, readout="KL")
     rows.clear()
-    models.within.clear()
+    models.within.cache_clear()
     for readout in ("entropy", "KL", "top token"):
         app.segmented_control(key="readout").set_value(readout).run()
         assert rows == [32] * 3  # the last layer is the output, and the others are read once

@@ -86,7 +86,7 @@ def row_of(strips: dict, number: int) -> list[str]:
     return [column[number]["token"] for column in strips["columns"]]
 
 
-@pytest.mark.parametrize("beside", [[], [("top-p", 0.9), ("temperature", 0.7)]])
+@pytest.mark.parametrize("beside", [(), (("top-p", 0.9), ("temperature", 0.7))])
 def test_two_settings_write_with_one_seed(beside: list[tuple[str, float]]) -> None:
     prompt = "The capital of France is"
     app = page(SAMPLING, prompt=prompt)
@@ -97,7 +97,7 @@ def test_two_settings_write_with_one_seed(beside: list[tuple[str, float]]) -> No
         assert not app.exception and not app.warning
         strips = all_drawn(app, "columns")[0]
         assert strips["names"] == ["A", "B"]
-        told = [models.written(models.NAMES[0], prompt, chain, seed, 30) for chain in (beside, [("temperature", 1.5)])]
+        told = [models.written(models.NAMES[0], prompt, chain, seed, 30) for chain in (beside, (("temperature", 1.5),))]
         named = [visible(pieces(models.load(models.NAMES[0]).tokenizer, [id for id, _ in row])) for row in told]
         assert [row_of(strips, number) for number in (0, 1)] == named
         assert named[0][: strips["parted"]] == named[1][: strips["parted"]]

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
-from threading import Condition
 from typing import Any, NamedTuple
 
-import streamlit as st
 import torch
 from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
@@ -45,9 +43,11 @@ from model.word2vec import Trained, train
 from pages.shared.examples import INSIDE
 from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
 from pages.shared.sweeps import Told
+from pages.shared.turns import Found, each, turn
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
+NOTICED = 100_000_000  # bytes of a model from which on it is said what it does
 PASSES = 64_000_000  # bytes of all passes that wrote texts together
 SHORTEST = 16  # tokens that the context of a model must hold for the lessons
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
@@ -83,6 +83,11 @@ class Model(NamedTuple):
     def bytes(self) -> int:
         """What it takes of the memory."""
         return sum(weight.nbytes for weight in self.gpt.parameters())
+
+    @property
+    def slow(self) -> bool:
+        """Whether a visitor notices how long it takes."""
+        return self.bytes > NOTICED
 
     @property
     def reads(self) -> int:
@@ -139,11 +144,11 @@ class Searched(NamedTuple):
 
 
 def kept(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey) -> Callable:
-    """Keep what a function finds, up to `most` bytes of it, or as many where they have no size, the latest used.
+    """Keep the latest used of what a function finds: up to `most` of them, or bytes of it where `size` tells these.
 
     Who asks for what is being found waits for it; who asks for something else does not.
     """
-    return cached(LRUCache(most, size), key, condition=Condition())
+    return cached(LRUCache(most, size), key, condition=Found())
 
 
 def untold(told: Told, *asked: Any) -> Any:
@@ -194,7 +199,8 @@ def load(name: str) -> Model:
         raise ValueError(f"its context must hold {SHORTEST} tokens or more, and its heads must have an even size")
     with room(4 * sizes.parameters):
         gpt = gpt2.load(folder)
-    scores = probes.head_scores(gpt, tokenizer)
+    with turn():
+        scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
     _, looks_back, _ = max((found for found in scores["previous-token head"] if found[0] == 0), key=itemgetter(2))
@@ -215,18 +221,20 @@ def read(name: str, prompt: str) -> Reading:
     model = load(name)
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids
     kept = ids[-model.reads :]
+    with turn():
+        trace = model.gpt.trace(torch.tensor([kept], dtype=torch.long))
     return Reading(
         name,
         prompt,
         pieces(model.tokenizer, kept),
-        model.gpt.trace(torch.tensor([kept], dtype=torch.long)),
+        trace,
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
         cut_tokens=len(ids) - len(kept),
         bytes=model.gpt.config.kept(len(kept)),
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(4)
 def vocabulary(name: str) -> tuple[list[str], list[bool]]:
     """The text of each token that the named model knows, and whether it can be typed; some models have spare ids."""
     _, gpt, tokenizer, *_ = load(name)
@@ -238,22 +246,23 @@ def vocabulary(name: str) -> tuple[list[str], list[bool]]:
     )
 
 
-@st.cache_resource(max_entries=5000, show_spinner="Asking the model about the branches")
+@kept(5000)
 def probability(name: str, prompt: str, id: int) -> float:
     """How likely the named model finds a token after a prompt."""
     model = load(name)  # and not `read`: what others read would be forgotten for a tree of many places
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.reads :]
-    logits, _ = model.gpt.step(torch.tensor([ids]))
+    with turn():
+        logits, _ = model.gpt.step(torch.tensor([ids]))
     return logits[0].softmax(-1)[id].item()
 
 
-@st.cache_resource(max_entries=64, show_spinner="Writing on")
+@kept(64)
 def written(name: str, prompt: str, chain: sampling.Chain, seed: int, count: int) -> list[tuple[int, float]]:
     """The first tokens, and the surprise of each, that the named model writes after a prompt; raises ValueError as
     `sampling.write` does."""
     reading = read(name, prompt)
     told = sampling.write(reading.model.gpt, reading.trace.idx[0].tolist(), chain, seed)
-    return list(islice(told, count))
+    return list(each(islice(told, count)))
 
 
 def in_context(name: str, context: int | None) -> GPT:
@@ -270,7 +279,7 @@ def generated(
     trace, chain = read(name, prompt).trace, [("temperature", temperature)]
     gpt, begun = in_context(name, context), None if context else trace
     passes = []
-    for one in islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), count):
+    for one in each(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), count)):
         passes.append(one)
         told(len(passes) / count)
     return passes
@@ -283,27 +292,30 @@ def generated_anew(
     """The same passes with the cache and without, timed."""
     passes = generated(told, name, prompt, context, temperature, seed, count)
     ids, timed = read(name, prompt).trace.idx[0].tolist(), []
-    for one in cache.timed(in_context(name, context), [*ids, *(one.id for one in passes)], len(ids)):
+    for one in each(cache.timed(in_context(name, context), [*ids, *(one.id for one in passes)], len(ids))):
         timed.append(one)
         told(len(timed) / count)
     return timed
 
 
-@st.cache_resource(max_entries=64, show_spinner="Asking both ways for what goes wrong")
+@kept(64)
 def noted_cases(name: str, ids: tuple[int, ...]) -> tuple[torch.Tensor, list[tuple[noted.Outcome, noted.Outcome]]]:
     """The named model's logits (V) after some tokens, and what becomes there of each of `noted.CASES`."""
-    gpt, idx = load(name).gpt, torch.tensor([ids])
-    return gpt.step(idx)[0][0], noted.tried(gpt, idx)
+    model, idx = load(name), torch.tensor([ids])
+    with turn(model.slow and "Asking both ways for what goes wrong"):
+        return model.gpt.step(idx)[0][0], noted.tried(model.gpt, idx)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Searching with beams")
+@kept(64)
 def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
     """What a beam search with the named model tries and finds after a prompt."""
     reading = read(name, prompt)
-    return beams.search(reading.model.gpt, reading.trace.idx[0].tolist(), width, length)
+    model, ids = reading.model, reading.trace.idx[0].tolist()
+    with turn(model.slow and "Searching with beams"):
+        return beams.search(model.gpt, ids, width, length)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept(64)
 def truth(name: str, prompt: str) -> list[Distribution]:
     """What the toy world says at each of the T tokens that the named model read of a prompt, and after: T + 1.
 
@@ -316,22 +328,24 @@ def truth(name: str, prompt: str) -> list[Distribution]:
     return world(name).follow(prompt)
 
 
-@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Asking the model its questions", show_time=True)
+@kept(2 * DRAWS)
 def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
     """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
     _, gpt, tokenizer, card, *_ = load(name)
-    return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
+    with turn("Asking the model its questions"):
+        return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
 
 
-@st.cache_resource(max_entries=2 * DRAWS, show_spinner="Measuring the model")
+@kept(2 * DRAWS)
 def measure(name: str, draw: int) -> Measured:
     """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
-    return Measured(*probes.losses(gpt, tokenizer, told).values())
+    with turn("Measuring the model"):
+        return Measured(*probes.losses(gpt, tokenizer, told).values())
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(4)
 def beside_the_truth(name: str) -> list[tuple[list[str], list[float]]]:
     """Of each prompt in INSIDE the tokens, and the distance of the named model's guess after each from the truth."""
     model, beside = load(name), []
@@ -344,55 +358,60 @@ def beside_the_truth(name: str) -> list[tuple[list[str], list[float]]]:
     return beside
 
 
-@st.cache_resource(max_entries=200, show_spinner=False)
+@kept(200)
 def reply(name: str, prompt: str) -> str:
     """How the named model goes on after a prompt, with the likeliest tokens, to the end of a text or 16 of them."""
     model = load(name)
-    return probes.reply(model.gpt, model.tokenizer, prompt, 16)
+    with turn():
+        return probes.reply(model.gpt, model.tokenizer, prompt, 16)
 
 
-@st.cache_resource(max_entries=256, show_spinner="Asking the model")
+@kept(256)
 def measured(name: str, claim: str, text: str) -> known.Found:
     """What the heads of the named model do of a claim on a text; raises ValueError as the claim's measure does."""
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
     model, reading = load(name), read(name, text)
     if reading.cut_tokens or reading.cut_characters:
         raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
-    return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
+    with turn(model.slow and "Asking the model"):
+        return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(64)
 def without_residual(name: str, prompt: str) -> tuple[list[float], torch.Tensor]:
     """Of the named model, its residual connections taken out: how alike the tokens are before each block and at the
     end, and the logits (V) of the next token."""
     reading = read(name, prompt)
-    trace = reading.model.gpt.trace(reading.trace.idx, Changes(residual=False))
+    gpt = reading.model.gpt
+    with turn():
+        trace = gpt.trace(reading.trace.idx, Changes(residual=False))
     return depth.similarities(trace), trace.logits[0, -1].clone()
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(64)
 def leaked(name: str, prompt: str, mask: bool) -> list[float]:
     """How much the logits of the named model change, at most, before the last token if that is another one (T - 1)."""
     gpt, idx = load(name).gpt, read(name, prompt).trace.idx
     other = idx.clone()
     other[:, -1] = (idx[:, -1] + 1) % gpt.config.vocab_size
-    one, another = (gpt.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, other))
+    with turn():
+        one, another = (gpt.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, other))
     return (one - another).abs().amax(-1).tolist()
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(64)
 def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
     """What each way to stack so many untrained blocks does to tokens and gradients."""
     return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept(64)
 def widths(seed: int, divided: bool) -> list[Softmax]:
     """What a softmax over random scores is for each width of queries and keys, divided by its root or not."""
     return by_width(seed, divided)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(4)
 def usual(name: str) -> patching.Means:
     """What the heads and MLPs of the named model put out on average over the ten prompts in INSIDE."""
     return patching.means([read(name, prompt).trace for prompt in INSIDE])
@@ -415,7 +434,7 @@ def alone(told: Told, name: str, prompt: str, how: str) -> torch.Tensor:
     untouched = reading.trace.logits[0, -1].softmax(-1)
     lost = torch.zeros(config.n_layer, config.n_head)
     z = instead(name, prompt, how).z[:, :, None]
-    for layer, heads, logits in patching.by_head(reading.model.gpt, reading.trace, z):
+    for layer, heads, logits in each(patching.by_head(reading.model.gpt, reading.trace, z)):
         lost[layer, heads] = untouched.max() - logits[:, 0].softmax(-1)[:, untouched.argmax()]
         told((layer * config.n_head + heads[-1] + 1) / lost.numel())
     return lost
@@ -429,20 +448,21 @@ def patched(told: Told, name: str, clean: str, corrupted: str, answer: int, riva
     ends = [patching.metrics(run.logits[0, -1], answer, rival) for run in runs]
     layers, heads, tokens = gpt.config.n_layer, gpt.config.n_head, runs[0].idx.size(1)
     found = Patched(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
-    for layer, at, logits in patching.by_position(gpt, *runs, start):  # before it the runs are the same
+    for layer, at, logits in each(patching.by_position(gpt, *runs, start)):  # before it the runs are the same
         found.positions[layer, at] = patching.metrics(logits, answer, rival)
         told((layer + (at[-1] + 1) / tokens) / layers / 2)
-    for layer, some, logits in patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks]):
+    for layer, some, logits in each(patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks])):
         found.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
         told(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
     return found
 
 
-@st.cache_resource(max_entries=8, show_spinner="Scoring the heads")
+@kept(8)
 def zoo_scores(name: str) -> dict[str, torch.Tensor]:
     """How much each head of the named model (L, H) is of each kind."""
     model = load(name)
-    return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
+    with turn("Scoring the heads"):
+        return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
 
 
 @swept
@@ -450,12 +470,11 @@ def answered(
     told: Told, name: str, count: int, heads: tuple[patching.Head, ...], how: str
 ) -> dict[str, list[zoo.Said]]:
     """What the named model says to so many questions of each kind in `zoo.ASKED` while these heads are cut."""
-    model, found = load(name), {}
+    model, cut, found = load(name), instead(name, "", how), {}
     for n, kind in enumerate(zoo.ASKED):
         batches = zoo.ask(model.tokenizer, kind, count)
-        found[kind] = [
-            said for batch in batches for said in zoo.answers(model.gpt, batch, heads, instead(name, "", how))
-        ]
+        answers = each(zoo.answers(model.gpt, batch, heads, cut) for batch in batches)
+        found[kind] = [said for some in answers for said in some]
         told((n + 1) / len(zoo.ASKED))
     return found
 
@@ -468,7 +487,7 @@ def searched_heads(told: Told, name: str, kind: str, count: int, how: str) -> Se
     batches = zoo.ask(model.tokenizer, kind, count)
     steps = len(batches) * config.n_layer * config.n_head
     done = 0
-    for layer, heads, probability, right in zoo.search(model.gpt, batches, instead(name, "", how)):
+    for layer, heads, probability, right in each(zoo.search(model.gpt, batches, instead(name, "", how))):
         found.probability[layer, heads] += probability / count
         found.right[layer, heads] += right / count
         done += len(heads)
@@ -480,26 +499,28 @@ def searched_heads(told: Told, name: str, kind: str, count: int, how: str) -> Se
 def leak_trained(told: Told, mask: bool) -> list[leak.Step]:
     """The training of a small GPT on random tokens, with or without the mask."""
     steps = []
-    for step in leak.train(mask):
+    for step in each(leak.train(mask)):
         steps.append(step)
         told(len(steps) / leak.STEPS)
     return steps
 
 
-@st.cache_resource(max_entries=64, show_spinner="Reading every layer")
+@kept(64)
 def within(name: str, prompt: str, place: str, first: int, count: int, token: int | None) -> lens.Lens:
     """What the lens reads at a place of the named model, at some positions of a prompt; and of one token, if asked."""
     reading = read(name, prompt)
-    return lens.read(reading.model.gpt, reading.trace, place, slice(first, first + count), token)
+    model = reading.model
+    with turn(model.slow and "Reading every layer"):
+        return lens.read(model.gpt, reading.trace, place, slice(first, first + count), token)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(4)
 def world(name: str) -> Truth:
     """The toy world in the tokens of the named model."""
     return Truth(load(name).tokenizer)
 
 
-@st.cache_resource(show_spinner=False)
+@kept(1)
 def gpt2_tokenizer() -> Tokenizer:
     """GPT-2's own tokenizer; raises FileNotFoundError where it was not fetched yet, ValueError where it is damaged."""
     folder = download.found(*GPT2_TOKENIZER)
@@ -508,13 +529,13 @@ def gpt2_tokenizer() -> Tokenizer:
     return gpt2.tokenizer(folder, 50_257)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(4)
 def ranks(name: str) -> dict[tokens.Pair, int]:
     """The merges of the named model's tokenizer, or of GPT-2's."""
     return tokens.ranks(gpt2_tokenizer() if name == GPT2.name else load(name).tokenizer)
 
 
-@st.cache_resource(show_spinner=False)
+@kept(1)
 def word_vectors() -> Embeddings:
     """The word vectors of the toy world."""
     return skipgram.load()
@@ -525,28 +546,31 @@ def embeddings(name: str) -> Embeddings:
     return word_vectors() if name == WORD_VECTORS else load(name).words
 
 
-@st.cache_resource(max_entries=4, show_spinner="Asking 160 analogies")
+@kept(4)
 def analogies(name: str) -> dict[str, list[tuple[str, str]]]:
     """The answers of those vectors to each analogy of each kind: the nearest word, and the nearest but the inputs."""
     vectors = embeddings(name)
-    return {kind: [answer(vectors, asked) for asked in questions] for kind, questions in ANALOGIES.items()}
+    with turn("Asking 160 analogies"):
+        return {kind: [answer(vectors, asked) for asked in questions] for kind, questions in ANALOGIES.items()}
 
 
-@st.cache_resource(max_entries=32, show_spinner="Training Word2Vec from 20 seeds")
+@kept(32)
 def word2vec(text: str, sample: float, epochs: int) -> Trained:
     """Word2Vec on the lines of a text, from 20 seeds; raises ValueError for a text without words, or too long a one."""
     sentences = [line.lower().split() for line in text.splitlines() if line.strip()]
     words = [word for sentence in sentences for word in sentence]
     if len(words) > TRAINED_ON:
         raise ValueError(f"the text has {len(words):,} words; it may have {TRAINED_ON}")
-    return train(sentences, epochs=epochs, sample=sample)
+    with turn("Training Word2Vec from 20 seeds"):
+        return train(sentences, epochs=epochs, sample=sample)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Learning the merges")
+@kept(32)
 def learned(corpus: str, count: int) -> list[tokens.Learned]:
     """The first `count` merges that a BPE learns from the beginning of a text, each of its words up to LETTERS."""
     words = tokens.words(tokens.from_merges([]), corpus[:STUDIED])
-    return list(tokens.learn_merges((word[:LETTERS] for word in words), count))
+    with turn("Learning the merges"):
+        return list(tokens.learn_merges((word[:LETTERS] for word in words), count))
 
 
 def warm() -> None:

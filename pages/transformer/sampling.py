@@ -22,7 +22,7 @@ def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
     """The seed and the chain that were asked for, "1;top-k:5,temperature:0.7"; or two, where one was kept as A."""
     seed, *both = asked.split(";")
     steps = [[step.partition(":") for step in chain.split(",") if step] for chain in both]
-    read = [[(name, float(value)) for name, _, value in chain] for chain in steps]
+    read = [tuple((name, float(value)) for name, _, value in chain) for chain in steps]
     return int(seed), dict(zip("AB" if len(read) > 1 else [""], read, strict=True))
 
 
