@@ -6,6 +6,7 @@ Short, Test Long" (a penalty for distance).
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 import torch
@@ -111,31 +112,37 @@ CONTRACT = _example(
 PRESETS = {"Small numbers": None, "The library": LIBRARY, "The contract": CONTRACT}  # None: drawn from a seed
 
 
+@lru_cache(16)  # one picture asks for the same clauses at every distance
+def _others(clauses: int, seed: int) -> Tensor:
+    """The scores of so many clauses: the query and their keys are random, 64 numbers each; divided by √64."""
+    random = torch.Generator().manual_seed(seed)
+    q = torch.randn(64, generator=random, dtype=torch.double)
+    return torch.randn(clauses, 64, generator=random, dtype=torch.double) @ q / 8
+
+
 def contract(clauses: int, distance: int, fit: float = 4, penalty: float = 0, seed: int = 0) -> float:
     """The weight that the last of many clauses gives to the one that answers it, so many clauses before it.
 
-    The query and the keys of the others are random, 64 numbers each, and always in the same order; the clause that
-    fits has a score of `fit`, after the division by √64. A penalty is taken off for each step of distance.
+    The other clauses have random scores, always in the same order; the one that fits has a score of `fit`. A penalty is
+    taken off for each step of distance.
     """
-    random = torch.Generator().manual_seed(seed)
-    q = torch.randn(64, generator=random, dtype=torch.double)
-    others = torch.randn(clauses - 1, 64, generator=random, dtype=torch.double) @ q / 8
-    place = clauses - 1 - distance
+    others, place = _others(clauses - 1, seed), clauses - 1 - distance
     scores = torch.cat([others[:place], torch.tensor([fit], dtype=torch.double), others[place:]])
     return (scores - penalty * torch.arange(clauses - 1, -1, -1)).softmax(0)[place].item()
 
 
 def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:
-    """torch's own multi-head attention with the weights of one of ours poured in."""
-    width = attention.c_proj.in_features
-    module = nn.MultiheadAttention(width, attention.n_head, batch_first=True).eval()
+    """torch's own multi-head attention with the weights of one of ours poured in; both share them."""
+    ours = attention.state_dict()
+    with torch.device("meta"):  # draws no weights of its own
+        module = nn.MultiheadAttention(attention.c_proj.in_features, attention.n_head, batch_first=True).eval()
     poured = {
-        "in_proj_weight": attention.c_attn.weight,
-        "in_proj_bias": attention.c_attn.bias,
-        "out_proj.weight": attention.c_proj.weight,
-        "out_proj.bias": attention.c_proj.bias,
+        "in_proj_weight": ours["c_attn.weight"],
+        "in_proj_bias": ours["c_attn.bias"],
+        "out_proj.weight": ours["c_proj.weight"],
+        "out_proj.bias": ours["c_proj.bias"],
     }
-    module.load_state_dict(poured)
+    module.load_state_dict(poured, assign=True)
     return module
 
 

@@ -3,6 +3,7 @@
 It is written here to fail as such code fails; `GPT.generate` is beside it in each case.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -37,10 +38,9 @@ def generate(
 
 
 def written(way: Way, gpt: GPT, idx: Tensor, count: int = 1, temperature: float = 1.0, top_k: int = 50) -> Outcome:
-    """The new ids, or the error that came instead, in one line."""
-    generator = Generator().manual_seed(0)
+    """The new ids, or the error that came instead, in one line. A new generator has always the same seed."""
     try:
-        return way(gpt, idx, count, temperature, top_k, generator)[0, idx.size(1) :].tolist()
+        return way(gpt, idx, count, temperature, top_k, Generator())[0, idx.size(1) :].tolist()
     except (IndexError, RuntimeError, ValueError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
@@ -49,14 +49,14 @@ def alike(way: Way, gpt: GPT, idx: Tensor) -> Outcome:
     """How many of ten tokens that are equally likely are drawn with a top-k of 3."""
     even = GPT(ALIKE).requires_grad_(False)
     even.wte.weight.zero_()
-    drawn = way(even, torch.zeros(DRAWN, 1, dtype=torch.long), 1, 1.0, 3, Generator().manual_seed(0))[:, -1]
+    drawn = way(even, torch.zeros(DRAWN, 1, dtype=torch.long), 1, 1.0, 3, Generator())[:, -1]
     return f"{len(drawn.unique())} different tokens in {DRAWN} draws"
 
 
 def mode(way: Way, gpt: GPT, idx: Tensor) -> Outcome:
     """In which mode a small model is after it has written, while it was in training."""
     trained = GPT(ALIKE).train()
-    way(trained, torch.zeros(1, 1, dtype=torch.long), 1, 1.0, 3, None)
+    way(trained, torch.zeros(1, 1, dtype=torch.long), 1, 1.0, 3, Generator())
     return f"training is {trained.training} afterwards"
 
 
@@ -123,5 +123,9 @@ CASES = [
 
 
 def tried(gpt: GPT, idx: Tensor) -> list[tuple[Outcome, Outcome]]:
-    """What happens in each case when it is asked of `generate` above, and of ours."""
-    return [(case.run(generate, gpt, idx), case.run(GPT.generate, gpt, idx)) for case in CASES]
+    """What happens in each case when it is asked of `generate` above, and of ours.
+
+    Since the one turns a switch of the model, both run on a copy with the same weights: others may be using it.
+    """
+    own = copy.deepcopy(gpt, {id(weight): weight for weight in gpt.parameters()})
+    return [(case.run(generate, own, idx), case.run(GPT.generate, own, idx)) for case in CASES]

@@ -1,5 +1,6 @@
 """Generation pass by pass: with the cache as without, as transformers does it, and as torch counts it."""
 
+import time
 from itertools import islice
 
 import pytest
@@ -8,15 +9,16 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from model import cache, gpt2, noted, sampling
-from model.gpt import GPT
+from model import cache, gpt2, sampling
+from model.gpt import GPT, Cache, read
 from model.parameters import PRESETS, of
 from pages.shared import models
 
 GREEDY, DRAWN = [("temperature", 0.0)], [("temperature", 1.3), ("top-k", 40.0)]
+PENALISED = [("repetition", 1.4), *GREEDY]
 
 
-@pytest.mark.parametrize("chain", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+@pytest.mark.parametrize("chain", [GREEDY, DRAWN, PENALISED], ids=["greedy", "drawn", "penalised"])
 @pytest.mark.parametrize("prompt", [1, 17, 31])
 def test_the_passes_are_those_of_a_model_without_a_cache(gpt: GPT, idx: Tensor, chain, prompt: int) -> None:
     """Before the context of 31 is full and after: the same logits, and where the newest token looks."""
@@ -42,9 +44,26 @@ def test_what_is_written_is_what_transformers_generate_writes() -> None:
     ours = gpt2.load(built_in())
     ids = models.load(models.NAMES[0]).tokenizer.encode("Once upon a time there was a").ids
     settings = {"attention_mask": torch.ones(1, len(ids)), "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
-    for use_cache in (True, False):
-        expected = theirs.generate(torch.tensor([ids]), max_new_tokens=32, use_cache=use_cache, **settings)
-        assert [step.id for step in islice(cache.steps(ours, ids, GREEDY, 0), 32)] == expected[0, len(ids) :].tolist()
+    for use_cache, chain, penalty in ((True, GREEDY, 1.0), (False, GREEDY, 1.0), (True, PENALISED, 1.4)):
+        settings |= {"use_cache": use_cache, "repetition_penalty": penalty}
+        expected = theirs.generate(torch.tensor([ids]), max_new_tokens=32, **settings)[0, len(ids) :].tolist()
+        assert [step.id for step in islice(cache.steps(ours, ids, chain, 0), 32)] == expected
+
+
+def test_a_pass_counts_and_keeps_no_more_than_it_shows(gpt: GPT, idx: Tensor) -> None:
+    """And not the logits of all positions, of which it shows the last ones."""
+    for step in islice(cache.steps(gpt, idx[0].tolist(), GREEDY, 0), 3):
+        held = [of.untyped_storage().nbytes() for of in (step.looks, step.logits)]
+        assert step.bytes == sum(held) == 4 * (3 * 5 * (step.cached + step.new) + 97)
+
+
+def test_a_prompt_that_was_read_is_not_read_again(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, passed = gpt.trace(idx[:1]), []
+    trace = gpt.trace
+    monkeypatch.setattr(gpt, "trace", lambda idx, **kept: passed.append(idx.size(1)) or trace(idx, **kept))
+    for _ in islice(cache.steps(gpt, idx[0].tolist(), GREEDY, 0, begun), 4):
+        pass
+    assert passed == [1, 1, 1]
 
 
 def built_in():
@@ -62,13 +81,6 @@ def test_multiply_adds_are_what_torch_counts(gpt: GPT, idx: Tensor, new: int, be
     assert counter.get_total_flops() == 2 * cache.multiply_adds(gpt.config, new, before, read_off=new)
 
 
-def test_the_work_of_both_ways_is_what_torch_counts(gpt: GPT, idx: Tensor) -> None:
-    for way in (noted.generate, GPT.generate):
-        with FlopCounterMode(display=False) as counter:
-            way(gpt, idx[:1], 9)
-        assert f"{counter.get_total_flops() / 2e6:,.0f} million" in noted.work(way, gpt, idx[:1], 9)
-
-
 def test_the_bytes_kept_are_those_of_the_cache(gpt: GPT, idx: Tensor) -> None:
     trace = gpt.trace(idx[:1])
     assert sum(k.nbytes + v.nbytes for k, v in trace.cache) == cache.kept(of(gpt.config), 17)
@@ -77,18 +89,42 @@ def test_the_bytes_kept_are_those_of_the_cache(gpt: GPT, idx: Tensor) -> None:
     assert cache.kept(PRESETS["Llama 3.1 8B"], 1, 2) == 131_072
 
 
-def test_both_ways_are_timed_on_the_same_text(gpt: GPT, idx: Tensor) -> None:
-    told = idx.flatten().tolist()
+def test_both_ways_are_timed_on_the_same_text(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, passed, step = idx.flatten().tolist(), [], gpt.step
+
+    def stepped(idx: Tensor, kept: Cache | None = None) -> tuple[Tensor, Cache]:
+        passed.append((read(kept), idx[0].tolist()))
+        return step(idx, kept)
+
+    monkeypatch.setattr(gpt, "step", stepped)
     found = list(cache.timed(gpt, told, 17))
-    assert len(found) == 17 and all(one.same and one.apart < 1e-4 and one.kept > 0 < one.anew for one in found)
+    assert len(found) == 17 and all(one.same and 0 <= one.apart < 1e-4 for one in found)
     assert found[-1].apart == 0 and any(one.apart for one in found)  # past the context both compute the same
+    for end in range(17, 34):
+        all_of_it = 0, told[max(0, end - 31) : end]
+        one = (end - 1, told[end - 1 : end]) if 17 < end <= 31 else all_of_it
+        assert passed[2 * (end - 17) :][:2] == [one, all_of_it]
+
+
+def test_each_way_is_told_its_own_time_of_this_thread(gpt: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache.thread_time is time.thread_time
+    clock = iter([10, 11, 13, 20, 24, 29])
+    monkeypatch.setattr(cache, "thread_time", lambda: next(clock))
+    assert [(one.kept, one.anew) for one in cache.timed(gpt, [1, 2, 3], 1)] == [(1, 2), (4, 5)]
 
 
 def test_timing_tells_where_the_ways_part(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache that forgets positions is found out."""
+    """A cache that forgets positions is found out, by the logits and by the likeliest token."""
     embed = gpt._embed
     monkeypatch.setattr(gpt, "_embed", lambda idx, start=0, *more: embed(idx, 0, *more))
-    assert max(one.apart for one in cache.timed(gpt, idx[0].tolist(), 9)) > 0.1
+    first, *others = cache.timed(gpt, idx[0].tolist(), 9)
+    assert first.same and not first.apart and max(one.apart for one in others) > 0.1
+    assert not all(one.same for one in others)
+    _, kept = gpt.step(idx[:1, :9])
+    for end, one in enumerate(others, 10):
+        right, _ = gpt.step(idx[:1, :end])
+        wrong, kept = gpt.step(idx[:1, end - 1 : end], kept)
+        assert one.apart == (wrong - right).abs().max() and one.same == (wrong.argmax() == right.argmax())
 
 
 def test_a_shortened_model_shares_its_weights_and_reads_less(gpt: GPT, idx: Tensor) -> None:
@@ -97,25 +133,3 @@ def test_a_shortened_model_shares_its_weights_and_reads_less(gpt: GPT, idx: Tens
     with pytest.raises(ValueError, match="1 to 9"):
         short(idx[:, :10])
     assert short.h is gpt.h and short.wpe.weight.data_ptr() == gpt.wpe.weight.data_ptr()
-
-
-def test_each_failure_of_the_notes_happens(gpt: GPT, idx: Tensor) -> None:
-    found = dict(zip([case.asked for case in noted.CASES], noted.tried(gpt, idx[:1]), strict=True))
-    order = gpt(idx[:1])[0, -1].argsort().tolist()
-    theirs, ours = found["Write past the context"]
-    assert theirs.startswith("IndexError") and len(ours) == 3
-    theirs, ours = found["Temperature 0"]
-    assert theirs.startswith("RuntimeError: probability tensor") and ours == [order[-1]]
-    theirs, ours = found["Temperature −1"]
-    assert theirs[0] in order[:50] and ours == "ValueError: temperature is -1.0; it must be 0 or more, and finite"
-    theirs, ours = found["A top-k larger than the vocabulary"]
-    assert theirs.startswith("RuntimeError: selected index k out of range") and len(ours) == 1
-    assert [one[:2] for one in found["Top-k 3 among ten equally likely tokens"]] == ["10", "10"]
-    theirs, ours = found["A sample in the middle of training"]
-    assert "False" in theirs and "True" in ours
-    assert gpt.training is False
-
-
-def test_where_nothing_is_odd_the_notes_draw_what_ours_draws(gpt: GPT, idx: Tensor) -> None:
-    ways = [way(gpt, idx, 9, 0.8, 20, torch.Generator().manual_seed(3)) for way in (noted.generate, GPT.generate)]
-    assert torch.equal(*ways)

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from model import cache, noted
 from pages.shared import models
+from pages.shared.examples import STEPWISE
 from tests.driver import CONTEXT, HOSTILE, drawn, page, unescaped
 from viz.tokens import visible
 
@@ -31,10 +32,10 @@ def test_the_picture_is_what_the_model_does() -> None:
     drawing, reading = picture(app), models.read(NAME, STORY)
     gpt, texts = reading.model.gpt, models.vocabulary(NAME)[0]
     prompt = reading.trace.idx[0].tolist()
-    text = gpt.generate(reading.trace.idx, models.LONGEST, temperature=0)
+    text = gpt.generate(reading.trace.idx, 32, temperature=0)
     written = text[0, len(prompt) :].tolist()
     assert drawing["text"] == visible(texts[id] for id in text[0, :-1].tolist()) and drawing["prompt"] == len(prompt)
-    assert len(drawing["passes"]) == models.LONGEST == 32
+    assert len(drawing["passes"]) == 32
     whole = gpt.trace(text[:, :-1])
     looks = torch.stack([block.attn.pattern[0] for block in whole.blocks]).mean((0, 1))
     for n, one in enumerate(drawing["passes"]):
@@ -51,7 +52,7 @@ def test_the_picture_is_what_the_model_does() -> None:
 
 
 def test_one_head_is_looked_through() -> None:
-    one = models.generated(NAME, STORY, None, 0.0, 0)[7]
+    one = models.generated(print, NAME, STORY, None, 0.0, 0, 32)[7]
     app = page(GENERATION, prompt=STORY, head="L2 H5")
     assert picture(app)["passes"][7]["looks"] == pytest.approx(one.looks[2, 5].tolist(), abs=6e-5)
 
@@ -103,7 +104,7 @@ def test_each_case_is_run_both_ways() -> None:
     ours = [cell.removeprefix(":green[ours:] ") for cell in cells if cell.startswith(":green[ours:]")]
     assert len(theirs) == len(ours) == len(noted.CASES)
     assert theirs[0].startswith("IndexError") and theirs[1].startswith("RuntimeError")
-    first = visible([models.vocabulary(NAME)[0][models.generated(NAME, STORY, None, 0.0, 0)[0].id]])[0]
+    first = visible([models.vocabulary(NAME)[0][models.generated(print, NAME, STORY, None, 0.0, 0, 32)[0].id]])[0]
     assert ours[1].startswith(f"**{first}**") and "number 1 of 6,144" in ours[1]
     assert int(re.search(r"number ([\d,]+) of", theirs[2])[1].replace(",", "")) > 6144 - 50
     assert ours[2].startswith("ValueError: temperature is -1.0")
@@ -142,11 +143,70 @@ def test_an_empty_prompt_gets_a_sentence() -> None:
 
 
 def test_long_work_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large model few passes are made, and nothing else, until it is asked for."""
     monkeypatch.setattr("pages.shared.sweeps.QUICK", 1)
+    asked = told_of(monkeypatch)
     app = page(GENERATION, prompt="The dog and the cat")
-    assert not [element for element in app.markdown if "a token takes" in element.value]
-    app.toggle(key="both").set_value(True).run()
-    assert not app.exception and said(app, "a token takes")
+    assert not app.exception and len(picture(app)["passes"]) == 8
+    assert not [element for element in app.markdown if "a token takes" in element.value or "ours:" in element.value]
+    few = picture(app)["text"]
+    for key, shown in (("both", "over all 8 passes"), ("many", "over all 32 passes")):
+        app.toggle(key=key).set_value(True).run()
+        assert not app.exception and shown in said(app, "It changes nothing")
+    assert picture(app)["text"][: len(few)] == few and len(picture(app)["passes"]) == 32
+    assert not asked
+    app.toggle(key="notes").set_value(True).run()
+    assert not app.exception and said(app, "IndexError") and len(asked) == 1
+
+
+def test_who_leaves_while_it_is_written_ends_it_and_who_comes_then_gets_it() -> None:
+    asked, shares = (NAME, "Tom and Anna went", None, 0.0, 0, 4), []
+
+    def leaves(share: float) -> None:
+        shares.append(share)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        models.generated(leaves, *asked)
+    passes = models.generated(shares.append, *asked)
+    assert shares == [1 / 4, 1 / 4, 2 / 4, 3 / 4, 1] and len(passes) == 4
+    assert models.generated(leaves, *asked) is passes
+
+
+def told_of(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Of which tokens it is tried what goes wrong, from now on."""
+    tried, asked = noted.tried, []
+    monkeypatch.setattr(noted, "tried", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
+    models.noted_cases.cache_clear()
+    return asked
+
+
+def test_prompts_that_end_alike_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = told_of(monkeypatch)
+    for start in ("", "Tom is in the garden."):
+        prompt = f"{start} Anna is in the kitchen. Tom is in the cellar. Where is Anna?"
+        assert not page(GENERATION, prompt=prompt).exception
+    (once,) = asked
+    assert once == models.read(NAME, prompt).trace.idx[0, -16:].tolist()
+
+
+def test_an_example_brings_its_context() -> None:
+    app = page(GENERATION, prompt=STORY)
+    for example in (STEPWISE[-1], *STEPWISE):
+        app.button(key=f"example {example.name}").click().run()
+        assert not app.exception and not app.warning
+        drawing = picture(app)
+        full = example.name == "Full at once"
+        assert drawing["context"] == (16 if full else CONTEXT) and (drawing["prompt"] == 16) == full
+        assert all(one["new"] == 16 for one in drawing["passes"]) == full
+
+
+def test_a_seed_is_asked_for_where_something_is_drawn_and_says_what_it_may_be() -> None:
+    app = page(GENERATION, prompt=STORY)
+    assert not app.number_input
+    app.slider(key="temperature").set_value(1.0).run()
+    (box,) = app.number_input
+    assert not box.disabled and box.label == f"Seed, {box.min:.0f} to {box.max:.0f}"
 
 
 def test_every_model_of_the_picker_writes() -> None:

@@ -194,28 +194,33 @@ OPEN = [
     ),
 ]
 
-# Texts to be written on, pass by pass.
+# Texts to be written on, pass by pass; each brings its context.
+OWN = {"context": "the model's own"}
 STEPWISE = [
     Example(
         "A story",
         "Once upon a time there was a",
         "After the prompt one column is new at each pass. Switch the cache off: the same words, and what was saved?",
+        also=OWN,
     ),
     Example(
         "Say it again",
         EXAMPLES[3].prompt,
         "Look through the head on which the Attention lesson starts, an induction head: each new token looks at the "
         "word that came after it the last time.",
+        also=OWN,
     ),
     Example(
         "A fact",
         EXAMPLES[2].prompt,
         "The answer is there after the first pass. Nothing stops the model at the end of a sentence: it goes on.",
+        also=OWN,
     ),
     Example(
         "Full at once",
         "Anna is in the kitchen. Tom is in the cellar. Where is Anna?",
-        "Take a context of 16 tokens: when it is full the cache is of no use, and every pass costs as much as without.",
+        "A context of 16 tokens is full at once: the cache is of no use then, and every pass costs as much as without.",
+        also={"context": "16 tokens"},
     ),
 ]
 

@@ -49,8 +49,7 @@ from pages.shared.turns import Found, each, turn
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
 LATEST = 120  # readings that are kept at most, however small: a class of 100 has its own
 NOTICED = 100_000_000  # bytes of a model from which on it is said what it does
-PASSES, LONGEST = 64_000_000, 32  # bytes of all passes that wrote texts together, and tokens of each text
-ASKED_OF_NOTES = 16  # last tokens of a prompt, in each case of what goes wrong
+PASSES = 64_000_000  # bytes of all passes that wrote texts together
 SHORTEST = 16  # tokens that the context of a model must hold for the lessons
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
 ASKED, STRANGER_ASKED, TOLD = 20, 5, 100  # questions of each kind, those to a model of other texts, and texts told
@@ -145,12 +144,17 @@ class Searched(NamedTuple):
     right: torch.Tensor
 
 
-def kept(most: int, size: Callable[[Any], int] | None = None) -> Callable:
+def kept(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey) -> Callable:
     """Keep the latest used of what a function finds: up to `most` of them, or bytes of it where `size` tells these.
 
     Who asks for what is being found waits for it; who asks for something else does not.
     """
-    return cached(LRUCache(most, size), condition=Found())
+    return cached(LRUCache(most, size), key, condition=Found())
+
+
+def untold(told: Told, *asked: Any) -> Any:
+    """What is asked; who is told how far it is makes no difference."""
+    return hashkey(*asked)
 
 
 _promised: list[int] = []  # bytes of the models that are being opened
@@ -177,11 +181,11 @@ def room(needed: int) -> Iterator[None]:
 
 
 def swept(find: Callable) -> Callable:
-    """Keep the last SWEPT that a sweep found. Its first argument, which is told how far it is, makes no difference.
+    """Keep the last SWEPT that a sweep found. Its first argument is told how far it is.
 
     Who asks for what is being found waits for it; where that visitor leaves, who waits finds it instead.
     """
-    return cached(LRUCache(SWEPT), key=lambda told, *asked: hashkey(*asked), condition=Found())(find)
+    return kept(SWEPT, key=untold)(find)
 
 
 @kept(MODELS, lambda model: model.bytes)
@@ -268,33 +272,39 @@ def in_context(name: str, context: int | None) -> GPT:
     return cache.shortened(gpt, context) if context else gpt
 
 
-@kept(PASSES, lambda passes: sum(one.bytes for one in passes))
-def generated(name: str, prompt: str, context: int | None, temperature: float, seed: int) -> list[cache.Step]:
-    """The passes in which the named model, perhaps with a shorter context, writes LONGEST tokens after a prompt."""
+@kept(PASSES, lambda passes: sum(one.bytes for one in passes), untold)
+def generated(
+    told: Told, name: str, prompt: str, context: int | None, temperature: float, seed: int, count: int
+) -> list[cache.Step]:
+    """The passes in which the named model, perhaps with a shorter context, writes `count` tokens after a prompt."""
     trace, chain = read(name, prompt).trace, [("temperature", temperature)]
     gpt, begun = in_context(name, context), None if context else trace
-    return list(each(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), LONGEST)))
+    passes = []
+    for one in each(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), count)):
+        passes.append(one)
+        told(len(passes) / count)
+    return passes
 
 
 @swept
 def generated_anew(
-    told: Told, name: str, prompt: str, context: int | None, temperature: float, seed: int
+    told: Told, name: str, prompt: str, context: int | None, temperature: float, seed: int, count: int
 ) -> list[cache.Timed]:
     """The same passes with the cache and without, timed."""
-    passes, ids = generated(name, prompt, context, temperature, seed), read(name, prompt).trace.idx[0].tolist()
-    timed = []
+    passes = generated(told, name, prompt, context, temperature, seed, count)
+    ids, timed = read(name, prompt).trace.idx[0].tolist(), []
     for one in each(cache.timed(in_context(name, context), [*ids, *(one.id for one in passes)], len(ids))):
         timed.append(one)
-        told(len(timed) / LONGEST)
+        told(len(timed) / count)
     return timed
 
 
 @kept(64)
-def noted_cases(name: str, prompt: str) -> list[tuple[noted.Outcome, noted.Outcome]]:
-    """What becomes of each of `noted.CASES` with the named model, after the last ASKED_OF_NOTES tokens of a prompt."""
-    model, asked = load(name), read(name, prompt).trace.idx[:, -ASKED_OF_NOTES:]
+def noted_cases(name: str, ids: tuple[int, ...]) -> tuple[torch.Tensor, list[tuple[noted.Outcome, noted.Outcome]]]:
+    """The named model's logits (V) after some tokens, and what becomes there of each of `noted.CASES`."""
+    model, idx = load(name), torch.tensor([ids])
     with turn(model.slow and "Asking both ways for what goes wrong"):
-        return noted.tried(model.gpt, asked)
+        return model.gpt.step(idx)[0][0], noted.tried(model.gpt, idx)
 
 
 @kept(64)

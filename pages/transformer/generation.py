@@ -16,7 +16,17 @@ from viz.tokens import visible
 PAGE = "transformer/generation"
 MEAN, SHORT = "mean of all heads", 16
 SHOWN = 5  # of the next tokens
+FEW, MANY = 8, 32  # tokens that are written; a large model writes many when it is asked
+ALONE = 8  # a token alone takes about as long as so many at once: all weights have to come from the memory for it
+NOTED = 16  # last tokens of a prompt, in each case of what goes wrong
 CONTEXTS = [2**n for n in range(9, 18)]  # tokens whose keys and values are kept, 512 to 131,072
+
+
+def writing(count: int) -> int:
+    """The multiplications that take as long as writing so many tokens."""
+    size = short or gpt.config.block_size
+    read = [1 if len(ids) + n <= size else size for n in range(count)]
+    return sum(cache.multiply_adds(gpt.config, max(n, ALONE)) for n in read)
 
 
 def looked(step: cache.Step) -> torch.Tensor:
@@ -52,7 +62,8 @@ def saved() -> None:
         st.altair_chart(curves.several(sums, "tokens written", "multiply-adds so far, million", start=1))
     with right:
         prose.section(PAGE, "Measured, now")
-        if not sweeps.wanted("Writing it both ways", sum(ways["with the cache"]) + sum(ways["without"]), "both"):
+        work = 2 * writing(count) + sum(ways["without"])  # with what is written above: all of it should be quick
+        if not sweeps.wanted("Writing it both ways", work, "both"):
             return
         told, done = sweeps.told("Writing it with the cache and without")
         found = models.generated_anew(told, *asked)
@@ -110,9 +121,11 @@ def outcome(found: noted.Outcome, logits: torch.Tensor) -> str:
 
 def failures(cases: Sequence[noted.Case]) -> None:
     """Show each case: what is asked, what the one way does, and what ours does."""
-    idx = reading.trace.idx[:, -models.ASKED_OF_NOTES :]
-    logits = gpt.step(idx)[0][0]
-    for case, (theirs, ours) in zip(cases, models.noted_cases(reading.model.name, reading.prompt), strict=True):
+    work = 2 * len(cases) * cache.multiply_adds(gpt.config, NOTED, read_off=NOTED)
+    if not sweeps.wanted("Running both on the end of your prompt", work, "notes"):
+        return
+    logits, outcomes = models.noted_cases(reading.model.name, tuple(ids[-NOTED:]))
+    for case, (theirs, ours) in zip(cases, outcomes, strict=True):
         with st.container(border=True):
             columns = st.columns([3, 4, 4])
             columns[0].markdown(f"**{case.asked}**")
@@ -132,11 +145,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     temperature = st.slider(
         "Temperature (0 = greedy)", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params", width=220
     )
-    seed = st.number_input("Seed", 0, 999, 1, key="seed", bind="query-params", width=120, disabled=not temperature)
-short = SHORT if context.startswith(str(SHORT)) else None
-asked = reading.model.name, reading.prompt, short, temperature, seed if temperature else 0
-with st.spinner(f"The model writes {models.LONGEST} tokens"):
-    passes = models.generated(*asked)
+    seed = 0
+    if temperature:  # else nothing is drawn
+        seed = st.number_input("Seed, 0 to 999", 0, 999, 1, key="seed", bind="query-params", width=120)
+    short = SHORT if context.startswith(str(SHORT)) else None
+    count = MANY if sweeps.wanted(f"Writing {MANY} tokens, not {FEW}", writing(MANY), "many") else FEW
+asked = reading.model.name, reading.prompt, short, temperature, seed, count
+told, done = sweeps.told("The model writes")
+passes = models.generated(told, *asked)
+done()
 made = [drawn(step) for step in passes]
 views.cache(
     [*reading.tokens, *(texts[step.id] for step in passes[:-1])],

@@ -46,7 +46,7 @@ def test_the_lesson_opens_and_fits(visitor: Visitors, server: str, width: int, s
 
 def test_it_is_stepped_through_with_no_server(visitor: Visitors, server: str) -> None:
     one = opened(visitor(), f"{server}/generation?prompt={quote(STORY)}")
-    passes, sent = models.generated(NAME, STORY, None, 0.0, 0), one.sent
+    passes, sent = models.generated(print, NAME, STORY, None, 0.0, 0, 32), one.sent
     gpt, texts = models.load(NAME).gpt, models.vocabulary(NAME)[0]
     prompt, layers = passes[0].new, gpt.config.n_layer
     assert at(one) == "pass 1 of 32" and cells(one) == [0, prompt * layers]
