@@ -233,12 +233,21 @@ def test_what_is_shown_is_bounded_by_what_it_costs(
 def test_readings_are_kept_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
     name = offer(monkeypatch, "own", tmp_path / "own")
+    monkeypatch.setattr(models, "LATEST", 100_000)
     for n in range(40):
         reading = models.read(name, f"the cat {n}")
     assert models.read.cache.currsize == sum(
         reading.model.gpt.config.kept(len(kept.tokens)) for kept in models.read.cache.values()
     )
     assert models.read.cache.maxsize == models.READINGS and models.read(name, "the cat 39") is reading
+
+
+def test_no_more_readings_are_kept_than_a_class_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(tmp_path / "own")
+    name = offer(monkeypatch, "own", tmp_path / "own")
+    for n in range(models.LATEST + 5):
+        models.read(name, f"the cat {n}")
+    assert len(models.read.cache) == models.LATEST
 
 
 def test_ready_is_the_picked_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

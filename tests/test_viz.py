@@ -313,7 +313,7 @@ def test_markup_in_a_word_is_no_markup_to_plotly() -> None:
 def test_cosines_are_on_one_scale() -> None:
     heatmap = matrices.cosines(["a", "b"], np.array([[1.0, -0.5], [-0.5, 1]]), "dark").data[0]
     assert (heatmap.zmin, heatmap.zmax) == (-1, 1) and "cosine" in heatmap.hovertemplate
-    assert heatmap.customdata[0][1].tolist() == ["a", "b"]
+    assert heatmap.customdata[0][1] == ["a", "b"]
 
 
 def rows_of(chart: dict) -> list[list[dict]]:
