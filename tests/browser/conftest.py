@@ -91,16 +91,20 @@ class Visitor:
 
     def begin(self, *, viewport: ViewportSize = SCREEN, color_scheme: str = "light") -> "Visitor":
         """Come as if for the first time: nothing is kept but the files of the app, so that a page is there sooner."""
-        if self.page.url.startswith("http"):
-            self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
-        self.context.clear_cookies()
-        self.page.goto("about:blank")
+        self.leave()
         self.page.mouse.move(0, 0)
         self.page.set_viewport_size(viewport)
         self.page.emulate_media(color_scheme=color_scheme)
         self.complaints: list[str] = []
         self.sent = self.received = 0
         return self
+
+    def leave(self) -> None:
+        """Forget all, and close the page, which would go on drawing."""
+        if self.page.url.startswith("http"):
+            self.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        self.context.clear_cookies()
+        self.page.goto("about:blank")
 
     def _console(self, message) -> None:
         # At a deep link Streamlit first asks for its own address below that page, and is told 404.
@@ -198,4 +202,5 @@ def visitor(chromium: Browser, regular: Visitor) -> Iterator[Callable[..., Visit
     complaints = [complaint for one in made for complaint in one.complaints]
     for one in made[1:]:
         one.context.close()
+    regular.leave()
     assert not complaints
