@@ -10,7 +10,7 @@ import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.status import WS_1009_MESSAGE_TOO_BIG, WS_1013_TRY_AGAIN_LATER
+from starlette.status import WS_1013_TRY_AGAIN_LATER
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from streamlit.watcher import LocalSourcesWatcher
@@ -35,9 +35,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # a link holds the prompt
 }
 
-VISITORS = int(os.environ.get("VITRINE_VISITORS", "200"))
-FULL = f"Vitrine has {VISITORS} visitors, as many as it takes at once. Come back in a few minutes: reload the page."
-LONGEST = 8_000_000  # bytes of a message from a visitor: any novel that is pasted, which its link holds once more
+VISITORS = os.environ.get("VITRINE_VISITORS") or "200"
+if not VISITORS.isdecimal():
+    raise SystemExit(f"VITRINE_VISITORS is {VISITORS!r}; it must be how many may be here at once, such as 200.")
+FULL = f"Vitrine takes {VISITORS} visitors at once, and they are all here. You come in as soon as one of them leaves."
 
 
 class WithHeaders:
@@ -56,32 +57,27 @@ class WithHeaders:
 
 
 class WithLimits:
-    """Takes no files, no message beyond LONGEST, and VISITORS at once; who comes then is told so."""
+    """Takes no files, and VISITORS at once; who comes then is told so, and comes in when there is room."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.visitors = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def heard() -> Message:
-            message = await receive()
-            long = len(message.get("bytes") or message.get("text") or "") > LONGEST
-            return {"type": "websocket.disconnect", "code": WS_1009_MESSAGE_TOO_BIG} if long else message
-
-        full = self.visitors >= VISITORS
+        full = self.visitors >= int(VISITORS)
         match scope["type"]:
             case "websocket" if full:
                 await WebSocketClose(WS_1013_TRY_AGAIN_LATER)(scope, receive, send)
             case "websocket":
                 self.visitors += 1
                 try:
-                    await self.app(scope, heard, send)
+                    await self.app(scope, receive, send)
                 finally:
                     self.visitors -= 1
             case "http" if "/_stcore/upload_file/" in scope["path"]:
                 await PlainTextResponse("This server takes no files.", 403)(scope, receive, send)
             case "http" if full and "text/html" in Headers(scope=scope).get("accept", ""):
-                await PlainTextResponse(FULL, 503)(scope, receive, send)
+                await PlainTextResponse(FULL, 503, {"Refresh": "5", "Retry-After": "5"})(scope, receive, send)
             case _:
                 await self.app(scope, receive, send)
 

@@ -1,7 +1,7 @@
-"""What a server holds after an hour of everything: `python -m bench.hour`.
+"""What a server holds after an hour of visits: `python -m bench.hour`.
 
 Sessions (`bench.session`) open one lesson after the other by links with random prompts, lengths and models, type and
-move sliders there, and leave; now and then one cuts the line in the middle of an answer. Printed each minute is what
+move sliders there, and leave; now and then one leaves in the middle of an answer. Printed each minute is what
 the server holds (Linux) beside the visits, the answers, those that were cut and the errors so far.
 """
 
@@ -56,6 +56,7 @@ async def wander(address: str, models: list[str], number: int, pause: float, unt
                     if rng.random() < 0.1:
                         await asyncio.wait([answer], timeout=0.01)
                         answer.cancel()
+                        await asyncio.gather(answer, return_exceptions=True)
                         tally.cut += 1
                         break
                     await answer
@@ -68,19 +69,20 @@ async def watch(server: Server, models: list[str], sessions: int, pause: float, 
     """Print what the server holds, a line each minute."""
     tally, began = Tally(), time.monotonic()
     walks = [wander(server.address, models, n, pause, began + 60 * minutes, tally) for n in range(sessions)]
-    walking = asyncio.gather(*walks)
+    walking = asyncio.gather(*walks, return_exceptions=True)
     print("minute  server (MB)  visits  answers  cut  errors", flush=True)
     for minute in range(minutes + 1):
         await asyncio.sleep(max(0.0, began + 60 * minute - time.monotonic()))
         counts = f"{tally.visits:6}  {tally.answers:7}  {tally.cut:3}  {tally.errors.total():6}"
         print(f"{minute:6}  {server.memory():11.0f}  {counts}", flush=True)
-    await walking
+    tally.errors.update(repr(error) for error in await walking if error)
     for error, times in tally.errors.items():
         print(f"{times} × {error}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What a server holds after an hour of everything.")
+    """Print what a fresh server holds, a line each minute."""
+    parser = argparse.ArgumentParser(description="What a server holds after an hour of visits.")
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--pause", type=float, default=5, help="seconds between two answers, on average")
     parser.add_argument("--minutes", type=int, default=60)

@@ -8,7 +8,7 @@ Sources: Mikolov et al. 2013, "Efficient Estimation of Word Representations in V
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -26,15 +26,21 @@ class Trained(NamedTuple):
     vectors: Annotated[np.ndarray, "S N C"]
 
 
-def train(
+def train(sentences: Sequence[Sequence[str]], **how: float) -> Trained:
+    """The end of a `training`, which takes the same and raises the same."""
+    *_, trained = training(sentences, **how)
+    return trained
+
+
+def training(
     sentences: Sequence[Sequence[str]],
     size: int = 50,
     window: int = 3,
     epochs: int = 100,
     sample: float = 1e-3,
     seeds: int = 20,
-) -> Trained:
-    """The vectors (size) of all words of some sentences, trained from so many seeds side by side.
+) -> Iterator[Trained]:
+    """The vectors (size) of all words of some sentences after each epoch, trained from so many seeds side by side.
 
     Of a word that is more than 2.6 times the share `sample` of all, some occurrences are left out; at 0 none are.
     A sentence is one step. Raises ValueError where there are no words, and where the vectors grow without bound.
@@ -71,11 +77,11 @@ def train(
             back = error @ outside
             outside += error.swapaxes(1, 2) @ hidden
             inside += around.swapaxes(1, 2) @ back  # the whole error for each word around, not its share of the mean
-    if not abs(inside).max() < LARGEST:
-        raise ValueError(
-            "the vectors grew without bound; fewer epochs, or lines that say the same less often, would do"
-        )
-    return Trained(words, start, inside)
+        if not abs(inside).max() < LARGEST:
+            raise ValueError(
+                "the vectors grew without bound; fewer epochs, or lines that say the same less often, would do"
+            )
+        yield Trained(words, start, inside)
 
 
 def rank(trained: Trained, a: str, b: str, c: str, d: str) -> list[int]:

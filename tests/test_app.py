@@ -11,9 +11,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 from streamlit.watcher import LocalSourcesWatcher
+from websockets import CloseCode
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app import FULL, LONGEST, VISITORS, app, warm
+from app import FULL, VISITORS, app, warm
 from bench.server import running
 from bench.session import visit
 from pages.shared import models
@@ -69,7 +70,7 @@ def test_so_many_visitors_come_in_and_the_next_is_told_so(tmp_path: Path, monkey
             for _ in range(2):
                 assert answer(page)[0] == 200
                 await doors.enter_async_context(visit(address, "attention"))
-            assert answer(page) == (503, FULL.replace(str(VISITORS), "2")) and answer(health)[0] == 200
+            assert answer(page) == (503, FULL.replace(VISITORS, "2")) and answer(health)[0] == 200
             with pytest.raises(InvalidStatus, match="403"):
                 await doors.enter_async_context(visit(address, "attention"))
         for _ in range(50):
@@ -89,8 +90,9 @@ def test_a_novel_is_read_and_what_is_longer_ends_the_visit(tmp_path: Path) -> No
             (said,) = (element.alert.body for element in told.elements if element.WhichOneof("type") == "alert")
             assert "This prompt is longer than the model can read at once" in said and "3,480,000 characters" in said
             one.link.clear()
-            with pytest.raises(ConnectionClosed):
-                await one.run({"Prompt": "word" * (LONGEST // 4)})
+            with pytest.raises(ConnectionClosed) as ended:
+                await one.run({"Prompt": "word" * 2_000_000})
+            assert ended.value.rcvd.code == CloseCode.MESSAGE_TOO_BIG
         async with visit(address, "attention") as (another, _):
             assert (await another.run({"Prompt": "Hello"})).elements
 

@@ -24,10 +24,12 @@ def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_so_many_compute_at_once_in_the_order_in_which_they_came(at_once: int) -> None:
+def test_so_many_compute_at_once_in_the_order_in_which_they_came(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[int, list[int]] = {}
     line, done, computing, most = Line(at_once, lambda place: tell(place)), [], [], []
     go = threading.Event()
+    monkeypatch.setattr(turns, "SOON", 0.01)
+    monkeypatch.setattr(turns, "LOOKS", 0.05)
 
     def tell(place: int) -> AbstractContextManager:
         told.setdefault(int(threading.current_thread().name), []).append(place)
@@ -47,16 +49,19 @@ def test_so_many_compute_at_once_in_the_order_in_which_they_came(at_once: int) -
         one.start()
         until(lambda: len(line._line) == n + 1)
     until(lambda: len(told) == 8 - at_once)
-    assert len(computing) == at_once and told == {n: [n + 1 - at_once] for n in range(at_once, 8)}
+    assert len(computing) == at_once and {n: {*places} for n, places in told.items()} == {
+        n: {n + 1 - at_once} for n in range(at_once, 8)
+    }
     go.set()
     for one in begun:
         one.join(10)
     assert max(most) == at_once and not line._line
     assert [max(done[:n]) < at_once + n for n in range(1, 8)] == [True] * 7  # nobody overtakes who came much before
-    assert all(places == sorted(set(places), reverse=True) for places in told.values())
+    assert all(places == sorted(places, reverse=True) for places in told.values())
 
 
-def test_who_has_gone_leaves_the_line_and_computes_nothing() -> None:
+def test_who_has_gone_leaves_the_line_and_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "LOOKS", 0.01)
     computed, line = [], Line(1, lambda place: leave())
 
     @contextmanager
@@ -118,6 +123,7 @@ def test_a_turn_ends_with_what_is_raised_in_it_and_none_is_had_twice() -> None:
 
 def test_who_waits_for_what_another_finds_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     said, found, go = [], [], threading.Event()
+    monkeypatch.setattr(turns, "SOON", 0.01)
     monkeypatch.setattr(turns, "LOOKS", 0.01)
     monkeypatch.setattr(turns.st, "spinner", lambda text, **_: said.append(text) or nullcontext())
 
@@ -137,3 +143,66 @@ def test_who_waits_for_what_another_finds_is_told_so(monkeypatch: pytest.MonkeyP
         one.join(10)
     assert answers == ["SAME"] * 3 and found == ["same"]
     assert set(said) == {"Another visitor asked for the same, which is being computed"}
+
+
+def test_what_was_found_is_kept_when_the_visitor_goes_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def spinner(text: str, **_: object) -> Iterator[None]:
+        yield
+        raise Gone
+
+    monkeypatch.setattr(models.st, "spinner", spinner)
+    found = []
+
+    @models.kept(1, doing="Finding")
+    def find(name: str) -> str:
+        found.append(name)
+        return name.upper()
+
+    with pytest.raises(Gone):
+        find("it")
+    assert find("it") == "IT" and found == ["it"]
+
+
+NAME, PROMPT = models.NAMES[0], "When Anna and Tom went to the shop, Anna gave a key to"
+WORK: dict[str, Callable[[], object]] = {
+    "read": lambda: models.read(NAME, "turn"),
+    "probability": lambda: models.probability(NAME, "turn", 5),
+    "written": lambda: models.written(NAME, PROMPT, (("temperature", 1.25),), 7, 2),
+    "searched": lambda: models.searched(NAME, PROMPT, 2, 2),
+    "generated": lambda: models.generated(lambda share: None, NAME, PROMPT, None, 1.25, 7, 2),
+    "examined": lambda: models.examined(NAME, 29),
+    "measure": lambda: models.measure(NAME, 29),
+    "measured": lambda: models.measured(NAME, "Induction", PROMPT),
+    "reply": lambda: models.reply(NAME, "turn"),
+    "without_residual": lambda: models.without_residual(NAME, PROMPT),
+    "leaked": lambda: models.leaked(NAME, PROMPT, True),
+    "alone": lambda: models.alone(lambda share: None, NAME, PROMPT, "zero"),
+    "within": lambda: models.within(NAME, PROMPT, "resid_post", 0, 3, None),
+    "stacks": lambda: models.stacks(2, 1.0, 29),
+    "word2vec": lambda: models.word2vec(lambda share: None, "king queen man woman", 0.0, 10),
+    "learned": lambda: models.learned("to turn in turn", 3),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_what_computes_takes_a_turn(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    models.load(NAME)
+    models.read(NAME, PROMPT)
+    taken: list[int] = []
+
+    @contextmanager
+    def refused() -> Iterator[None]:
+        taken.append(1)
+        raise Gone
+        yield
+
+    monkeypatch.setattr(models, "turn", refused)
+    monkeypatch.setattr(turns.LINE, "turn", refused)
+    getattr(models, name).cache_clear()
+    with pytest.raises(Gone):
+        WORK[name]()
+    assert taken == [1]
+    monkeypatch.undo()
+    models.load(NAME)
+    assert WORK[name]() is not None  # and it is not in the way of the next

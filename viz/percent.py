@@ -1,9 +1,15 @@
 """Shares of 1 as percentages: one way to write a probability, on all pages. In the pictures it is percent.js."""
 
+import math
+
 
 def percent(share: float, decimals: int = 1) -> str:
     """A share as "12.3 %"; one that is too small for so many decimals is not written as none: "< 0.1 %"."""
-    if share == 0:
+    if not share:
         return "0 %"
+    if math.isnan(share):
+        return "–"
     least = 10.0**-decimals
-    return f"{100 * share:.{decimals}f} %" if 100 * abs(share) >= least else f"< {least:.{decimals}f} %"
+    if 100 * abs(share) < least:
+        return f"< {least:.{decimals}f} %"
+    return f"{math.copysign(math.floor(abs(100 * share) / least + 0.5) * least, share):.{decimals}f} %"

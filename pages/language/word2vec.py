@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from model import word2vec
-from pages.shared import controls, models, prose
+from pages.shared import controls, models, prose, sweeps
 from pages.shared.examples import SIX, TWELVE
 from viz import bars
 
@@ -28,7 +28,11 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
         text = controls.text("Lines to learn from", lines, key=f"lines{number}", height=330)
         with picture:
             try:
-                trained = models.word2vec(text, DEFAULT if rare else OFF, epochs)
+                told, done = sweeps.told("Word2Vec learns, from 20 seeds")
+                try:
+                    trained = models.word2vec(told, text, DEFAULT if rare else OFF, epochs)
+                finally:
+                    done()
                 ranks = word2vec.rank(trained, *QUESTION)
             except ValueError as error:
                 st.warning(f"This cannot be learned from: {error}.")
@@ -38,12 +42,12 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
                 f"**queen first in {ranks.count(1)} of {len(ranks)}** · median rank {np.median(ranks):g} of {possible}"
             )
             st.altair_chart(bars.counted(ranks, possible, controls.theme()), key=f"ranks {number}")
-            told = [f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}."]
+            said = [f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}."]
             for a, b in PAIRS:
                 if {a, b} <= {*trained.words}:
                     found = word2vec.cosine(trained, a, b)
-                    told.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
-            st.caption(" ".join(told))
+                    said.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
+            st.caption(" ".join(said))
 prose.section(PAGE, "What the twenty trainings say")
 prose.section(PAGE, "The code that computed this")
-prose.source(word2vec.train, word2vec.rank)
+prose.source(word2vec.training, word2vec.rank)

@@ -6,11 +6,13 @@ import math
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import wraps
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import streamlit as st
 import torch
 from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
@@ -39,7 +41,7 @@ from model.gpt import GPT, Changes, Trace
 from model.scale import Softmax, by_width
 from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
-from model.word2vec import Trained, train
+from model.word2vec import Trained, training
 from pages.shared.examples import INSIDE
 from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
 from pages.shared.sweeps import Told
@@ -48,7 +50,6 @@ from pages.shared.turns import Found, each, turn
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
 LATEST = 120  # readings that are kept at most, however small: a class of 100 has its own
-NOTICED = 100_000_000  # bytes of a model from which on it is said what it does
 PASSES = 64_000_000  # bytes of all passes that wrote texts together
 SHORTEST = 16  # tokens that the context of a model must hold for the lessons
 MAX_CHARACTERS = 20_000  # of a prompt; more is a book, and its beginning would not be read anyway
@@ -86,11 +87,6 @@ class Model(NamedTuple):
         return sum(weight.nbytes for weight in self.gpt.parameters())
 
     @property
-    def slow(self) -> bool:
-        """Whether a visitor notices how long it takes."""
-        return self.bytes > NOTICED
-
-    @property
     def reads(self) -> int:
         """The tokens that a page shows at most: of its context those whose record is no larger than READING."""
         config = self.gpt.config
@@ -101,7 +97,7 @@ class Reading(NamedTuple):
     """What a model read of a prompt: its tokens, all it computed, and what of the prompt it did not read."""
 
     name: str
-    prompt: str
+    prompt: str  # up to its last MAX_CHARACTERS
     tokens: list[str]
     trace: Trace
     cut_characters: int
@@ -144,12 +140,25 @@ class Searched(NamedTuple):
     right: torch.Tensor
 
 
-def kept(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey) -> Callable:
+def kept(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey, doing: str = "") -> Callable:
     """Keep the latest used of what a function finds: up to `most` of them, or bytes of it where `size` tells these.
 
-    Who asks for what is being found waits for it; who asks for something else does not.
+    Who asks for what is being found waits for it; who asks for something else does not. Where that takes long, `doing`
+    says what is done. It stands around what is kept: a visitor who goes meanwhile ends the words, not the work.
     """
-    return cached(LRUCache(most, size), key, condition=Found())
+
+    def keep(find: Callable) -> Callable:
+        found = cached(LRUCache(most, size), key, condition=Found())(find)
+
+        @wraps(find)
+        def told(*asked: Any) -> Any:
+            with nullcontext() if key(*asked) in found.cache else st.spinner(doing, show_time=True):
+                return found(*asked)
+
+        told.cache, told.cache_clear = found.cache, found.cache_clear
+        return told if doing else found
+
+    return keep
 
 
 def untold(told: Told, *asked: Any) -> Any:
@@ -200,8 +209,8 @@ def load(name: str) -> Model:
         raise ValueError(f"its context must hold {SHORTEST} tokens or more, and its heads must have an even size")
     with room(4 * sizes.parameters):
         gpt = gpt2.load(folder)
-    with turn():
-        scores = probes.head_scores(gpt, tokenizer)
+        with turn():
+            scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
     _, looks_back, _ = max((found for found in scores["previous-token head"] if found[0] == 0), key=itemgetter(2))
@@ -213,7 +222,11 @@ def is_open(name: str) -> bool:
     return hashkey(name) in load.cache
 
 
-@kept(READINGS, lambda reading: max(reading.bytes, READINGS // LATEST))
+@kept(
+    READINGS,
+    lambda reading: max(reading.bytes, READINGS // LATEST),
+    lambda name, prompt: hashkey(name, prompt[-MAX_CHARACTERS:], len(prompt)),
+)
 def read(name: str, prompt: str) -> Reading:
     """The named model's forward pass over the end of the prompt, as much as a page shows of it.
 
@@ -221,17 +234,17 @@ def read(name: str, prompt: str) -> Reading:
     """
     model = load(name)
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids
-    kept = ids[-model.reads :]
+    shown = ids[-model.reads :]
     with turn():
-        trace = model.gpt.trace(torch.tensor([kept], dtype=torch.long))
+        trace = model.gpt.trace(torch.tensor([shown], dtype=torch.long))
     return Reading(
         name,
-        prompt,
-        pieces(model.tokenizer, kept),
+        prompt[-MAX_CHARACTERS:],
+        pieces(model.tokenizer, shown),
         trace,
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
-        cut_tokens=len(ids) - len(kept),
-        bytes=model.gpt.config.kept(len(kept)),
+        cut_tokens=len(ids) - len(shown),
+        bytes=model.gpt.config.kept(len(shown)),
     )
 
 
@@ -299,11 +312,11 @@ def generated_anew(
     return timed
 
 
-@kept(64)
+@kept(64, doing="Asking both ways for what goes wrong")
 def noted_cases(name: str, ids: tuple[int, ...]) -> tuple[torch.Tensor, list[tuple[noted.Outcome, noted.Outcome]]]:
     """The named model's logits (V) after some tokens, and what becomes there of each of `noted.CASES`."""
     model, idx = load(name), torch.tensor([ids])
-    with turn(model.slow and "Asking both ways for what goes wrong"):
+    with turn():
         return model.gpt.step(idx)[0][0], noted.tried(model.gpt, idx)
 
 
@@ -312,7 +325,7 @@ def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
     """What a beam search with the named model tries and finds after a prompt."""
     reading = read(name, prompt)
     model, ids = reading.model, reading.trace.idx[0].tolist()
-    with turn(model.slow and "Searching with beams"):
+    with turn():
         return beams.search(model.gpt, ids, width, length)
 
 
@@ -335,20 +348,20 @@ def truth(name: str, prompt: str) -> list[Distribution]:
     return world(name).follow(prompt)
 
 
-@kept(2 * DRAWS)
+@kept(2 * DRAWS, doing="Asking the model its questions")
 def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
     """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
     _, gpt, tokenizer, card, *_ = load(name)
-    with turn("Asking the model its questions"):
+    with turn():
         return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
 
 
-@kept(2 * DRAWS)
+@kept(2 * DRAWS, doing="Measuring the model")
 def measure(name: str, draw: int) -> Measured:
     """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
-    with turn("Measuring the model"):
+    with turn():
         return Measured(*probes.losses(gpt, tokenizer, told).values())
 
 
@@ -358,7 +371,8 @@ def beside_the_truth(name: str) -> list[tuple[list[str], list[float]]]:
     model, beside = load(name), []
     for prompt in INSIDE:
         ids = model.tokenizer.encode(prompt).ids
-        log_probabilities = model.gpt.trace(torch.tensor([ids])).logits[0].log_softmax(-1)
+        with turn():
+            log_probabilities = model.gpt.trace(torch.tensor([ids])).logits[0].log_softmax(-1)
         truth = world(name).follow(prompt)[1:]
         distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
         beside.append((pieces(model.tokenizer, ids), distances))
@@ -373,14 +387,14 @@ def reply(name: str, prompt: str) -> str:
         return probes.reply(model.gpt, model.tokenizer, prompt, 16)
 
 
-@kept(256)
+@kept(256, doing="Asking the model")
 def measured(name: str, claim: str, text: str) -> known.Found:
     """What the heads of the named model do of a claim on a text; raises ValueError as the claim's measure does."""
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
     model, reading = load(name), read(name, text)
     if reading.cut_tokens or reading.cut_characters:
         raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
-    with turn(model.slow and "Asking the model"):
+    with turn():
         return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
 
 
@@ -409,7 +423,8 @@ def leaked(name: str, prompt: str, mask: bool) -> list[float]:
 @kept(64)
 def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
     """What each way to stack so many untrained blocks does to tokens and gradients."""
-    return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
+    with turn():
+        return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
 
 
 @kept(64)
@@ -464,11 +479,11 @@ def patched(told: Told, name: str, clean: str, corrupted: str, answer: int, riva
     return found
 
 
-@kept(8)
+@kept(8, doing="Scoring the heads")
 def zoo_scores(name: str) -> dict[str, torch.Tensor]:
     """How much each head of the named model (L, H) is of each kind."""
     model = load(name)
-    with turn("Scoring the heads"):
+    with turn():
         return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
 
 
@@ -517,7 +532,7 @@ def within(name: str, prompt: str, place: str, first: int, count: int, token: in
     """What the lens reads at a place of the named model, at some positions of a prompt; and of one token, if asked."""
     reading = read(name, prompt)
     model = reading.model
-    with turn(model.slow and "Reading every layer"):
+    with turn():
         return lens.read(model.gpt, reading.trace, place, slice(first, first + count), token)
 
 
@@ -553,30 +568,31 @@ def embeddings(name: str) -> Embeddings:
     return word_vectors() if name == WORD_VECTORS else load(name).words
 
 
-@kept(4)
+@kept(4, doing="Asking 160 analogies")
 def analogies(name: str) -> dict[str, list[tuple[str, str]]]:
     """The answers of those vectors to each analogy of each kind: the nearest word, and the nearest but the inputs."""
     vectors = embeddings(name)
-    with turn("Asking 160 analogies"):
+    with turn():
         return {kind: [answer(vectors, asked) for asked in questions] for kind, questions in ANALOGIES.items()}
 
 
-@kept(32)
-def word2vec(text: str, sample: float, epochs: int) -> Trained:
+@swept
+def word2vec(told: Told, text: str, sample: float, epochs: int) -> Trained:
     """Word2Vec on the lines of a text, from 20 seeds; raises ValueError for a text without words, or too long a one."""
     sentences = [line.lower().split() for line in text.splitlines() if line.strip()]
     words = [word for sentence in sentences for word in sentence]
     if len(words) > TRAINED_ON:
         raise ValueError(f"the text has {len(words):,} words; it may have {TRAINED_ON}")
-    with turn("Training Word2Vec from 20 seeds"):
-        return train(sentences, epochs=epochs, sample=sample)
+    for done, trained in enumerate(each(training(sentences, epochs=epochs, sample=sample)), 1):
+        told(done / epochs)
+    return trained
 
 
-@kept(32)
+@kept(32, doing="Learning the merges")
 def learned(corpus: str, count: int) -> list[tokens.Learned]:
     """The first `count` merges that a BPE learns from the beginning of a text, each of its words up to LETTERS."""
     words = tokens.words(tokens.from_merges([]), corpus[:STUDIED])
-    with turn("Learning the merges"):
+    with turn():
         return list(tokens.learn_merges((word[:LETTERS] for word in words), count))
 
 

@@ -1,16 +1,16 @@
 """Turns: no more is computed at once than there are cores, in the order in which it was asked for."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, local
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-LOOKS = 0.5  # seconds between two looks of who waits, whether the visitor is still there
+SOON = 0.5  # seconds that nobody is told to wait
+LOOKS = 3.0  # seconds between two looks of who waits, at the place and whether the visitor is still there
 Step = TypeVar("Step")
 
 
@@ -33,8 +33,8 @@ class Line:
         self._mine = local()
 
     @contextmanager
-    def turn(self, doing: str | Literal[False] = False) -> Iterator[None]:
-        """Wait for a turn, and have it, while it is said what is done; raises RuntimeError within another turn.
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and have it; raises RuntimeError within another turn.
 
         Who is gone leaves the line, and what was asked for is not computed.
         """
@@ -44,12 +44,13 @@ class Line:
         with self._moved:
             self._line.append(me)
         try:
+            with self._moved:
+                self._moved.wait_for(lambda: self._place(me) <= 0, SOON)
             while (place := self._place(me)) > 0:
                 with self.tell(place), self._moved:
-                    self._moved.wait_for(lambda: self._place(me) < place, LOOKS)
+                    self._moved.wait_for(lambda: self._place(me) <= 0, LOOKS)
             self._mine.turn = True
-            with st.spinner(doing, show_time=True) if doing else nullcontext():
-                yield
+            yield
         finally:
             self._mine.turn = False
             with self._moved:
@@ -77,15 +78,14 @@ class Found(Condition):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until something is found, for a little while only; who wants a certain thing asks again."""
-        if super().wait(LOOKS):
+        if super().wait(SOON):
             return True
         self.release()
         try:
-            with st.spinner("Another visitor asked for the same, which is being computed"):
-                time.sleep(LOOKS)
+            with st.spinner("Another visitor asked for the same, which is being computed"), self:
+                return super().wait(LOOKS)
         finally:
             self.acquire()
-        return False
 
 
 LINE = Line()

@@ -11,6 +11,7 @@ from model.positions import SCHEMES
 from model.tokens import pieces
 from pages.shared import controls, models, prose, views
 from pages.shared.examples import ORDER
+from pages.shared.turns import turn
 from viz import curves, matrices
 
 PAGE = "transformer/positions"
@@ -113,7 +114,8 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
     if len(flat) > DRAWN:
         st.info(f"These are {len(flat):,} tokens; the pictures here hold {DRAWN}. Take fewer words, or shorter ones.")
         return
-    found = positions.reordered(gpt, flat, order.tolist(), changes)
+    with turn():
+        found = positions.reordered(gpt, flat, order.tolist(), changes)
     once, again = pieces(tokenizer, flat.tolist()), pieces(tokenizer, flat[order].tolist())
     left, right = st.columns([1, 3], gap="large")
     with left:

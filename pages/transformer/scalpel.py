@@ -8,6 +8,7 @@ from model.gpt import Changes, Edit, Trace
 from model.tokens import pieces
 from pages.shared import controls, models, prose, sweeps, views
 from pages.shared.examples import SCALPEL
+from pages.shared.turns import turn
 from viz import bars, curves, matrices
 from viz.percent import percent
 from viz.tokens import visible
@@ -122,7 +123,8 @@ def later_word() -> None:
     other[0, -1:] = torch.tensor(ids)
     rows = {}
     for name, changes in {"mask on": Changes(), "mask off": Changes(mask=False)}.items():
-        one, two = (gpt.trace(idx, changes).logits[0] for idx in (trace.idx, other))
+        with turn():
+            one, two = (gpt.trace(idx, changes).logits[0] for idx in (trace.idx, other))
         rows[name] = (tokens, patching.moved(one, two).tolist())
     st.markdown("How far the guess after each token moves (KL divergence, in nats):")
     views.strips("later word", rows, full=1)
@@ -221,7 +223,8 @@ def patch() -> None:
     )
 
     def put_in(edit: Edit, where: str, share: torch.Tensor, key: str) -> None:
-        patched = gpt.trace(other.trace.idx, Changes(edits=(edit,)))
+        with turn():
+            patched = gpt.trace(other.trace.idx, Changes(edits=(edit,)))
         st.markdown(f"{where}: **{percent(share.item(), 0)}** restored.")
         compared({"corrupted": other.trace, "clean": trace, "patched": patched}, key, 2)
 
@@ -237,7 +240,8 @@ def patch() -> None:
         edit = Edit("z", layer, trace.blocks[layer].attn.z[:, head], head=head)
         put_in(edit, f"L{layer} H{head}", z[layer, head], "patched head")
     everything = Edit("resid_pre", 0, trace.blocks[0].resid_pre)
-    whole = gpt.trace(other.trace.idx, Changes(edits=(everything,)))
+    with turn():
+        whole = gpt.trace(other.trace.idx, Changes(edits=(everything,)))
     st.caption(
         "Everything put in at once, the whole stream before layer 0, makes it the clean run: the largest difference of "
         f"any logit is {(whole.logits - trace.logits).abs().max().item():g}."
@@ -253,7 +257,8 @@ likeliest = trace.logits[0, -1].argmax().item()
 left, right = st.columns([3, 2], gap="large")
 with left:
     changes = scalpel()
-changed = gpt.trace(trace.idx, changes)
+with turn():
+    changed = gpt.trace(trace.idx, changes)
 with right:
     outcome(changes, changed)
 st.markdown("**How far each guess moved** (KL divergence between untouched and changed, in nats):")
