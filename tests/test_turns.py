@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import pytest
+from streamlit.elements.spinner import DELAY_SECS
 
 from pages.shared import models, turns
 from pages.shared.turns import Line
@@ -206,3 +207,7 @@ def test_what_computes_takes_a_turn(name: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
     models.load(NAME)
     assert WORK[name]() is not None  # and it is not in the way of the next
+
+
+def test_words_that_appear_late_stand_long_enough_to_be_read() -> None:
+    assert turns.LOOKS > 4 * DELAY_SECS  # a spinner is seen only after that
