@@ -23,8 +23,12 @@ PLACES = [(5, 2), (105, 102), (1005, 1002), (5, 3)]  # of a query and a key
 SMOOTH = 9  # positions
 
 
+@st.fragment
 def added(table: torch.Tensor) -> None:
-    """Draw the vectors (positions, C) that are added to the tokens, one dimension of them, and their dot products."""
+    """Draw the vectors (positions, C) that are added to the tokens, one dimension of them, and their dot products.
+
+    The slider and the switch in it leave the rest of the page as it is, which takes longer.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**What is added** to each token: {table.shape[1]} numbers, a row for each position.")
         every = st.toggle(f"All {len(table):,} positions", key="every", bind="query-params")
