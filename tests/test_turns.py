@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import pytest
 from streamlit.elements.spinner import DELAY_SECS
 
-from pages.shared import models, turns
+from pages.shared import kept, models, turns
 from pages.shared.turns import Line
 
 
@@ -124,11 +124,11 @@ def test_a_turn_ends_with_what_is_raised_in_it_and_none_is_had_twice() -> None:
 
 def test_who_waits_for_what_another_finds_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     said, found, go = [], [], threading.Event()
-    monkeypatch.setattr(turns, "SOON", 0.01)
-    monkeypatch.setattr(turns, "LOOKS", 0.01)
-    monkeypatch.setattr(turns.st, "spinner", lambda text, **_: said.append(text) or nullcontext())
+    monkeypatch.setattr(kept, "SOON", 0.01)
+    monkeypatch.setattr(kept, "LOOKS", 0.01)
+    monkeypatch.setattr(kept.st, "spinner", lambda text, **_: said.append(text) or nullcontext())
 
-    @models.kept(1)
+    @kept.kept(1)
     def find(name: str) -> str:
         found.append(name)
         go.wait(10)
@@ -152,10 +152,10 @@ def test_what_was_found_is_kept_when_the_visitor_goes_at_its_end(monkeypatch: py
         yield
         raise Gone
 
-    monkeypatch.setattr(models.st, "spinner", spinner)
+    monkeypatch.setattr(kept.st, "spinner", spinner)
     found = []
 
-    @models.kept(1, doing="Finding")
+    @kept.kept(1, doing="Finding")
     def find(name: str) -> str:
         found.append(name)
         return name.upper()

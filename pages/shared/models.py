@@ -5,16 +5,13 @@ import json
 import math
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import wraps
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import streamlit as st
 import torch
-from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
@@ -43,9 +40,10 @@ from model.tokens import is_typable, pieces
 from model.truth import Distribution, Truth, divergence
 from model.word2vec import Trained, training
 from pages.shared.examples import INSIDE
+from pages.shared.kept import kept, swept, untold
 from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
 from pages.shared.sweeps import Told
-from pages.shared.turns import Found, each, turn
+from pages.shared.turns import each, turn
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
@@ -60,7 +58,6 @@ TRAINED_ON = 150  # words of a text that Word2Vec learns from
 BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
 GPT2 = download.FAMILY["gpt2"]
 GPT2_TOKENIZER = (GPT2.repo, ("tokenizer.json",))
-SWEPT = 64  # sweeps of each kind whose results are kept
 CUTS = ("zero", "mean of this prompt", "mean of ten prompts")  # what takes the place of what is cut
 DRAWS = 30  # different draws of questions, which all visitors share
 
@@ -140,32 +137,6 @@ class Searched(NamedTuple):
     right: torch.Tensor
 
 
-def kept(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey, doing: str = "") -> Callable:
-    """Keep the latest used of what a function finds: up to `most` of them, or bytes of it where `size` tells these.
-
-    Who asks for what is being found waits for it; who asks for something else does not. Where that takes long, `doing`
-    says what is done. It stands around what is kept: a visitor who goes meanwhile ends the words, not the work.
-    """
-
-    def keep(find: Callable) -> Callable:
-        found = cached(LRUCache(most, size), key, condition=Found())(find)
-
-        @wraps(find)
-        def told(*asked: Any) -> Any:
-            with nullcontext() if key(*asked) in found.cache else st.spinner(doing, show_time=True):
-                return found(*asked)
-
-        told.cache, told.cache_clear = found.cache, found.cache_clear
-        return told if doing else found
-
-    return keep
-
-
-def untold(told: Told, *asked: Any) -> Any:
-    """What is asked; who is told how far it is makes no difference."""
-    return hashkey(*asked)
-
-
 _promised: list[int] = []  # bytes of the models that are being opened
 
 
@@ -187,14 +158,6 @@ def room(needed: int) -> Iterator[None]:
     finally:
         with load.cache_condition:
             _promised.remove(needed)
-
-
-def swept(find: Callable) -> Callable:
-    """Keep the last SWEPT that a sweep found. Its first argument is told how far it is.
-
-    Who asks for what is being found waits for it; where that visitor leaves, who waits finds it instead.
-    """
-    return kept(SWEPT, key=untold)(find)
 
 
 @kept(MODELS, lambda model: model.bytes)

@@ -73,20 +73,5 @@ class Line:
             yield step
 
 
-class Found(Condition):
-    """For those who wait for what another visitor asked for first: they are told so, and may go."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until something is found, for a little while only; who wants a certain thing asks again."""
-        if super().wait(SOON):
-            return True
-        self.release()
-        try:
-            with st.spinner("Another visitor asked for the same, which is being computed"), self:
-                return super().wait(LOOKS)
-        finally:
-            self.acquire()
-
-
 LINE = Line()
 turn, each = LINE.turn, LINE.each
