@@ -22,7 +22,6 @@ from bench.session import Broken, visit
 from pages.shared.offered import OFFERS
 from tests.driver import SCRIPTS
 
-SELECT = Slider.SELECT_SLIDER  # speaks otherwise
 LESSONS = ["" if script.endswith("/home") else script.rpartition("/")[2] for script in SCRIPTS]
 
 
@@ -47,10 +46,9 @@ async def wander(address: str, models: list[str], number: int, pause: float, unt
         try:
             async with visit(address, lesson, model=rng.choice(models), prompt=text(rng)) as (session, _):
                 tally.visits += 1
-                moved = {label: it for label, it in session.widgets.items() if getattr(it, "type", None) != SELECT}
-                for label in rng.sample([*moved], min(len(moved), rng.randrange(4))):
+                for label in rng.sample([*session.widgets], min(len(session.widgets), rng.randrange(4))):
                     await asyncio.sleep(rng.expovariate(1 / pause))
-                    widget = moved[label]
+                    widget = session.widgets[label]
                     to = rng.randint(int(widget.min), int(widget.max)) if isinstance(widget, Slider) else text(rng)
                     answer = asyncio.create_task(session.run({label: to}))
                     if rng.random() < 0.1:

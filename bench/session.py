@@ -104,7 +104,7 @@ class Session:
                             errors.append(element.alert.body)
                         case "text_input":
                             self.widgets[element.text_input.label] = element.text_input
-                        case "slider":
+                        case "slider" if element.slider.type == Slider.SLIDER:  # one of options speaks otherwise
                             self.widgets[element.slider.label] = element.slider
                 case "page_not_found":
                     errors.append("there is no such page")

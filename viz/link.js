@@ -13,4 +13,3 @@ function writeLink(values) {
   }
   window.history.replaceState(window.history.state, "", url);
 }
-

@@ -28,11 +28,8 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
         text = controls.text("Lines to learn from", lines, key=f"lines{number}", height=330)
         with picture:
             try:
-                told, done = sweeps.told("Word2Vec learns, from 20 seeds")
-                try:
+                with sweeps.told("Word2Vec learns, from 20 seeds") as told:
                     trained = models.word2vec(told, text, DEFAULT if rare else OFF, epochs)
-                finally:
-                    done()
                 ranks = word2vec.rank(trained, *QUESTION)
             except ValueError as error:
                 st.warning(f"This cannot be learned from: {error}.")

@@ -1,6 +1,7 @@
 """Long work: begun unasked where it is short; it says how far it is, and ends when the visitor leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -23,10 +24,14 @@ def wanted(what: str, multiplications: int, key: str) -> bool:
     return st.toggle(f"{what}: about {multiplications / SPEED:,.0f} s on a free core", key=key)
 
 
-def told(what: str) -> tuple[Told, Callable[[], None]]:
-    """A bar that is told how far the work is, and what takes it away.
+@contextmanager
+def told(what: str) -> Iterator[Told]:
+    """A bar that is told how far the work is, and goes when it ends.
 
     Where the visitor leaves, or changes something, the bar is where the work ends.
     """
     bar = st.progress(0.0, what)
-    return lambda share: bar.progress(min(share, 1.0), what), bar.empty
+    try:
+        yield lambda share: bar.progress(min(share, 1.0), what)
+    finally:
+        bar.empty()

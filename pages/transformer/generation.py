@@ -65,9 +65,8 @@ def saved() -> None:
         work = 2 * writing(count) + sum(ways["without"])  # with what is written above: all of it should be quick
         if not sweeps.wanted("Writing it both ways", work, "both"):
             return
-        told, done = sweeps.told("Writing it with the cache and without")
-        found = models.generated_anew(told, *asked)
-        done()
+        with sweeps.told("Writing it with the cache and without") as told:
+            found = models.generated_anew(told, *asked)
         _, *others = found  # the first pass reads the prompt, both ways
         with_it, without = (1000 * sum(times) / len(others) for times in zip(*(one[:2] for one in others)))
         apart, same = max(one.apart for one in found), sum(one.same for one in found)
@@ -151,9 +150,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     short = SHORT if context.startswith(str(SHORT)) else None
     count = MANY if sweeps.wanted(f"Writing {MANY} tokens, not {FEW}", writing(MANY), "many") else FEW
 asked = reading.model.name, reading.prompt, short, temperature, seed, count
-told, done = sweeps.told("The model writes")
-passes = models.generated(told, *asked)
-done()
+with sweeps.told("The model writes") as told:
+    passes = models.generated(told, *asked)
 made = [drawn(step) for step in passes]
 views.cache(
     [*reading.tokens, *(texts[step.id] for step in passes[:-1])],

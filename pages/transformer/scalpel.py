@@ -66,9 +66,8 @@ def scalpel() -> Changes:
     effects = None
     with place:
         if tell and sweeps.wanted("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
-            told, done = sweeps.told("Cutting one head after the other")
-            effects = models.alone(told, reading.model.name, reading.prompt, how).numpy()
-            done()
+            with sweeps.told("Cutting one head after the other") as told:
+                effects = models.alone(told, reading.model.name, reading.prompt, how).numpy()
         views.board(layers, heads, off, effects, flip)
         if effects is not None:
             st.caption(
@@ -137,10 +136,9 @@ def leaks() -> None:
     guess = st.pills(asked, offered, key="guess")
     if guess is None:
         return
-    told, done = sweeps.told("Training two small models on random words")
-    off = models.leak_trained(lambda share: told(share / 2), False)
-    on = models.leak_trained(lambda share: told(0.5 + share / 2), True)
-    done()
+    with sweeps.told("Training two small models on random words") as told:
+        off = models.leak_trained(lambda share: told(share / 2), False)
+        on = models.leak_trained(lambda share: told(0.5 + share / 2), True)
     curve = {
         "mask off": [step.loss for step in off],
         "mask on": [step.loss for step in on],
@@ -184,9 +182,8 @@ def swept(other: models.Reading, answer: int, rival: int) -> models.Patched | No
     work = patching.cost(gpt.config, len(tokens) - begin + heads, len(tokens))
     if not sweeps.wanted("Patching every part", work, "patch anyway"):
         return None
-    told, done = sweeps.told("Patching one part after the other")
-    found = models.patched(told, reading.model.name, reading.prompt, other.prompt, answer, rival)
-    done()
+    with sweeps.told("Patching one part after the other") as told:
+        found = models.patched(told, reading.model.name, reading.prompt, other.prompt, answer, rival)
     return found
 
 

@@ -56,10 +56,9 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     work = 2 * len(zoo.ASKED) * patching.cost(gpt.config, count, LENGTH) // gpt.config.n_layer
     if not sweeps.wanted(f"Asking {count} questions of each kind", work, "ask anyway"):
         return
-    told, done = sweeps.told("Asking the model, untouched and cut")
-    before = models.answered(lambda part: told(part / 2), name, count, (), HOW[0])
-    after = models.answered(lambda part: told(0.5 + part / 2), name, count, tuple(gone), how)
-    done()
+    with sweeps.told("Asking the model, untouched and cut") as told:
+        before = models.answered(lambda part: told(part / 2), name, count, (), HOW[0])
+        after = models.answered(lambda part: told(0.5 + part / 2), name, count, tuple(gone), how)
     asked = zoo.KINDS[kind].asked
     left, right = st.columns(2, gap="large")
     with left:
@@ -96,10 +95,9 @@ def search() -> None:
     work = patching.cost(gpt.config, count * gpt.config.n_head, LENGTH)
     if not sweeps.wanted(f"Cutting each of {scores.numel()} heads, {count} questions each time", work, "search anyway"):
         return
-    told, done = sweeps.told("Cutting one head after the other")
-    before = models.answered(lambda part: told(part / 10), name, count, (), HOW[0])[asked]
-    found = models.searched_heads(lambda part: told(0.1 + 0.9 * part), name, asked, count, how)
-    done()
+    with sweeps.told("Cutting one head after the other") as told:
+        before = models.answered(lambda part: told(part / 10), name, count, (), HOW[0])[asked]
+        found = models.searched_heads(lambda part: told(0.1 + 0.9 * part), name, asked, count, how)
     sure = sum(one.probability for one in before) / count
     lost = sure - found.probability
     left, right = st.columns([3, 2], gap="large")

@@ -9,7 +9,6 @@ const STEPS = {
   "top-p": { name: "top-p", off: 1, values: range(0, 1, 0.01) },
   "min-p": { name: "min-p", off: 0, values: range(0, 1, 0.01) },
 };
-
 const fine = (share) => percent(share, 2);
 
 function range(least, most, step) {
