@@ -80,6 +80,7 @@ def test_a_probability_is_written_one_way_and_a_small_one_not_as_none() -> None:
     told = {0: "0 %", 0.0004: "< 0.1 %", 0.000999: "< 0.1 %", 0.001: "0.1 %", 0.1234: "12.3 %", 1: "100.0 %"}
     assert {share: percent(share) for share in told} == told
     assert [percent(0.004, 0), percent(0.83, 0), percent(0.00004, 2)] == ["< 1 %", "83 %", "< 0.01 %"]
+    assert [percent(0.125, 0), percent(-0.125, 0), percent(math.nan)] == ["13 %", "-13 %", "–"]
 
 
 def test_what_is_worked_out_by_hand_is_sent_with_what_is_no_number() -> None:
