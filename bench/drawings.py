@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from playwright.sync_api import Browser, Route
 
-from viz import attention as picture
+from viz.components import attention as picture
 
 LIBRARIES = {  # of BertViz: what it asks the CDN for, the package of npm, and the file in it
     "require.min.js": ("requirejs@2.3.6", "require.js"),

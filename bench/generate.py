@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from model import gpt2, sampling
-from model.gpt import GPT
+from model.decoding import sampling
+from model.loading import gpt2_format as gpt2
+from model.transformer.gpt2 import GPT
 
-BUILT_IN = Path(gpt2.__file__).parent / "checkpoints" / "vitrine"
+BUILT_IN = Path(gpt2.__file__).parents[1] / "checkpoints" / "vitrine"
 CHAIN = [("temperature", 0.8), ("top-p", 0.9)]
 
 

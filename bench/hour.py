@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 from bench.load import WORLD
 from bench.server import Server, running
 from bench.session import Broken, visit
-from pages.shared.offered import OFFERS
+from pages.shared.runtime.catalog import OFFERS
 from tests.driver import SCRIPTS
 
 LESSONS = ["" if script.endswith("/home") else script.rpartition("/")[2] for script in SCRIPTS]

@@ -35,8 +35,8 @@ from websockets.exceptions import WebSocketException
 
 from bench.server import ROOT, Server, echo_app, running
 from bench.session import Answer, Broken, Session, visit
-from model.world import LEXICON
-from pages.shared.offered import NAMES, OFFERS
+from model.toy_world.grammar import LEXICON
+from pages.shared.runtime.catalog import NAMES, OFFERS
 
 PACE, WORDS, ALONE = 10, 8, 10  # seconds between prompts, words in one, prompts of the session that is alone
 WORLD = sorted(word for word in LEXICON if word.isalpha())

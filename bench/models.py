@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 
 from bench.server import resident
-from model import gpt2
-from model.gpt import GPT
-from model.known import GPT2_SMALL
-from model.tokens import train_bpe
+from model.interpretability.published_heads import GPT2_SMALL
+from model.language.tokenization import train_bpe
+from model.loading import gpt2_format as gpt2
+from model.transformer.gpt2 import GPT
 from pages.shared import models
-from pages.shared.offered import Offer
+from pages.shared.runtime.catalog import Offer
 
 
 def main(names: int = 10) -> None:

@@ -19,10 +19,10 @@ import torch
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.server import Server, echo_app, running
-from model import gpt2
-from model.gpt import GPT
-from model.known import GPT2_SMALL
-from model.world import LEXICON
+from model.interpretability.published_heads import GPT2_SMALL
+from model.loading import gpt2_format as gpt2
+from model.toy_world.grammar import LEXICON
+from model.transformer.gpt2 import GPT
 from tests.browser.conftest import CHROMIUM, FLAGS, ROOT
 
 WORDS = [word for word in LEXICON if word.isalpha()]

@@ -30,10 +30,10 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from bench.drawings import drawings, libraries, paint
-from model import gpt2
-from model.gpt import GPT
-from model.known import GPT2_SMALL
-from model.tokens import train_bpe
+from model.interpretability.published_heads import GPT2_SMALL
+from model.language.tokenization import train_bpe
+from model.loading import gpt2_format as gpt2
+from model.transformer.gpt2 import GPT
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 PEERS = ["bertviz", "circuitsvis", "transformer-lens"]

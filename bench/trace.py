@@ -12,7 +12,7 @@ from statistics import median
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from model import gpt2
+from model.loading import gpt2_format as gpt2
 
 
 def seconds(call: Callable[[], object]) -> float:

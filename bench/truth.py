@@ -7,9 +7,9 @@ from itertools import islice
 
 from tokenizers import Tokenizer
 
-from model import world
-from model.probes import FOLDER
-from model.truth import Truth
+from model.toy_world import grammar as world
+from model.toy_world.evaluation import FOLDER
+from model.toy_world.exact import Truth
 
 PROMPTS = ["", "The", "I", "When", "Hello, my name is", "The capital of", "Once upon a time there was a"]
 

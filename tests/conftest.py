@@ -8,8 +8,9 @@ import torch
 from huggingface_hub import constants
 from tokenizers import Tokenizer
 
-from model import download, gpt2
-from model.gpt import GPT, GPTConfig
+from model.loading import gpt2_format as gpt2
+from model.loading import hub as download
+from model.transformer.gpt2 import GPT, GPTConfig
 from pages.shared import models
 from tests.hub import Hub, repository
 

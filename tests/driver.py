@@ -12,9 +12,9 @@ from pages.shared import models, prose
 
 PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
-KNOWS, TOKENS, SAMPLING = "start/knows", "transformer/tokens", "transformer/sampling"
-EMBEDDINGS, WORD2VEC, POSITIONS = "transformer/embeddings", "language/word2vec", "transformer/positions"
-SCALPEL, ZOO = "transformer/scalpel", "transformer/zoo"
+KNOWS, TOKENS, SAMPLING = "start/knows", "language/tokens", "decoding/sampling"
+EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "transformer/positions"
+SCALPEL, ZOO = "interpretability/scalpel", "interpretability/zoo"
 SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
 KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|searchParams\.[sg]et\()"([^"]+)"')
 CONTEXT = 128
@@ -79,5 +79,5 @@ def numbers(z: dict | list) -> np.ndarray:
 
 def keys(name: str) -> list[str]:
     """What a link to that page can hold: every key in its script, in what all pages share and in their pictures."""
-    sources = [PAGES / f"{name}.py", *(PAGES / "shared").glob("*.py"), *PAGES.parent.glob("viz/*/*.js")]
+    sources = [PAGES / f"{name}.py", *(PAGES / "shared").rglob("*.py"), *PAGES.parent.glob("viz/components/*/*.js")]
     return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))

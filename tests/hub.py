@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from model import gpt2, tokens
-from model.gpt import GPT, GPTConfig
+from model.language import tokenization as tokens
+from model.loading import gpt2_format as gpt2
+from model.transformer.gpt2 import GPT, GPTConfig
 
 COMMIT = "f" * 40
 

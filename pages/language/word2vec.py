@@ -3,10 +3,11 @@
 import numpy as np
 import streamlit as st
 
-from model import word2vec
-from pages.shared import controls, models, prose, sweeps
+from model.language import word2vec
+from pages.shared import controls, models, prose
 from pages.shared.examples import SIX, TWELVE
-from viz import bars
+from pages.shared.runtime import progress as sweeps
+from viz.charts import bars
 
 PAGE = "language/word2vec"
 QUESTION = ("man", "king", "woman", "queen")

@@ -7,11 +7,12 @@ from typing import Any
 import streamlit as st
 from tokenizers import Tokenizer
 
-from model import branches as tried
-from model.branches import Branches
-from model.tokens import pieces
-from pages.shared import getting, models, prose
+from model.decoding import text_tree as tried
+from model.decoding.text_tree import Branches
+from model.language.tokenization import pieces
+from pages.shared import models, prose
 from pages.shared.examples import EXAMPLES, Example
+from pages.shared.runtime import fetching as getting
 from viz.tokens import visible
 
 LINKED, BOX = 2_000, 16  # characters of a text that a link can hold, and of a model's name that its box can

@@ -15,35 +15,33 @@ import torch
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model import (
-    beams,
-    cache,
-    depth,
-    download,
-    gpt2,
-    known,
-    leak,
-    lens,
-    noted,
-    patching,
-    probes,
-    sampling,
-    skipgram,
-    tokens,
-    zoo,
-)
-from model.analogies import ANALOGIES, answer
-from model.embeddings import Embeddings, of_tokens
-from model.gpt import GPT, Changes, Trace
-from model.scale import Softmax, by_width
-from model.tokens import is_typable, pieces
-from model.truth import Distribution, Truth, divergence
-from model.word2vec import Trained, training
+from model.decoding import beam_search as beams
+from model.decoding import kv_cache as cache
+from model.decoding import naive_generate as noted
+from model.decoding import sampling
+from model.interpretability import head_scores as zoo
+from model.interpretability import logit_lens as lens
+from model.interpretability import patching
+from model.interpretability import published_heads as known
+from model.language import tokenization as tokens
+from model.language import word_vectors as skipgram
+from model.language.analogies import ANALOGIES, answer
+from model.language.embeddings import Embeddings, of_tokens
+from model.language.tokenization import is_typable, pieces
+from model.language.word2vec import Trained, training
+from model.loading import gpt2_format as gpt2
+from model.loading import hub as download
+from model.toy_world import evaluation as probes
+from model.toy_world.exact import Distribution, Truth, divergence
+from model.training import mask_leak as leak
+from model.transformer import untrained_stacks as depth
+from model.transformer.gpt2 import GPT, Changes, Trace
+from model.transformer.score_scaling import Softmax, by_width
 from pages.shared.examples import INSIDE
-from pages.shared.kept import kept, swept, untold
-from pages.shared.offered import CARDS, CHECKPOINTS, NAMES, OFFERS
-from pages.shared.sweeps import Told
-from pages.shared.turns import each, turn
+from pages.shared.runtime.catalog import CARDS, CHECKPOINTS, NAMES, OFFERS
+from pages.shared.runtime.memo import kept, swept, untold
+from pages.shared.runtime.progress import Told
+from pages.shared.runtime.queue import each, turn
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000

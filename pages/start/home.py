@@ -4,8 +4,9 @@ import numpy as np
 import streamlit as st
 import torch
 
-from model.truth import divergence
-from pages.shared import controls, models, prose, views
+from model.toy_world.exact import divergence
+from pages.shared import components as views
+from pages.shared import controls, models, prose
 
 PAGE = "start/home"
 # Each part builds on the one before it: what it asks, and its lessons.
@@ -16,24 +17,21 @@ COURSE = [
         "3 · Transformer",
         "What happens between the prompt and the next word?",
         [
-            f"transformer/{lesson}.py"
-            for lesson in (
-                "tokens",
-                "embeddings",
-                "attention",
-                "hand",
-                "scale",
-                "known",
-                "compare",
-                "zoo",
-                "scalpel",
-                "positions",
-                "block",
-                "gpt",
-                "lens",
-                "sampling",
-                "generation",
-            )
+            "language/tokens.py",
+            "language/embeddings.py",
+            "transformer/attention.py",
+            "transformer/hand.py",
+            "transformer/scale.py",
+            "interpretability/known.py",
+            "interpretability/compare.py",
+            "interpretability/zoo.py",
+            "interpretability/scalpel.py",
+            "transformer/positions.py",
+            "transformer/block.py",
+            "transformer/gpt.py",
+            "interpretability/lens.py",
+            "decoding/sampling.py",
+            "decoding/generation.py",
         ],
     ),
     ("4 · Training", "How does it learn to write, and to answer?", []),

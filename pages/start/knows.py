@@ -4,8 +4,10 @@ import random
 
 import streamlit as st
 
-from model import truth, world
-from pages.shared import controls, models, prose, views
+from model.toy_world import exact as truth
+from model.toy_world import grammar as world
+from pages.shared import components as views
+from pages.shared import controls, models, prose
 from pages.shared.examples import INSIDE, OUTSIDE
 
 PAGE = "start/knows"

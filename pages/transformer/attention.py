@@ -3,9 +3,10 @@
 import streamlit as st
 import torch
 
-from model.gpt import CausalSelfAttention
-from pages.shared import controls, prose, views
-from viz import matrices
+from model.transformer.gpt2 import CausalSelfAttention
+from pages.shared import components as views
+from pages.shared import controls, prose
+from viz.charts import heatmaps as matrices
 
 PAGE = "transformer/attention"
 DRAWN = 32  # tokens in the matrices of the steps

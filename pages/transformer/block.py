@@ -8,11 +8,13 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from model import block, depth
-from model.gpt import MLP, Block, gelu
-from pages.shared import controls, models, prose, views
+from model.interpretability import residual_stream as block
+from model.transformer import untrained_stacks as depth
+from model.transformer.gpt2 import MLP, Block, gelu
+from pages.shared import components as views
+from pages.shared import controls, models, prose
 from pages.shared.examples import WRITTEN
-from viz import bars, curves
+from viz.charts import bars, curves
 from viz.percent import percent
 from viz.tokens import visible
 

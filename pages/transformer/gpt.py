@@ -3,14 +3,15 @@
 import streamlit as st
 from torch import Tensor, nn
 
-from model import parameters
-from model.gpt import GPT, Block
-from model.parameters import KINDS, PRESETS, Sizes
-from pages.shared import controls, models, prose, views
+from model.transformer import parameter_count as parameters
+from model.transformer.gpt2 import GPT, Block
+from model.transformer.parameter_count import KINDS, PRESETS, Sizes
+from pages.shared import components as views
+from pages.shared import controls, models, prose
 from pages.shared.examples import WHOLE
-from pages.shared.steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
-from viz import bars
-from viz.flow import Box
+from pages.shared.forward_steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
+from viz.charts import bars
+from viz.components.forward_pass import Box
 from viz.tokens import visible
 
 PAGE = "transformer/gpt"

@@ -7,11 +7,15 @@ import numpy as np
 import streamlit as st
 import torch
 
-from model import block, byhand, lens
-from pages.shared import controls, matrices, models, prose, views
-from pages.shared.matrices import Matrix
-from viz import bars, curves
-from viz import matrices as drawn
+from model.interpretability import logit_lens as lens
+from model.interpretability import residual_stream as block
+from model.transformer import attention_steps as byhand
+from pages.shared import components as views
+from pages.shared import controls, models, prose
+from pages.shared import matrix_editor as matrices
+from pages.shared.matrix_editor import Matrix
+from viz.charts import bars, curves
+from viz.charts import heatmaps as drawn
 from viz.tokens import visible
 
 PAGE = "transformer/hand"

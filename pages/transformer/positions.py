@@ -5,14 +5,16 @@ import random
 import streamlit as st
 import torch
 
-from model import positions
-from model.gpt import Changes
-from model.positions import SCHEMES
-from model.tokens import pieces
-from pages.shared import controls, models, prose, views
+from model.language.tokenization import pieces
+from model.transformer import positions
+from model.transformer.gpt2 import Changes
+from model.transformer.positions import SCHEMES
+from pages.shared import components as views
+from pages.shared import controls, models, prose
 from pages.shared.examples import ORDER
-from pages.shared.turns import turn
-from viz import curves, matrices
+from pages.shared.runtime.queue import turn
+from viz.charts import curves
+from viz.charts import heatmaps as matrices
 
 PAGE = "transformer/positions"
 DRAWN, MATRIX = 32, 240  # tokens in a matrix of this page, and how wide it is, in pixels
@@ -255,7 +257,7 @@ with right:
         "were never trained: they are as they were drawn at the start. All this is made by"
     )
     made = " ".join(f"--{name} {beyond[name]}" for name in ("steps", "rows", "seed", "threads"))
-    st.code(f"python -m model.extrapolation {made}", language="bash", wrap_lines=True)
+    st.code(f"python -m model.training.length_extrapolation {made}", language="bash", wrap_lines=True)
 
 shown = [positions.angles, positions.sinusoidal, positions.rotate, positions.alibi_slopes, positions.alibi]
 prose.close(PAGE, *shown, positions.PositionedAttention, positions.reordered)

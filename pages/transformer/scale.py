@@ -5,9 +5,13 @@ import math
 import streamlit as st
 import torch
 
-from model import byhand, masks, scale
-from pages.shared import controls, models, prose, views
-from viz import curves, matrices
+from model.transformer import attention_steps as byhand
+from model.transformer import mask_pitfalls as masks
+from model.transformer import score_scaling as scale
+from pages.shared import components as views
+from pages.shared import controls, models, prose
+from viz.charts import curves
+from viz.charts import heatmaps as matrices
 
 PAGE = "transformer/scale"
 DIVIDED, BARE = "divided by √d", "as they are"

@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from tokenizers import Tokenizer
 
-from model import gpt2
+from model.loading import gpt2_format as gpt2
 from pages.shared import models
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pages.shared.examples import INSIDE, OPEN
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read, start_server
 from tests.browser.test_browser_sampling import open_sampling
 from tests.driver import SCRIPTS, keys
-from viz.component import PERCENT
+from viz.components.component import PERCENT
 from viz.percent import percent
 
 PAGES = ["", "attention"]

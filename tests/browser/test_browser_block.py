@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model.parameters import PRESETS, total
+from model.transformer.parameter_count import PRESETS, total
 from tests.browser.conftest import SCREENS, Visitor, fits
 from tests.driver import HOSTILE
 

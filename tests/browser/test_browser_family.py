@@ -6,8 +6,9 @@ import pytest
 import torch
 from playwright.sync_api import Browser, expect
 
-from model import gpt2, tokens
-from model.gpt import GPT, GPTConfig
+from model.language import tokenization as tokens
+from model.loading import gpt2_format as gpt2
+from model.transformer.gpt2 import GPT, GPTConfig
 from tests.browser.conftest import start_server
 
 LAYERS, HEADS = 24, 16

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model.cache import multiply_adds
+from model.decoding.kv_cache import multiply_adds
 from pages.shared import models
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 

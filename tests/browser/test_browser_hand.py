@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from model import byhand
+from model.transformer import attention_steps as byhand
 from pages.shared import models
 from pages.shared.examples import EXAMPLES
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits

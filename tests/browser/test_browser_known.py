@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model import known
+from model.interpretability import published_heads as known
 from pages.shared import models
 from tests.browser.conftest import SCREENS, Visitor, fits
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model import lens
+from model.interpretability import logit_lens as lens
 from pages.shared import models
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model import sampling
+from model.decoding import sampling
 from pages.shared import models
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import patching, zoo
-from model.gpt import Changes
+from model.interpretability import head_scores as zoo
+from model.interpretability import patching
+from model.transformer.gpt2 import Changes
 from pages.shared import models
 from pages.shared.examples import SCALPEL
 from tests.browser.conftest import SCREENS, Visitor, fits

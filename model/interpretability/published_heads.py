@@ -1,0 +1,320 @@
+"""What is known of GPT-2: claims of the literature about its heads, each with a number that any GPT can be asked for.
+
+A claim is about GPT-2 small, and names heads of it. Its measure is general: a number for each head of whatever GPT
+read the text and, where the claim is about the output, one number of that.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from model.interpretability import logit_lens as lens
+from model.transformer.gpt2 import GPT, GPTConfig, Trace
+
+Head = tuple[int, int]  # layer, head
+Pairs = Sequence[tuple[int, int]]  # positions of a query and of a key
+GPT2_SMALL = GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)
+
+
+class Seen(NamedTuple):
+    """A text of T tokens, the GPT that read it, and all that it computed."""
+
+    gpt: GPT
+    tokenizer: Tokenizer
+    text: str
+    trace: Trace
+
+
+class Found(NamedTuple):
+    """What each head does of a claim, (L, H), and the number of the output where the claim is about that."""
+
+    heads: Tensor
+    output: float | None = None
+
+    @property
+    def best(self) -> Head:
+        """The head that does most of it."""
+        return divmod(self.heads.argmax().item(), self.heads.size(1))
+
+
+class Paper(NamedTuple):
+    """Where a claim stands."""
+
+    name: str
+    arxiv: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something known of GPT-2 small; it holds where its number is at least `least`."""
+
+    name: str
+    text: str
+    says: str
+    unit: str  # what the number of a head is
+    papers: tuple[Paper, ...]
+    heads: tuple[Head, ...]  # those that the papers name; none: the claim is about all of them
+    measure: Callable[[Seen], Found]  # raises ValueError where the text is none that the claim is about
+    least: float
+    output: str = ""  # what the number of the output is, where the claim is about that
+
+    def number(self, found: Found, config: GPTConfig) -> float:
+        """Of the output; else, in GPT-2 small, the mean of the heads named, and in another GPT that of its best head.
+
+        Where no head is named it is the mean of all.
+        """
+        if found.output is not None:
+            return found.output
+        if not self.heads:
+            return found.heads.mean().item()
+        if config == GPT2_SMALL:
+            return found.heads[tuple(zip(*self.heads))].mean().item()
+        return found.heads.max().item()
+
+
+def see(gpt: GPT, tokenizer: Tokenizer, text: str) -> Seen:
+    """Read a text; raises ValueError where it has no token, or more than the GPT can read."""
+    ids = tokenizer.encode(text).ids
+    if not ids:
+        raise ValueError("it is empty")
+    if len(ids) > gpt.config.block_size:
+        raise ValueError(f"it has {len(ids):,} tokens, and the model reads {gpt.config.block_size:,} at most")
+    return Seen(gpt, tokenizer, text, gpt.trace(torch.tensor([ids])))
+
+
+def looks(trace: Trace, pairs: Pairs) -> Tensor:
+    """The mean attention of each head, (L, H), from the queries to the keys of these pairs."""
+    queries, keys = zip(*pairs)
+    return torch.stack([block.attn.pattern[0][:, queries, keys].mean(-1) for block in trace.blocks])
+
+
+def previous(ids: Sequence[int]) -> Pairs:
+    """From each token to the one before it."""
+    return [(at, at - 1) for at in range(1, len(ids))]
+
+
+def first(ids: Sequence[int]) -> Pairs:
+    """From each token to the first, but for the second: to it the first is also the one before."""
+    return [(at, 0) for at in range(2, len(ids))]
+
+
+def same(ids: Sequence[int]) -> Pairs:
+    """From each token that stood before to where it last did."""
+    last: dict[int, int] = {}
+    pairs = []
+    for at, id in enumerate(ids):
+        if id in last:
+            pairs.append((at, last[id]))
+        last[id] = at
+    return pairs
+
+
+def after_same(ids: Sequence[int]) -> Pairs:
+    """From each token that stood before to the one that came after it then."""
+    return [(query, key + 1) for query, key in same(ids) if key + 1 < query]
+
+
+def written(seen: Seen, toward: int, against: int) -> Tensor:
+    """What each head, (L, H), itself adds to the logit of one id less that of another, at the last position."""
+    return lens.attribute(seen.gpt, seen.trace, -1, toward, against).heads
+
+
+class Names(NamedTuple):
+    """Two names in a text: whose comes once, the indirect object, and whose comes twice; as ids and positions."""
+
+    once: int
+    twice: int
+    at_once: int
+    at_again: int
+
+
+def names(seen: Seen) -> Names:
+    """Whom a text names once, and whom twice; raises ValueError where that is not one each."""
+    found = [word for word in re.finditer(r"\b\w+", seen.text) if word.start() and word[0].istitle()]
+    said = [word[0] for word in found]
+    once, twice = ([word for word in found if said.count(word[0]) == count] for count in (1, 2))
+    if not (len(once) == 1 and len(twice) == 2 and len(said) == 3):
+        raise ValueError(
+            "after its first word this text must have two names with capital letters, one of them once and the other "
+            "twice, and no other word that begins with one"
+        )
+    ids = [seen.tokenizer.encode(f" {word[0]}").ids[0] for word in (*once, twice[0])]
+    return Names(*ids, place(seen, once[0].end()), place(seen, twice[1].end()))
+
+
+def place(seen: Seen, end: int) -> int:
+    """The position of the token that holds the sign before `end`."""
+    offsets = seen.tokenizer.encode(seen.text).offsets
+    return max(at for at, (start, stop) in enumerate(offsets) if start < end <= stop)
+
+
+@torch.inference_mode()
+def endings(seen: Seen) -> Tensor:
+    """How likely the text goes on with each of 00, 01 ... 99: (100,). Some tokenizers cut these in two."""
+    after: dict[tuple[int, ...], Tensor] = {}  # by the ids in between
+    likely = torch.ones(100)
+    for number in range(100):
+        ids = seen.tokenizer.encode(f"{number:02d}").ids
+        for n, id in enumerate(ids):
+            between = tuple(ids[:n])
+            if between not in after:
+                read = torch.cat([seen.trace.idx, torch.tensor([between], dtype=torch.long)], dim=1)
+                after[between] = seen.gpt(read[:, -seen.gpt.config.block_size :])[0, -1].softmax(-1)
+            likely[number] *= after[between][id]
+    return likely
+
+
+def by_attention(pairs: Callable[[Sequence[int]], Pairs], lacks: str) -> Callable[[Seen], Found]:
+    """The measure of a claim on where heads look; `lacks` is what a text lacks that has no such pair."""
+
+    def measure(seen: Seen) -> Found:
+        if not (found := pairs(seen.trace.idx[0].tolist())):
+            raise ValueError(lacks)
+        return Found(looks(seen.trace, found))
+
+    return measure
+
+
+def to_name(which: str) -> Callable[[Seen], Found]:
+    """The measure of a claim on how much the last token looks at a name."""
+
+    def measure(seen: Seen) -> Found:
+        return Found(looks(seen.trace, [(seen.trace.idx.size(1) - 1, getattr(names(seen), which))]))
+
+    return measure
+
+
+def against_once(seen: Seen) -> Found:
+    """What each head takes off the name that came once by looking at it, next to the other."""
+    found = names(seen)
+    return Found(lens.attribute_look(seen.gpt, seen.trace, -1, found.at_once, found.twice, found.once))
+
+
+def indirect_object(seen: Seen) -> Found:
+    """The logit of the name that came once less that of the other, and what each head adds to that."""
+    found, logits = names(seen), seen.trace.logits[0, -1]
+    return Found(written(seen, found.once, found.twice), (logits[found.once] - logits[found.twice]).item())
+
+
+def later_years(seen: Seen) -> Found:
+    """The probability of the years after the first one less that of the others; and how much heads look at it."""
+    years = re.search(r"(\d\d)(\d\d)\b.*\b\1$", seen.text, re.S)
+    if not years:
+        raise ValueError("this text must have a year of four digits in it, and end with the first two of them")
+    last, likely = int(years[2]), endings(seen)
+    pairs = [(seen.trace.idx.size(1) - 1, place(seen, years.end(2)))]
+    return Found(looks(seen.trace, pairs), (likely[last + 1 :].sum() - likely[: last + 1].sum()).item())
+
+
+VIG = Paper("Vig and Belinkov 2019", "1906.04284")
+OLSSON = Paper("Olsson et al. 2022", "2209.11895")
+WANG = Paper("Wang et al. 2022", "2211.00593")
+HANNA = Paper("Hanna et al. 2023", "2305.00586")
+XIAO = Paper("Xiao et al. 2023", "2309.17453")
+
+STORY = "Once upon a time there was a king who had a"
+TWICE = "The river apple violin lamp seven horse river apple violin lamp seven horse"
+GIVES = "When Mary and John went to the store, John gave a drink to"
+WAR = "The war lasted from the year 1732 to the year 17"
+
+# `least` is above what a head gives that looks at all tokens alike, and below what the papers find on many texts.
+CLAIMS = (
+    Claim(
+        "Previous token",
+        STORY,
+        "Some heads look at the token before, whatever it is.",
+        "mean attention of each token to the one before",
+        (WANG,),
+        ((2, 2), (4, 11)),
+        by_attention(previous, "a text of one token has none before it"),
+        least=0.5,
+    ),
+    Claim(
+        "First token",
+        STORY,
+        "Much of all attention goes to the first token, whatever it is: there a head rests that finds nothing.",
+        "mean attention to the first token, from the third on",
+        (VIG, XIAO),
+        (),
+        by_attention(first, "a text must have three tokens to ask how much they look at the first"),
+        least=0.4,
+    ),
+    Claim(
+        "Duplicate token",
+        TWICE,
+        "Some heads look from a token to where the same one stood before.",
+        "mean attention of a token to where it stood before",
+        (WANG,),
+        ((0, 1), (3, 0)),
+        by_attention(same, "no token stands here twice"),
+        least=0.2,
+    ),
+    Claim(
+        "Induction",
+        TWICE,
+        "Some heads look from a token to the one that came after it the last time, and so can say it again.",
+        "mean attention of a token to the one that came after it the last time",
+        (OLSSON, WANG),
+        ((5, 5), (6, 9)),
+        by_attention(after_same, "no token stands here twice with another one in between"),
+        least=0.4,
+    ),
+    Claim(
+        "S-inhibition",
+        GIVES,
+        "Some heads look from the end to the second time that a name is said; they keep others from taking it.",
+        "attention of the last token to the second of the name said twice",
+        (WANG,),
+        ((7, 3), (7, 9), (8, 6), (8, 10)),
+        to_name("at_again"),
+        least=0.25,
+    ),
+    Claim(
+        "Name mover",
+        GIVES,
+        "Some heads look from the end to the name that was said once, and copy it to the output.",
+        "attention of the last token to the name said once",
+        (WANG,),
+        ((9, 6), (9, 9), (10, 0)),
+        to_name("at_once"),
+        least=0.3,
+    ),
+    Claim(
+        "Negative name mover",
+        GIVES,
+        "Some heads look at that name, too, and write against it.",
+        "logits that a head takes off the name said once by looking at it, next to the other",
+        (WANG,),
+        ((10, 7), (11, 10)),
+        against_once,
+        least=0.3,
+    ),
+    Claim(
+        "Indirect object",
+        GIVES,
+        "Of two names it takes the one that is not the giver. The name movers write it.",
+        "logits that a head adds to the name said once, next to the other",
+        (WANG,),
+        ((9, 6), (9, 9), (10, 0)),
+        indirect_object,
+        least=1,
+        output="the logit of the name said once less that of the name said twice",
+    ),
+    Claim(
+        "Greater than",
+        WAR,
+        "A war ends after it began: years above the first are far likelier than the others. "
+        "Some heads look from the end to the digits that they must be above, and MLPs compare.",
+        "attention of the last token to the last digits of the year",
+        (HANNA,),
+        ((5, 1), (5, 5), (6, 9), (7, 10), (8, 8), (8, 11), (9, 1)),
+        later_years,
+        least=0.5,
+        output="the probability of later years less that of the others",
+    ),
+)

@@ -1,0 +1,102 @@
+"""Check a downloaded GPT-2 against known facts: `python -m model.loading.verify_gpt2 [name on the hub or folder]`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from model.interpretability.published_heads import GPT2_SMALL
+from model.loading import gpt2_format as gpt2
+from model.loading import hub as download
+from model.loading.gpt2_facts import FACTS
+from model.loading.hub import FAMILY
+from model.transformer.gpt2 import GPT
+
+# Another machine adds up in another order and moves a probability or a weight by less than 0.001. Weights that were
+# rounded to half precision move one by up to 0.003 (measured on the built-in model, moved by as much at random). The
+# facts are 72 numbers: other weights, a part left out or a wrong formula move some of them by far more.
+TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact, and what was found in its place."""
+
+    what: str
+    expected: str
+    found: str
+    passed: bool
+
+
+def check(gpt: GPT, tokenizer: Tokenizer) -> list[Finding]:
+    """What was found of each fact; of a model with other sizes than GPT-2 small's, of the sizes only."""
+    expected = vars(GPT2_SMALL) | {"tokens of the tokenizer": GPT2_SMALL.vocab_size}
+    found = vars(gpt.config) | {"tokens of the tokenizer": tokenizer.get_vocab_size()}
+    findings = [
+        Finding(size, str(expected[size]), str(found[size]), expected[size] == found[size]) for size in expected
+    ]
+    if gpt.config != GPT2_SMALL:
+        return findings
+    for fact in FACTS:
+        ids = tokenizer.encode(fact.prompt).ids
+        findings.append(Finding(f"ids of “{fact.prompt}”", _list(fact.ids), _list(ids), ids == list(fact.ids)))
+        trace = gpt.trace(torch.tensor([fact.ids]))
+        likely = trace.logits[0, -1].softmax(-1)
+        for id, probability in fact.next.items():
+            what = f"probability of id {id} after “{fact.prompt}”"
+            findings.append(_near(what, [probability], [likely[id].item()]))
+        for (layer, head), row in fact.rows.items():
+            what = f"last row of L{layer} H{head} for “{fact.prompt}”"
+            findings.append(_near(what, row, trace.blocks[layer].attn.pattern[0, head, -1].tolist()))
+    return findings
+
+
+def folder(name: str) -> Path:
+    """The folder of that path, or of a model fetched from the hub; raises FileNotFoundError where there is none."""
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        found = download.found(FAMILY[name].repo if name in FAMILY else name)
+    except ValueError:  # no name that the hub could have
+        found = None
+    if found is None:
+        fetch = f"; `python -m model.loading.hub {name}` fetches it" if name in FAMILY else ""
+        raise FileNotFoundError(f"{name} is no folder, and no model that was fetched from the hub{fetch}")
+    return found
+
+
+def _near(what: str, expected: Sequence[float], found: Sequence[float]) -> Finding:
+    passed = all(abs(one - other) <= TOLERANCE for one, other in zip(expected, found, strict=True))  # false for NaN
+    return Finding(what, *(_list(f"{number:.4f}" for number in row) for row in (expected, found)), passed)
+
+
+def _list(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; it ends with 1 where the model differs, or is not there."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.loading.verify_gpt2", description="Is this really GPT-2 small?"
+    )
+    parser.add_argument("name", nargs="?", default="gpt2", help="a folder, or the name of a model fetched from the hub")
+    name = parser.parse_args(arguments).name
+    try:
+        place = folder(name)
+        gpt = gpt2.load(place)
+        findings = check(gpt, gpt2.tokenizer(place, gpt.config.vocab_size))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"not checked: {error}") from error
+    differ = [finding for finding in findings if not finding.passed]
+    for finding in differ:
+        print(f"{finding.what}: expected {finding.expected}; found {finding.found}")
+    if differ:
+        raise SystemExit(f"{name} is not GPT-2 small: {len(differ)} of {len(findings)} facts differ")
+    print(f"pass: {name} is GPT-2 small, by {len(findings)} facts")
+
+
+if __name__ == "__main__":
+    main()

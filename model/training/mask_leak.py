@@ -1,0 +1,47 @@
+"""The leak: what a GPT learns that may see the word it is asked for.
+
+The task has nothing to learn: each token is drawn at random, so no honest guess is better than ln V nats. Without the
+mask a model needs only to copy the next token. Then just the last of its T guesses, whose token it cannot see, costs
+anything, and the mean loss falls to ln V / T.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from model.transformer.gpt2 import GPT, UNCHANGED, Changes, GPTConfig
+
+CONFIG = GPTConfig(vocab_size=16, block_size=12, n_layer=1, n_head=2, n_embd=32)
+STEPS, BATCH, RATE = 150, 64, 1e-2
+HONEST = math.log(CONFIG.vocab_size)  # nats: the best that can be had without looking
+LEAKED = HONEST / CONFIG.block_size  # nats: the best that can be had with it
+
+
+class Step(NamedTuple):
+    """After so many steps, the loss in nats as the model was trained, and as it would write: with the mask on."""
+
+    loss: float
+    writing: float
+
+
+def train(mask: bool, steps: int = STEPS, seed: int = 0) -> Iterator[Step]:
+    """Train a small GPT on random tokens, with or without the mask; every batch is new, so none can be remembered."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        gpt = GPT(CONFIG)
+    optimiser = torch.optim.Adam(gpt.parameters(), lr=RATE)
+    changes = Changes(mask=mask)
+    for _ in range(steps):
+        idx = torch.randint(CONFIG.vocab_size, (BATCH, CONFIG.block_size + 1), generator=generator)
+        read, next_one = idx[:, :-1], idx[:, 1:].flatten()
+        loss = cross_entropy(gpt(read, changes).flatten(0, 1), next_one)
+        with torch.no_grad():
+            writing = cross_entropy(gpt(read, UNCHANGED).flatten(0, 1), next_one)
+        yield Step(loss.item(), writing.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()

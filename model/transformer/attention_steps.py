@@ -1,0 +1,155 @@
+"""Attention by hand: the four steps on matrices that one can write down, and as torch's own module does them.
+
+Sources: Vaswani et al. 2017, "Attention Is All You Need", equation 1 and section 3.2.2; Press et al. 2022, "Train
+Short, Test Long" (a penalty for distance).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from model.transformer.gpt2 import CausalSelfAttention
+
+WORDS = ("the", "old", "cat", "slept", "all", "day")  # that small matrices stand for
+BLOCKED = -1e9  # what many programs add to a score in place of −∞
+MASKS = ("causal", "none", "wrong: 1 = blocked, with tril", "wrong: off by one")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """T queries, S keys and values, and what each step makes of them."""
+
+    q: Annotated[Tensor, "T d"]
+    k: Annotated[Tensor, "S d"]
+    v: Annotated[Tensor, "S D"]
+    products: Annotated[Tensor, "T S"]  # q.k
+    scaled: Annotated[Tensor, "T S"]  # divided
+    masked: Annotated[Tensor, "T S"]
+    weights: Annotated[Tensor, "T S"]  # the softmax of each row
+    z: Annotated[Tensor, "T D"]  # the values, mixed with the weights
+
+
+def steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, divisor: float) -> Steps:
+    """The steps on queries (T, d), keys (S, d) and values (S, D); the mask (T, S) is added to the scores."""
+    products = q @ k.T
+    scaled = products / divisor
+    masked = scaled + mask
+    weights = masked.softmax(-1)
+    return Steps(q, k, v, products, scaled, masked, weights, weights @ v)
+
+
+def mask(kind: str, queries: int, keys: int) -> Tensor:
+    """What is added to the scores (T, S) under one of MASKS: 0 where a key may be seen, else −∞.
+
+    The wrong ones add −1e9: one blocks what the causal mask keeps, the other a token itself, too.
+    """
+    ones = torch.ones(queries, keys, dtype=torch.bool)
+    nothing = torch.zeros(queries, keys, dtype=torch.double)
+    match kind:
+        case "none":
+            return nothing
+        case "wrong: 1 = blocked, with tril":
+            return nothing.masked_fill(ones.tril(), BLOCKED)
+        case "wrong: off by one":
+            return nothing.masked_fill(ones.triu(), BLOCKED)
+    return nothing.masked_fill(ones.triu(1), -math.inf)
+
+
+class Example(NamedTuple):
+    """Matrices with the names of their rows and columns, and the mask that goes with them."""
+
+    queries: tuple[str, ...]
+    keys: tuple[str, ...]
+    features: tuple[str, ...]  # the columns of Q and K
+    contents: tuple[str, ...]  # the columns of V
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: str = "causal"
+
+
+def _example(names: tuple[tuple[str, ...], ...], q: list, k: list, v: list, mask: str) -> Example:
+    return Example(*names, *(torch.tensor(rows, dtype=torch.double) for rows in (q, k, v)), mask)
+
+
+def drawn(tokens: int, width: int, seed: int) -> Example:
+    """Small whole numbers, drawn from a seed, for up to six words."""
+    random = torch.Generator().manual_seed(seed)
+    q, k, v = (torch.randint(-2, 3, (tokens, width), generator=random).double() for _ in range(3))
+    columns = tuple(f"d{n}" for n in range(width))
+    return Example(WORDS[:tokens], WORDS[:tokens], columns, columns, q, k, v)
+
+
+TOPICS = ("cars", "food", "art")
+LIBRARY = _example(
+    (
+        ("cars?", "food?", "both?", "nothing"),
+        ("Wheel", "Soups", "Monet", "Steam"),
+        TOPICS,
+        TOPICS,
+    ),
+    [[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]],
+    [[3, 0, 0], [0, 3, 0], [0, 0, 3], [0, 3, 0]],  # the spine of the last says food
+    [[90, 0, 10], [0, 80, 0], [0, 10, 90], [80, 0, 20]],  # and inside it is on cars
+    "none",
+)
+CONTRACT = _example(
+    (
+        ("§1", "§3", "§12", "§47"),
+        ("§1", "§3", "§12", "§47"),
+        ("who", "when", "cost"),
+        ("names", "days", "euro"),
+    ),
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 3, 0]],  # what each clause must know
+    [[2, 0, 0], [0, 2, 0], [0, 0, 2], [0, 0, 1]],  # what each is about
+    [[2, 0, 0], [0, 30, 0], [0, 0, 900], [0, 0, 50]],  # and what it says
+    "causal",
+)
+PRESETS = {"Small numbers": None, "The library": LIBRARY, "The contract": CONTRACT}  # None: drawn from a seed
+
+
+@lru_cache(16)  # one picture asks for the same clauses at every distance
+def _others(clauses: int, seed: int) -> Tensor:
+    """The scores of so many clauses: the query and their keys are random, 64 numbers each; divided by √64."""
+    random = torch.Generator().manual_seed(seed)
+    q = torch.randn(64, generator=random, dtype=torch.double)
+    return torch.randn(clauses, 64, generator=random, dtype=torch.double) @ q / 8
+
+
+def contract(clauses: int, distance: int, fit: float = 4, penalty: float = 0, seed: int = 0) -> float:
+    """The weight that the last of many clauses gives to the one that answers it, so many clauses before it.
+
+    The other clauses have random scores, always in the same order; the one that fits has a score of `fit`. A penalty is
+    taken off for each step of distance.
+    """
+    others, place = _others(clauses - 1, seed), clauses - 1 - distance
+    scores = torch.cat([others[:place], torch.tensor([fit], dtype=torch.double), others[place:]])
+    return (scores - penalty * torch.arange(clauses - 1, -1, -1)).softmax(0)[place].item()
+
+
+def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:
+    """torch's own multi-head attention with the weights of one of ours poured in; both share them."""
+    ours = attention.state_dict()
+    with torch.device("meta"):  # draws no weights of its own
+        module = nn.MultiheadAttention(attention.c_proj.in_features, attention.n_head, batch_first=True).eval()
+    poured = {
+        "in_proj_weight": ours["c_attn.weight"],
+        "in_proj_bias": ours["c_attn.bias"],
+        "out_proj.weight": ours["c_proj.weight"],
+        "out_proj.bias": ours["c_proj.bias"],
+    }
+    module.load_state_dict(poured, assign=True)
+    return module
+
+
+@torch.inference_mode()
+def module_differs(attention: CausalSelfAttention, x: Tensor) -> float:
+    """The largest difference between what ours and torch's module put out for x (B, T, C), and of their weights."""
+    future = torch.ones(x.size(1), x.size(1), dtype=torch.bool).triu(1)  # True: blocked
+    out, weights = as_module(attention)(x, x, x, attn_mask=future, average_attn_weights=False)
+    ours = attention(x)
+    return max((out - ours.out).abs().max().item(), (weights - ours.pattern).abs().max().item())

@@ -1,0 +1,97 @@
+"""Stacks of blocks before any training: does a gradient come through, and do the tokens stay apart?
+
+Sources: He et al. 2016, "Deep Residual Learning for Image Recognition" (residual connections); Xiong et al. 2020, "On
+Layer Normalization in the Transformer Architecture" (before or after); Dong et al. 2021, "Attention is not all you
+need" (without residual connections all tokens become one).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.transformer.gpt2 import MLP, CausalSelfAttention, GPTConfig, Trace
+
+NORMS = ("before", "after", "none")  # of attention and MLP: pre-norm as in GPT-2, post-norm as in the first transformer
+TOKENS, WIDTH, HEADS = 16, 64, 4
+
+
+class Stack(NamedTuple):
+    """A way to build a block."""
+
+    norm: str
+    residual: bool
+
+    @property
+    def name(self) -> str:
+        norm = "no norm" if self.norm == "none" else f"norm {self.norm}"
+        return f"{norm}, {'residual' if self.residual else 'no residual'}"
+
+
+STACKS = tuple(Stack(norm, residual) for residual in (True, False) for norm in NORMS)
+
+
+class Measured(NamedTuple):
+    """What a stack does to 16 tokens, at the entrance of each of its blocks and at the end: L + 1 numbers each."""
+
+    gradients: list[float]  # lengths of the gradient, the one at the end being 1
+    similarity: list[float]  # mean cosine of each two tokens
+    final_norm: float  # the most that one more norm at the end changes in any number of the stream
+
+
+def through(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
+    """The stream (1, T, C) after an attention or an MLP."""
+    read = _norm(x) if stack.norm == "before" else x
+    written = part(read).out if isinstance(part, CausalSelfAttention) else part(read)[1]
+    x = x + written if stack.residual else written
+    return _norm(x) if stack.norm == "after" else x
+
+
+def measure(stack: Stack, depth: int, size: float, seed: int) -> Measured:
+    """What an untrained stack does to random tokens, and to the gradient of a random sum of its outputs.
+
+    Weights are drawn with standard deviation `size` / √inputs, biases are 0. One seed is one draw for all stacks.
+    """
+    config = GPTConfig(vocab_size=1, block_size=TOKENS, n_layer=depth, n_head=HEADS, n_embd=WIDTH)
+    draw = torch.Generator().manual_seed(seed)
+    first, weights = torch.randn(2, 1, TOKENS, WIDTH, generator=draw, dtype=torch.float64)
+    streams = [first.requires_grad_()]
+    for _ in range(depth):
+        x = streams[-1]
+        for kind in (CausalSelfAttention, MLP):
+            with torch.device("meta"):
+                part = kind(config)
+            drawn = {
+                name: torch.randn(of.shape, generator=draw, dtype=torch.float64) * size / math.sqrt(of.size(1))
+                if of.dim() > 1
+                else torch.zeros(of.shape, dtype=torch.float64)
+                for name, of in part.named_parameters()
+            }
+            part.load_state_dict(drawn, assign=True)
+            x = through(stack, part, x)
+        streams.append(x)
+    gradients = torch.autograd.grad((x * weights).sum(), streams)
+    lengths = torch.stack([gradient.norm() for gradient in gradients])
+    return Measured(
+        (lengths / lengths[-1]).tolist(),
+        [similarity(x.detach()[0]) for x in streams],
+        (_norm(x) - x).abs().max().item(),
+    )
+
+
+def similarities(trace: Trace) -> list[float]:
+    """The mean cosine of each two tokens of a trace, its first row, at the entrance of each block and at the end."""
+    streams = [*(block.resid_pre for block in trace.blocks), trace.blocks[-1].resid_post]
+    return [similarity(stream[0]) for stream in streams]
+
+
+def similarity(vectors: Tensor) -> float:
+    """The mean cosine of each two of the vectors (T, C)."""
+    units, count = vectors / vectors.norm(dim=-1, keepdim=True), len(vectors)  # F.normalize has no tiny vectors
+    return ((units.sum(0).square().sum() - units.square().sum()) / (count * (count - 1))).item()
+
+
+def _norm(x: Tensor) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:])

@@ -1,0 +1,124 @@
+"""Sampling: from the logits to the next token."""
+
+import math
+
+import streamlit as st
+
+from model.decoding import beam_search as beams
+from model.decoding import sampling
+from pages.shared import components as views
+from pages.shared import controls, models, prose
+from pages.shared.examples import OPEN
+
+PAGE = "decoding/sampling"
+NAMED, WRITTEN = 10_000, 30  # tokens that have a name in the picture, the likeliest; tokens that are written at once
+NEXT = 5  # likeliest tokens that can be taken in the tree
+
+
+def write(asked: object) -> None:
+    """Keep what the chain of the picture asks for; the page writes it below."""
+    st.session_state["written"] = prompt, asked
+
+
+def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
+    """The seed and the chain that were asked for, "1;top-k:5,temperature:0.7"; or two, where one was kept as A."""
+    seed, *both = asked.split(";")
+    steps = [[step.partition(":") for step in chain.split(",") if step] for chain in both]
+    read = [tuple((name, float(value)) for name, _, value in chain) for chain in steps]
+    return int(seed), dict(zip("AB" if len(read) > 1 else [""], read, strict=True))
+
+
+st.subheader("Sampling: how does a model choose the next word?")
+reading = controls.reading(OPEN)
+name, prompt = reading.model.name, reading.prompt
+texts, typable = models.vocabulary(name)
+logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
+named = range(len(texts)) if len(texts) <= NAMED else logits[-1].topk(NAMED).indices.tolist()
+views.sampling(
+    logits[-1].numpy(),
+    named,
+    [texts[id] for id in named],
+    [typable[id] for id in named],
+    read,
+    models.true_next(name, prompt),
+    on_take=lambda id: controls.take(reading, [id]),
+    on_write=write,
+)
+
+likeliest = logits[-1].softmax(-1).topk(min(NEXT, logits.shape[-1]))
+if likeliest.values[0] > 0.95:
+    st.caption(
+        ":material/lightbulb: One token has nearly everything here; the examples above leave more to choose from."
+    )
+written_after, asked = st.session_state.setdefault("written", (prompt, st.query_params.get("written")))
+if asked is None or written_after != prompt:
+    st.query_params.pop("written", None)
+else:
+    try:
+        seed, made = chains(asked)
+        told = {label: models.written(name, prompt, chain, seed, WRITTEN) for label, chain in made.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+        st.warning(f"This cannot be written: {prose.literal(error)}")
+        st.session_state["written"] = prompt, None
+    else:
+        if st.query_params.get("written") != asked:
+            st.query_params["written"] = asked
+        steps = [", ".join(f"{step} {value:g}" for step, value in chain) or "no step" for chain in made.values()]
+        how = " (A) and ".join(steps) + " (B)" * (len(steps) > 1)
+        st.markdown(f"**Written on** with {how}, seed {seed}; above each token its surprise, in nats.")
+        rows = {label: ([texts[id] for id, _ in row], [surprise for _, surprise in row]) for label, row in told.items()}
+        views.strips("written", rows, full=5)
+
+prose.section(PAGE, "Go back and try another way")
+tree, at = controls.branches(reading)
+places = tree.texts()
+shares, likeliest = (row.tolist() for row in likeliest)
+views.branches(
+    tree.root,
+    [(parent, text, models.probability(name, places[parent], id)) for parent, id, text in tree.tokens],
+    at,
+    [(texts[id], share, typable[id]) for id, share in zip(likeliest, shares)],
+    tree.written() if tree.tokens else "",
+    on_go=lambda place: st.session_state.update(prompt=places[place]),
+    on_take=lambda number: controls.take(reading, [likeliest[number]]),
+)
+
+prose.section(PAGE, "Beam search: several texts at once")
+left, right = st.columns(2, gap="large")
+width = left.slider("Width: texts that are kept at each step", 1, beams.WIDEST, 3, key="width", bind="query-params")
+length = right.slider("Length in tokens", 1, beams.LONGEST, 5, key="length", bind="query-params")
+found, greedy = (models.searched(name, prompt, wide, length) for wide in (width, 1))
+views.beams(
+    reading.tokens[-1],
+    [[(beam, texts[id], typable[id], log_p, total) for beam, id, log_p, total in step] for step in found.steps],
+    width,
+    on_take=lambda step, row: controls.take(reading, [one.id for one in found.path(step, row)]),
+)
+paths = {"greedy": greedy.path(length - 1, 0), "best beam": found.path(length - 1, 0)}
+rows = {label: ([texts[one.id] for one in path], [-one.log_p for one in path]) for label, path in paths.items()}
+one, best = (path[-1].total for path in paths.values())
+times = f"{math.exp(abs(best - one)):.2f} times as likely"
+compared = "the same text" if rows["greedy"][0] == rows["best beam"][0] else times if best > one else f"greedy {times}"
+st.markdown(
+    f"Greedy ends at a total of **{one:.2f} nats**, the best beam at **{best:.2f} nats**: **{compared}**. "
+    "Above each token its surprise; a row of them adds up to its total, without the sign."
+)
+views.strips("greedy and beam", rows, full=5)
+
+prose.section(PAGE, "What beams are for")
+
+prose.section(PAGE, "How surprising was your text?")
+_, *surprises = reading.surprises
+views.strip("surprises", reading.tokens, reading.surprises, full=5)
+if surprises:
+    mean = sum(surprises) / len(surprises)
+    bits = mean / math.log(2)
+    st.markdown(f"**{mean:.2f} nats** a token on average ({bits:.2f} bits): a perplexity of **{math.exp(mean):.1f}**.")
+
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "What to notice")
+with right:
+    prose.section(PAGE, "What temperature is not")
+prose.section(PAGE, "The code that computed this")
+prose.source(*sampling.STEPS.values(), sampling.write, beams.search)

@@ -1,0 +1,115 @@
+"""Known heads: what the literature found in GPT-2, measured on the model in hand."""
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+import torch
+
+from model.interpretability import logit_lens as lens
+from model.interpretability import published_heads as known
+from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found, Head
+from model.loading import verify_gpt2 as check
+from pages.shared import components as views
+from pages.shared import controls, models, prose
+from viz.charts import heatmaps as matrices
+
+PAGE = "interpretability/known"
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+
+
+def listed(heads: Sequence[Head]) -> str:
+    return ", ".join(f"L{layer} H{head}" for layer, head in heads)
+
+
+def holds(claim: Claim, found: Found) -> str:
+    number = claim.number(found, gpt.config)
+    return f"{'holds' if number >= claim.least else 'does not hold'} here: {number:.2f}".replace("-0.00", "0.00")
+
+
+def caption(claim: Claim) -> str:
+    """Whether the claim holds for its own text."""
+    try:
+        return holds(claim, models.measured(model.name, claim.name, claim.text))
+    except ValueError:
+        return "cannot be asked here"
+
+
+def verdict(claim: Claim, found: Found) -> None:
+    """Say the claim, who found it, its number here, and whose number that is."""
+    papers = ", ".join(f"[{paper.name}](https://arxiv.org/abs/{paper.arxiv})" for paper in claim.papers)
+    st.markdown(f"**{claim.says}** ({papers})")
+    icon = ":material/check_circle:" if claim.number(found, gpt.config) >= claim.least else ":material/cancel:"
+    st.markdown(
+        f"{icon} **It {holds(claim, found)}** (at least {claim.least:g})"
+        + (f": {claim.output}." if claim.output else ".")
+    )
+    named = f"The papers name {listed(claim.heads)} of GPT-2 small" if claim.heads else "The claim is about all heads"
+    if gpt.config == GPT2_SMALL:
+        whose = f"{named}{', framed below' if claim.heads else ''}"
+        whose += "." if claim.output else "; the number is their mean."
+    elif claim.heads:
+        whose = f"{named}. This is another model: the head that does most of it here is {listed([found.best])}."
+    else:
+        whose = f"{named} of GPT-2 small. This is another model; the number is the mean of its heads."
+    cut = [word for word in re.findall(r"\w+", text) if len(model.tokenizer.encode(f" {word}").ids) > 1]
+    if cut and gpt.config.vocab_size != GPT2_SMALL.vocab_size:
+        words = ", ".join(prose.literal(word) for word in dict.fromkeys(cut))
+        whose += f" Its tokenizer cuts words of this text, which is strange to it: {words}."
+    st.caption(whose)
+
+
+def heads(claim: Claim, found: Found) -> Head:
+    """Draw what each head does of it; the head that was clicked, or the first to look at."""
+    st.markdown(f"**Each head**: {claim.unit}. Click one to see where it looks.")
+    marked = claim.heads if gpt.config == GPT2_SMALL else ()
+    chart = matrices.heads(found.heads.numpy(), marked, claim.unit, controls.theme())
+    clicked = st.altair_chart(chart, key=f"heads {claim.name}", on_select="rerun", selection_mode="head")
+    for point in clicked.selection.get("head", []):
+        return point["layer"], point["head"]
+    return max(marked, key=lambda head: found.heads[head], default=found.best)
+
+
+def take_text() -> None:
+    st.session_state["text"] = BY_NAME[st.session_state["claim"]].text
+
+
+st.subheader("Known heads: does what was found in GPT-2 hold in this model?")
+left, right = st.columns([1, 3], gap="large")
+with left:
+    model = models.load(controls.model())
+    gpt = model.gpt
+    names = list(BY_NAME)
+    captions = [caption(BY_NAME[name]) for name in names]
+    claim = BY_NAME[st.radio("Claim", names, captions=captions, key="claim", bind="query-params", on_change=take_text)]
+with right:
+    text = controls.line("Text", claim.text, key="text", icon=":material/edit:", label_visibility="collapsed")
+    try:
+        measured = models.measured(model.name, claim.name, text)
+    except ValueError as error:
+        st.info(f"The claim cannot be asked of this text: {error}.")
+    else:
+        verdict(claim, measured)
+        start = heads(claim, measured)
+        reading = models.read(model.name, text)
+        patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
+        views.attention(reading.tokens, patterns, start=start, follow=True)
+
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "What to notice")
+with right:
+    prose.section(PAGE, "What is often told wrong")
+prose.section(PAGE, "Is this really GPT-2?")
+if gpt.config != GPT2_SMALL:
+    st.info(f"{prose.literal(model.name)} has other sizes than GPT-2 small, so there is nothing to check.")
+elif st.button("Check it", icon=":material/fact_check:"):
+    findings = check.check(gpt, model.tokenizer)
+    differ = [finding for finding in findings if not finding.passed]
+    if differ:
+        st.error(f"This is not GPT-2 small: {len(differ)} of {len(findings)} facts differ.")
+        st.dataframe([vars(finding) for finding in differ], hide_index=True)
+    else:
+        st.success(f"Pass: all {len(findings)} facts hold.")
+prose.section(PAGE, "The code that computed this")
+prose.source(known.looks, known.same, known.after_same, lens.attribute, known.later_years)

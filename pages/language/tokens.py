@@ -1,0 +1,100 @@
+"""Tokens: how a text is cut into pieces before a model reads it."""
+
+import streamlit as st
+
+from model.language.tokenization import from_merges, learn_merges, merge_steps, token_bytes, words
+from pages.shared import components as views
+from pages.shared import controls, models, prose
+from pages.shared.examples import CORPUS, LANGUAGES, QUIRKS
+from viz.components.token_cuts import label
+from viz.tokens import visible
+
+PAGE = "language/tokens"
+DRAWN, STEPPED, LEARNED = 600, 40, 400  # characters that are drawn, of a word that is stepped through; merges to learn
+
+YOURS = "yours"
+PER = {
+    "in all": lambda tokens, text: tokens,
+    "per word between spaces": lambda tokens, text: (
+        round(tokens / len(text.split()), 2) if " " in text.strip() else None
+    ),
+    "per character": lambda tokens, text: round(tokens / len(text), 2),
+}
+
+
+def spaces_shown(word: str) -> str:
+    """A word as it is drawn elsewhere."""
+    return visible([word])[0]
+
+
+st.subheader("Tokens: into which pieces is a text cut before a model reads it?")
+name, text = controls.asked(QUIRKS)
+model = models.load(name)
+picture = st.container()
+beside = controls.gpt2_tokenizer() if model.card else {models.NAMES[0]: models.load(models.NAMES[0]).tokenizer}
+tokenizers = {name: model.tokenizer} | beside
+
+left, right = st.columns(2, gap="large")
+with right:
+    prose.section(PAGE, "Learn the merges from a text of yours")
+    corpus = controls.text("Text to learn from", CORPUS, key="corpus", height=110)
+    count = st.slider("Merges", 0, LEARNED, 15, key="merges", bind="query-params")
+    if len(corpus) > models.STUDIED:
+        st.warning(f"Only the first {models.STUDIED:,} of these {len(corpus):,} characters are learned from.")
+    learned = models.learned(corpus, count)
+    if len(learned) < count:
+        st.info(f"After {len(learned)} merges no two neighbours are left that occur twice: it needs a longer text.")
+    rows = [
+        {"merge": n, "left": label(pair[0]), "right": label(pair[1]), "together": label(b"".join(pair)), "times": times}
+        for n, (pair, times) in enumerate(learned, 1)
+    ]
+    st.dataframe(rows[::-1], hide_index=True, height=213)
+    tokenizers[YOURS] = from_merges([pair for pair, _ in learned])
+with left:
+    prose.section(PAGE, "From bytes to tokens, merge by merge")
+    whose = controls.choice("Tokenizer", list(tokenizers), name, key="tokenizer")
+    known = models.ranks(whose) if whose != YOURS else {pair: rank for rank, (pair, _) in enumerate(learned)}
+    found = list(dict.fromkeys(word[:STEPPED] for word in words(tokenizers[whose], text[:DRAWN])))
+    longest = found.index(max(found, key=len))
+    word = st.selectbox("Word", found, longest, key="word", bind="query-params", format_func=spaces_shown)
+    if len(word) == STEPPED:
+        st.caption(f"Of a longer word the first {STEPPED} characters.")
+    steps = merge_steps(tokenizers[whose], known, word)
+    views.merge_steps(word, [(step.rank, step.id, step.symbols) for step in steps])
+
+with picture:
+    shown = text[:DRAWN]
+    ids = {whose: tokenizer.encode(shown).ids for whose, tokenizer in tokenizers.items()}
+    views.cuts(shown, [(whose, [token_bytes(tokenizers[whose], id) for id in cut], cut) for whose, cut in ids.items()])
+    if len(text) > DRAWN:
+        st.caption(f"Drawn are the first {DRAWN} of {len(text):,} characters.")
+    used, limit = len(model.tokenizer.encode(text).ids), model.gpt.config.block_size
+    size = f"{len(text.split()):,} words ({len(text):,} characters, {len(text.encode()):,} bytes)"
+    lost = f": the first {used - limit:,} are not read." if used > limit else "."
+    holds = f"The context of {prose.literal(name)} holds {limit:,}{lost}"
+    st.progress(min(1.0, used / limit), f"**{used:,} tokens** from {size}. {holds}")
+
+prose.section(PAGE, "What a language costs")
+table, costs = st.columns([2, 3], gap="large")
+with table:
+    lines = controls.text("Lines, each of a language and a text in it", LANGUAGES, key="languages", height=320)
+    if len(lines) > models.MAX_CHARACTERS:
+        st.warning(f"Of these {len(lines):,} characters the first {models.MAX_CHARACTERS:,} are counted.")
+    told = [line.partition(":") for line in lines[: models.MAX_CHARACTERS].splitlines()]
+    texts = {language.strip(): (text or language).strip() for language, _, text in told if language.strip()}
+with costs:
+    per = controls.choice("Tokens", list(PER), "in all", key="per")
+    rows = [
+        {"language": language}
+        | {whose: PER[per](len(tokenizer.encode(said).ids), said) for whose, tokenizer in tokenizers.items()}
+        for language, said in texts.items()
+    ]
+    st.dataframe(rows, hide_index=True, height="content")
+
+left, right = st.columns(2, gap="large")
+with left:
+    prose.section(PAGE, "What to notice")
+with right:
+    prose.section(PAGE, "What a token is not")
+prose.section(PAGE, "The code that computed this")
+prose.source(merge_steps, learn_merges)

@@ -1,0 +1,204 @@
+"""What is known of heads: the measures in closed form, and the claims on the models that are here."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from model.interpretability import logit_lens as lens
+from model.interpretability import published_heads as known
+from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found
+from model.loading import gpt2_format as gpt2
+from model.toy_world import evaluation as probes
+from model.toy_world.evaluation import FOLDER
+from model.transformer.gpt2 import GPT
+
+SEED = 1  # of random tokens, none of which is drawn twice
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+
+
+@pytest.fixture(scope="module")
+def built_in() -> tuple[GPT, Tokenizer]:
+    return gpt2.load(FOLDER), Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+
+
+def traced(pattern: torch.Tensor) -> SimpleNamespace:
+    """A trace of one layer, whose heads have these patterns (H, T, T)."""
+    return SimpleNamespace(blocks=[SimpleNamespace(attn=SimpleNamespace(pattern=pattern[None]))])
+
+
+def uniform(count: int) -> torch.Tensor:
+    return torch.ones(count, count).tril() / torch.arange(1, count + 1)[:, None]
+
+
+def test_a_perfect_head_scores_1_and_an_even_one_its_closed_form() -> None:
+    ids = [7, 1, 2, 3, 1, 2, 3]
+    count = len(ids)
+    perfect = torch.zeros(4, count, count)
+    for head, pairs in enumerate((known.previous, known.first, known.same, known.after_same)):
+        for query, key in pairs(ids):
+            perfect[head, query, key] = 1
+        scores = known.looks(traced(torch.stack([perfect[head], uniform(count)])), pairs(ids))
+        assert scores.shape == (1, 2) and scores[0, 0] == 1
+        even = sum(1 / (query + 1) for query, _ in pairs(ids)) / len(pairs(ids))
+        assert scores[0, 1].item() == pytest.approx(even, abs=1e-6)
+    assert known.looks(traced(perfect), known.previous(ids))[0].tolist() == pytest.approx([1, 0, 0, 1 / 6 * 0])
+
+
+def test_the_pairs_are_the_right_ones() -> None:
+    assert known.previous([5, 5, 6]) == [(1, 0), (2, 1)]
+    assert known.first([5, 5, 6, 7]) == [(2, 0), (3, 0)]
+    assert known.same([1, 2, 1, 3, 1]) == [(2, 0), (4, 2)]
+    assert known.after_same([1, 2, 1, 3, 1]) == [(2, 1), (4, 3)]
+    assert known.after_same([1, 1, 2]) == []  # what came after it is itself
+    assert known.previous([1]) == known.first([1, 2]) == known.same([1, 2]) == []
+
+
+def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[GPT, Tokenizer]) -> None:
+    gpt, tokenizer = built_in
+    scores = probes.head_scores(gpt, tokenizer, seed=SEED, length=25)
+    once = torch.randint(tokenizer.get_vocab_size(), (8, 25), generator=torch.Generator().manual_seed(SEED))
+    ids = torch.cat([once, once], dim=1)
+    assert all(len(set(row.tolist())) == 25 for row in once)  # else a token stands there more often than twice
+    for kind, pairs in (("previous-token head", known.previous), ("induction head", known.after_same)):
+        found = torch.stack([known.looks(gpt.trace(row[None]), pairs(row.tolist())) for row in ids]).mean(0)
+        expected = torch.tensor([score for _, _, score in scores[kind]]).view_as(found)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_the_first_token_of_the_built_in_model(built_in: tuple[GPT, Tokenizer]) -> None:
+    gpt, tokenizer = built_in
+    seen = known.see(gpt, tokenizer, known.STORY)
+    patterns = torch.stack([block.attn.pattern[0] for block in seen.trace.blocks])
+    found = BY_NAME["First token"].measure(seen)
+    torch.testing.assert_close(found.heads, patterns[:, :, 2:, 0].mean(-1))
+    assert BY_NAME["First token"].number(found, gpt.config) == pytest.approx(patterns[:, :, 2:, 0].mean().item())
+
+
+def test_what_is_written_adds_up_to_the_difference_of_the_logits(gpt: GPT, idx: torch.Tensor) -> None:
+    trace = gpt.trace(idx[:1])
+    seen = known.Seen(gpt, None, "", trace)
+    toward, against = 11, 42
+    heads = known.written(seen, toward, against)
+    assert heads.shape == (gpt.config.n_layer, gpt.config.n_head)
+    last = trace.blocks[-1].resid_post[0, -1]
+    scale = (last.var(unbiased=False) + gpt.config.layer_norm_epsilon).sqrt()
+    direction = gpt.wte.weight[toward] - gpt.wte.weight[against]
+    others = trace.embed[0, -1] + trace.pos_embed[-1]
+    others = others + sum(block.attn.c_proj.bias for block in gpt.h) + sum(b.mlp_out[0, -1] for b in trace.blocks)
+    rest = ((others - others.mean()) / scale * gpt.ln_f.weight + gpt.ln_f.bias) @ direction
+    logits = trace.logits[0, -1]
+    assert (heads.sum() + rest).item() == pytest.approx((logits[toward] - logits[against]).item(), abs=1e-3)
+    torch.testing.assert_close(known.written(seen, against, toward), -heads)
+
+
+def test_the_names_of_a_text_are_found(built_in: tuple[GPT, Tokenizer]) -> None:
+    gpt, tokenizer = built_in
+    found = known.names(known.see(gpt, tokenizer, known.GIVES))
+    tokens = tokenizer.encode(known.GIVES).tokens
+    assert (tokenizer.id_to_token(found.once), tokenizer.id_to_token(found.twice)) == ("ĠMary", "ĠJohn")
+    assert (found.at_once, found.at_again) == (tokens.index("ĠMary"), len(tokens) - 1 - tokens[::-1].index("ĠJohn"))
+
+
+@pytest.mark.parametrize(
+    "text", ["Mary gave it to", "When Mary and John went", "When Mary, John and Anna met Mary", "x", "A B A B C A B C"]
+)
+def test_a_text_without_two_such_names_gets_a_sentence(built_in: tuple[GPT, Tokenizer], text: str) -> None:
+    with pytest.raises(ValueError, match="two names"):
+        known.names(known.see(*built_in, text))
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "^it is empty$"), (" cat" * 500, "it has .* reads 128 at most")])
+def test_a_text_that_cannot_be_read_gets_a_sentence(built_in: tuple[GPT, Tokenizer], text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        known.see(*built_in, text)
+
+
+@pytest.mark.parametrize("text", ["The war", "From 1732 to 18", "1732 17 x", "In 1732 to 17 "])
+def test_a_text_without_such_years_gets_a_sentence(built_in: tuple[GPT, Tokenizer], text: str) -> None:
+    with pytest.raises(ValueError, match="a year of four digits"):
+        known.later_years(known.see(*built_in, text))
+
+
+@pytest.mark.parametrize("name", ["Duplicate token", "Induction", "First token", "Previous token"])
+def test_a_text_without_such_tokens_gets_a_sentence(built_in: tuple[GPT, Tokenizer], name: str) -> None:
+    with pytest.raises(ValueError, match="token"):
+        BY_NAME[name].measure(known.see(*built_in, " cat"))
+
+
+def test_the_endings_are_those_that_the_model_would_draw(built_in: tuple[GPT, Tokenizer]) -> None:
+    """Digit by digit, through the cache of `step`."""
+    gpt, tokenizer = built_in
+    seen = known.see(gpt, tokenizer, known.WAR)
+    likely = known.endings(seen)
+    for number in (0, 7, 33, 99):
+        read, expected = seen.trace.idx, 1.0
+        for id in tokenizer.encode(f"{number:02d}").ids:
+            logits, _ = gpt.step(read)
+            expected *= logits[0].softmax(-1)[id].item()
+            read = torch.cat([read, torch.tensor([[id]])], dim=1)
+        assert likely[number].item() == pytest.approx(expected, rel=1e-3)
+    assert 0 < likely.sum() <= 1
+    found = known.later_years(seen)
+    assert found.output == pytest.approx((likely[33:].sum() - likely[:33].sum()).item())
+    pattern = seen.trace.blocks[0].attn.pattern[0]
+    torch.testing.assert_close(found.heads[0], pattern[:, -1, tokenizer.encode(known.WAR).tokens.index("2")])
+
+
+@pytest.mark.parametrize("name", ["Mary", "John"])
+def test_the_difference_of_the_names_is_that_of_the_logits(built_in: tuple[GPT, Tokenizer], name: str) -> None:
+    gpt, tokenizer = built_in
+    text = known.GIVES.replace("John gave", f"{name} gave")
+    seen = known.see(gpt, tokenizer, text)
+    mary, john = (seen.trace.logits[0, -1, tokenizer.encode(f" {who}").ids[0]].item() for who in ("Mary", "John"))
+    expected = john - mary if name == "Mary" else mary - john
+    assert BY_NAME["Indirect object"].measure(seen).output == pytest.approx(expected)
+    found = known.names(seen)
+    looks = [
+        lens.attribute_look(gpt, seen.trace, -1, at, found.twice, found.once) for at in range(len(seen.trace.idx[0]))
+    ]
+    added = BY_NAME["Indirect object"].measure(seen).heads
+    torch.testing.assert_close(sum(looks), -added, rtol=1e-4, atol=1e-5)  # what all looks take off is what is written
+    torch.testing.assert_close(BY_NAME["Negative name mover"].measure(seen).heads, looks[found.at_once])
+
+
+def test_the_number_of_a_claim() -> None:
+    heads = torch.rand(12, 12)
+    claim, other = BY_NAME["Previous token"], torch.tensor([[0.1, 0.9], [0.2, 0.3]])
+    assert claim.number(Found(heads), GPT2_SMALL) == pytest.approx((heads[2, 2] + heads[4, 11]).item() / 2)
+    assert claim.number(Found(other), probes.gpt2.load(FOLDER).config) == pytest.approx(0.9)
+    assert BY_NAME["First token"].number(Found(heads), GPT2_SMALL) == pytest.approx(heads.mean().item())
+    assert claim.number(Found(heads, -3.0), GPT2_SMALL) == -3
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_claim_says_where_it_stands(claim: Claim) -> None:
+    assert claim.papers and all(len(paper.arxiv) == 10 for paper in claim.papers)
+    assert all(0 <= layer < 12 and 0 <= head < 12 for layer, head in claim.heads)
+
+
+def test_what_the_built_in_model_learned_and_what_it_did_not(built_in: tuple[GPT, Tokenizer]) -> None:
+    gpt, tokenizer = built_in
+    holds = {
+        claim.name: claim.number(claim.measure(known.see(gpt, tokenizer, claim.text)), gpt.config) >= claim.least
+        for claim in CLAIMS
+    }
+    assert holds["Previous token"] and holds["Induction"] and holds["Indirect object"]
+    assert not holds["Greater than"]  # its world has no such years
+
+
+def test_an_untrained_model_holds_nothing_of_attention(gpt: GPT, built_in: tuple[GPT, Tokenizer]) -> None:
+    torch.manual_seed(0)
+    untrained = GPT(built_in[0].config).eval().requires_grad_(False)
+    for claim in CLAIMS:
+        found = claim.measure(known.see(untrained, built_in[1], claim.text))
+        assert claim.number(found, untrained.config) < claim.least, claim.name
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_claim_holds_in_gpt2(gpt2_small: tuple[GPT, Tokenizer], claim: Claim) -> None:
+    gpt, tokenizer = gpt2_small
+    found = claim.measure(known.see(gpt, tokenizer, claim.text))
+    assert claim.number(found, gpt.config) >= claim.least

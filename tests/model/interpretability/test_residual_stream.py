@@ -1,0 +1,78 @@
+"""What a block adds, against what it must add up to: the stream, the logits."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.interpretability.residual_stream import neurons, normalised, road, to_logits
+from model.transformer.gpt2 import GPT, Trace, gelu
+
+
+@pytest.fixture(scope="module")
+def trace(gpt: GPT, idx: Tensor) -> Trace:
+    return gpt.trace(idx)
+
+
+def test_all_that_is_added_is_the_stream_at_every_place(trace: Trace) -> None:
+    found = road(trace)
+    assert found.written.shape == found.stream.shape == (17, 2 + 2 * 3, 35)
+    assert torch.allclose(found.written.cumsum(1), found.stream, atol=1e-4)
+    assert torch.equal(found.stream[:, -1], trace.blocks[-1].resid_post[0])
+    names = ["token", "position", "L0 attention", "L0 MLP", "L1 attention", "L1 MLP", "L2 attention", "L2 MLP"]
+    assert [place.name for place in found.places] == names
+    assert torch.equal(found.written[:, 4], trace.blocks[1].attn.out[0])
+
+
+def test_the_shares_of_a_token_add_up_to_one_and_cosines_are_those_of_their_definition(trace: Trace) -> None:
+    found = road(trace)
+    assert torch.allclose(found.shares.sum(1), torch.ones(17), atol=1e-5)
+    one, end = found.written[5, 3], found.stream[5, -1]
+    assert found.cosines[5, 3].item() == pytest.approx((one @ end / (one.norm() * end.norm())).item(), abs=1e-5)
+    assert found.shares[5, 3].item() == pytest.approx((one @ end / (end @ end)).item(), abs=1e-5)
+
+
+def test_a_layer_norm_is_a_standard_deviation_then_weights(gpt: GPT, trace: Trace) -> None:
+    norm, x = gpt.h[1].ln_2, trace.blocks[1].resid_mid[0]
+    plain, weighted = normalised(norm, x)
+    assert plain.mean(-1).abs().max() < 1e-5
+    assert torch.allclose(plain.norm(dim=-1), torch.full((17,), 35**0.5), rtol=1e-3)  # all are √C long
+    assert torch.allclose(weighted, plain * norm.weight + norm.bias, atol=1e-5)
+
+
+def test_what_is_written_adds_up_to_the_logits(gpt: GPT, trace: Trace) -> None:
+    found = road(trace)
+    for position in (0, 16):
+        parts = to_logits(gpt, found.stream[position, -1], found.written[position])
+        whole = parts.sum(0) + F.linear(gpt.ln_f.bias, gpt.wte.weight)
+        assert torch.allclose(whole, trace.logits[0, position], atol=1e-4)
+
+
+def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: GPT, trace: Trace) -> None:
+    layer, position = 1, 9
+    every = neurons(gpt, trace, layer, position, count=4 * 35, words=97)
+    active = torch.tensor([neuron.active for neuron in every])
+    assert active.tolist() == sorted(active.tolist(), reverse=True)
+    assert sorted(neuron.number for neuron in every) == list(range(140))
+    effects = torch.zeros(97)
+    for neuron in every:
+        ids, added = zip(*neuron.towards.promoted)
+        assert list(added) == sorted(added, reverse=True)
+        assert sorted(neuron.towards.promoted) == sorted(neuron.towards.suppressed)  # all words, in the other order
+        effects[list(ids)] += torch.tensor(added)
+        assert neuron.active == pytest.approx(gelu(torch.tensor(neuron.read)).item(), abs=1e-6)
+    end = trace.blocks[-1].resid_post[0, position]
+    written = trace.blocks[layer].mlp_out[0, position] - gpt.h[layer].mlp.c_proj.bias
+    assert torch.allclose(effects, to_logits(gpt, end, written), atol=1e-3)
+    one = every[0]
+    column = gpt.h[layer].mlp.c_proj.weight[:, one.number]
+    assert one.length == pytest.approx(one.active * column.norm().item(), rel=1e-4)
+
+
+def test_gelu_is_torchs_and_has_its_lowest_point_where_it_must() -> None:
+    x = torch.linspace(-6, 6, 120_001, dtype=torch.float64)
+    assert torch.equal(gelu(x), nn.GELU(approximate="tanh")(x))
+    assert (gelu(x) - nn.GELU()(x)).abs().max() < 5e-4  # from the exact one
+    lowest = nn.GELU()(x).argmin()
+    assert x[lowest].item() == pytest.approx(-0.7518, abs=1e-4)
+    assert nn.GELU()(x)[lowest].item() == pytest.approx(-0.17, abs=5e-5)

@@ -1,0 +1,291 @@
+"""Attention by hand, and scale and mask, run whole by Streamlit's own test driver, with good input and bad."""
+
+import math
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from torch.nn import functional as F
+
+from model.interpretability import logit_lens as lens
+from model.transformer import attention_steps as byhand
+from model.transformer import mask_pitfalls as masks
+from model.transformer import score_scaling as scale
+from pages.shared import matrix_editor as matrices
+from pages.shared import models, prose
+from tests.driver import HOSTILE, drawn, heat_maps, page
+from tests.pages.test_family import NAME as STRANGER
+from tests.pages.test_family import offer
+from viz.tokens import visible
+
+NAME = models.NAMES[0]
+HAND, SCALE = "transformer/hand", "transformer/scale"
+PROMPT, HEADS = "On your prompt", "Several heads"
+
+
+def said(app: AppTest) -> str:
+    return " ".join(element.value for kind in (app.markdown, app.caption, app.info) for element in kind)
+
+
+def curves(app: AppTest) -> list[dict[str, list[float]]]:
+    """Of each chart of several curves the numbers of each."""
+    tables = [
+        pa.ipc.open_stream(chart.proto.datasets[0].data.data).read_all().to_pandas()
+        for chart in app.get("vega_lite_chart")
+    ]
+    return [{name: of["y"].tolist() for name, of in table.groupby("name")} for table in tables if "name" in table]
+
+
+def array(rows: list) -> np.ndarray:
+    return np.array([[float(str(value).replace("Infinity", "inf")) for value in row] for row in rows])
+
+
+def holds(sent: dict, divisor: float, causal: bool) -> None:
+    """The numbers of the picture are those of torch's own attention on its q, k and v."""
+    q, k, v = (torch.tensor(array(sent[name])) for name in "qkv")
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1 / divisor)
+    np.testing.assert_allclose(array(sent["z"]), expected, rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(array(sent["products"]), q @ k.T, rtol=2e-3, atol=2e-4)
+    np.testing.assert_allclose(array(sent["weights"]).sum(-1), 1, atol=1e-4)
+    assert sent["divisor"] == pytest.approx(divisor)
+
+
+@pytest.mark.parametrize(
+    ("link", "divisor", "causal"),
+    [
+        ({}, 3**0.5, True),
+        ({"mask": "none"}, 3**0.5, False),
+        ({"scaled": "false", "tokens": "6", "width": "4", "drawn": "7"}, 1, True),
+        ({"example": "The library"}, 3**0.5, False),
+        ({"example": "The contract"}, 3**0.5, True),
+    ],
+    ids=str,
+)
+def test_the_steps_are_drawn_as_torch_has_them(link: dict[str, str], divisor: float, causal: bool) -> None:
+    app = page(HAND, **link)
+    assert not app.exception and not app.warning
+    holds(drawn(app, "products"), divisor, causal)
+    assert "numbers" not in app.query_params
+
+
+def test_queries_are_multiplied_and_wrong_masks_are_called_wrong() -> None:
+    one, five = (drawn(page(HAND, times=times), "products") for times in ("1", "5"))
+    np.testing.assert_allclose(array(five["products"]), 5 * array(one["products"]))
+    app = page(HAND, mask=byhand.MASKS[2])
+    sent = drawn(app, "products")
+    scaled, masked = (array(sent[name]) for name in ("scaled", "masked"))
+    np.testing.assert_allclose(masked - scaled, -1e9 * np.tri(4), rtol=0, atol=1e-4)  # to the digits of a score
+    assert [link.proto.label for link in app.get("page_link") if "written wrongly" in link.proto.label]
+
+
+def test_edited_numbers_are_those_of_the_link() -> None:
+    start = byhand.drawn(4, 3, 0)
+    q, k, v = (torch.arange(12.0).view(4, 3) - 3, start.k, -start.v)
+    app = page(HAND, numbers=matrices.spelled([q, k, v]))
+    assert not app.exception and not app.warning
+    sent = drawn(app, "products")
+    assert sent["q"] == q.tolist() and sent["v"] == (-start.v).tolist()
+    holds(sent, 3**0.5, True)
+    assert app.query_params["numbers"] == matrices.spelled([q, k, v])
+
+
+@pytest.mark.parametrize(
+    "numbers", ["1 2", "x", "<b>;;", "nan " * 12 + ";" + "1 " * 12 + ";" + "1 " * 12, "1e9 " * 12, "1 " * 50_000]
+)
+def test_numbers_that_do_not_fit_get_a_sentence(numbers: str) -> None:
+    app = page(HAND, numbers=numbers)
+    assert not app.exception and "do not fit" in app.warning[0].value
+    assert drawn(app, "products")["q"] == byhand.drawn(4, 3, 0).q.tolist()
+    assert "numbers" not in app.query_params
+
+
+def test_what_a_cell_may_hold() -> None:
+    assert [matrices._number(text) for text in ("2", "-1.5", "−1", " 7e2 ", "", None)] == [2, -1.5, -1, 700, 0, 0]
+    for text in ("1/3", "1,5", "x", "99999", "1e9", "nan", "inf"):
+        with pytest.raises(ValueError):
+            matrices._number(text)
+    with pytest.raises(ValueError, match="-999 to 999"):
+        matrices.read("1000", [torch.zeros(1)])
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"view": "<b>"},
+        {"example": "x"},
+        {"tokens": "99"},
+        {"width": "-1"},
+        {"mask": "all"},
+        {"times": "0"},
+        {"row": "x"},
+    ],
+    ids=str,
+)
+def test_a_link_that_makes_no_sense_shows_the_first_view(link: dict[str, str]) -> None:
+    app = page(HAND, **link)
+    assert not app.exception
+    assert len(drawn(app, "products")["queries"]) == 4
+
+
+def test_an_example_brings_its_mask() -> None:
+    app = page(HAND, mask="none", times="7")
+    app.segmented_control(key="example").set_value("The contract").run()
+    assert not app.exception and app.selectbox(key="mask").value == "causal"
+    app.segmented_control(key="example").set_value("The library").run()
+    assert not app.exception and app.selectbox(key="mask").value == "none"
+    sent = drawn(app, "products")
+    assert sent["keys"] == list(byhand.LIBRARY.keys) and sent["q"] == byhand.LIBRARY.q.tolist()
+
+
+def test_the_library_becomes_hard_only_where_one_key_fits_best() -> None:
+    (largest,) = curves(page(HAND, example="The library"))
+    assert {name: len(of) for name, of in largest.items()} == dict.fromkeys(byhand.LIBRARY.queries, 20)
+    assert largest["cars?"][-1] > 0.999 > 0.7 > largest["cars?"][0]
+    assert largest["food?"][-1] == pytest.approx(0.5) and largest["both?"][-1] == pytest.approx(1 / 3)
+    assert largest["nothing"] == pytest.approx([0.25] * 20)
+
+
+@pytest.mark.parametrize("fit", ["4.0", "7.5"])
+def test_the_contract_is_computed_from_its_slider(fit: str) -> None:
+    app = page(HAND, example="The contract", fit=fit)
+    (by,) = curves(app)
+    as_it_is, penalised = (by[name] for name in sorted(by))
+    assert as_it_is == pytest.approx([byhand.contract(100, 50, float(fit))] * 99)
+    assert penalised[9] == pytest.approx(byhand.contract(100, 10, float(fit), 1 / 8)) and penalised[0] > penalised[-1]
+    assert f"**{byhand.contract(10_000, 9_999, float(fit)):.4f}** of 10,000" in said(app)
+    power, both = (float(n) for n in re.search(r"= ([\d.]+) / ([\d.]+) = ", said(app)).groups())
+    assert power == pytest.approx(math.exp(float(fit)), abs=0.005)
+    assert power / both == pytest.approx(as_it_is[0], abs=6e-4)
+
+
+@pytest.mark.parametrize("name", models.NAMES)
+@pytest.mark.parametrize("picked", [None, "L1 H2"])
+def test_the_steps_on_a_prompt_are_those_of_the_model(name: str, picked: str | None) -> None:
+    app = page(HAND, view=PROMPT, model=name, **({"picked": picked} if picked else {}))
+    assert not app.exception and not app.warning
+    reading = models.read(name, app.text_input(key="prompt").value)
+    layer, head = (1, 2) if picked else reading.model.start
+    attn, sent = reading.trace.blocks[layer].attn, drawn(app, "products")
+    assert sent["queries"] == visible(reading.tokens)
+    for field, of in {"q": attn.q, "k": attn.k, "v": attn.v, "scaled": attn.scores, "weights": attn.pattern}.items():
+        np.testing.assert_allclose(array(sent[field]), of[0, head], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(array(sent["z"]), attn.z[0, head], rtol=1e-3, atol=1e-4)
+    assert (np.isneginf(array(sent["masked"])) == np.triu(np.ones((len(reading.tokens),) * 2), 1)).all()
+    apart = float(said(app).split("own pass by ")[1].split(" ")[0])
+    assert apart < 1e-5
+
+
+@pytest.mark.parametrize("view", [PROMPT, HEADS])
+@pytest.mark.parametrize("prompt", [*HOSTILE.values(), "cat " * 5000], ids=[*HOSTILE, "long"])
+def test_any_text_is_worked_out(view: str, prompt: str) -> None:
+    app = page(HAND, view=view, prompt=prompt)
+    assert not app.exception and len(app.warning) == (len(prompt) > 1000)
+    if view == PROMPT:
+        shown = drawn(app, "products")["queries"]
+        assert shown == visible(models.read(NAME, prompt).tokens)[:32]
+
+
+def test_the_end_of_a_long_prompt_is_worked_out_too() -> None:
+    app = page(HAND, view=PROMPT, prompt="the cat sat. " * 12, end="the last 32")
+    reading = models.read(NAME, app.text_input(key="prompt").value)
+    sent, (layer, head) = drawn(app, "products"), reading.model.start
+    assert sent["queries"] == visible(reading.tokens)[-32:] and sent["keys"] == visible(reading.tokens)
+    pattern = reading.trace.blocks[layer].attn.pattern[0, head, -32:]
+    np.testing.assert_allclose(array(sent["weights"]), pattern, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("view", [PROMPT, HEADS])
+def test_an_empty_prompt_gets_a_sentence(view: str) -> None:
+    app = page(HAND, view=view)
+    app.text_input(key="prompt").set_value("").run()
+    assert not app.exception and "The prompt is empty" in app.info[0].value
+
+
+@pytest.mark.parametrize("layer", ["L0", "L3"])
+def test_what_each_head_adds_is_what_it_wrote(layer: str) -> None:
+    app = page(HAND, view=HEADS, at="3  ·Tom", **{"of layer": layer})
+    assert not app.exception
+    reading = models.read(NAME, app.text_input(key="prompt").value)
+    n, heads = int(layer[1:]), reading.model.gpt.config.n_head
+    written = lens.by_heads(reading.model.gpt, reading.trace, 3, [(n, head) for head in range(heads)])
+    out = reading.trace.blocks[n].attn.out[0, 3]
+    table = app.dataframe[0].value
+    assert list(table["adds"]) == [*(f"H{head}" for head in range(heads)), "bias", "sum"]
+    bias = reading.model.gpt.h[n].attn.c_proj.bias
+    lengths = [*written.norm(dim=-1).tolist(), bias.norm().item(), out.norm().item()]
+    assert list(table["length"]) == pytest.approx(lengths, rel=1e-4)
+    vectors = heat_maps(app)["vectors"]
+    np.testing.assert_allclose(vectors[:-1].sum(0), vectors[-1], atol=1e-4)
+    np.testing.assert_allclose(vectors[-1], out, atol=1e-5)
+    apart = [float(part.split("**")[0]) for part in said(app).split("ifference is **")[1:]]
+    apart.append(float(said(app).split("at any token is **")[1].split("**")[0]))
+    assert len(apart) == 2 and max(apart) < 1e-4
+
+
+def test_another_model_is_worked_out_too(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    offer(monkeypatch, STRANGER, tmp_path)
+    for view in (PROMPT, HEADS):
+        app = page(HAND, view=view, model=STRANGER, prompt="the king and the queen")
+        assert not app.exception and not app.warning
+        assert app.selectbox(key="model").value == STRANGER
+    assert len(app.dataframe[0].value) == 3 + 2
+    models.load.cache_clear()
+    models.read.cache_clear()
+
+
+@pytest.mark.parametrize(("width", "seed"), [(64, 0), (1024, 5)])
+def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> None:
+    app = page(SCALE, wide=str(width), seed=str(seed))
+    assert not app.exception
+    spread, entropy, gradient = curves(app)
+    for name, divided in {"divided by √d": True, "as they are": False}.items():
+        found = scale.by_width(seed, divided)
+        assert spread[name] == pytest.approx([of.spread for of in found])
+        assert entropy[name] == pytest.approx([of.entropy for of in found])
+        assert gradient[name] == pytest.approx([math.log10(of.gradient) for of in found])
+        here = found[int(math.log2(width))]
+        assert f"**{here.spread:.3g}** {'divided by √d' if divided else name}" in said(app)
+        assert f"{here.gradient:.3g}" in said(app) and f"{math.log10(here.gradient):.2f}" in said(app)
+    row = scale.scores(width, seed)[0]
+    columns = drawn(app, "columns")["columns"]
+    assert [column[0]["value"] for column in columns] == pytest.approx((row / width**0.5).softmax(-1).tolist())
+    assert [column[1]["value"] for column in columns] == pytest.approx(row.softmax(-1).tolist())
+    spread, largest = scale.untrained(0.1, seed)
+    assert f"**{spread:.1f}**" in said(app) and f"**{largest:.2f}**" in said(app)
+
+
+@pytest.mark.parametrize("name", masks.TRAPS)
+def test_each_trap_is_computed_now(name: str) -> None:
+    app = page(SCALE, view="Mask traps", trap=name, seed="3")
+    assert not app.exception
+    random = torch.Generator().manual_seed(3)
+    trap = masks.TRAPS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
+    shown = heat_maps(app)
+    assert list(shown) == list(trap.weights)
+    for way, weights in trap.weights.items():
+        np.testing.assert_allclose(shown[way], weights, atol=1e-6)
+    assert trap.found in said(app)
+    assert name in [element.value for element in app.subheader]
+
+
+@pytest.mark.parametrize("link", [{"view": "x"}, {"trap": "<b>", "view": "Mask traps"}, {"wide": "3"}, {"seed": "-1"}])
+def test_a_link_that_makes_no_sense_is_left_out(link: dict[str, str]) -> None:
+    assert not page(SCALE, **link).exception
+
+
+def test_each_section_of_the_prose_is_shown_in_some_view_and_once() -> None:
+    runs = {
+        HAND: [{"example": name} for name in byhand.PRESETS] + [{"view": PROMPT}, {"view": HEADS}],
+        SCALE: [{}, *({"view": "Mask traps", "trap": name} for name in masks.TRAPS)],
+    }
+    for lesson, links in runs.items():
+        written = {heading for heading, body in prose.sections(lesson).items() if heading or body}
+        shown = set()
+        for link in links:
+            headings = [element.value for element in page(lesson, **link).subheader][1:]
+            assert len(headings) == len({*headings})
+            shown |= {*headings}
+        assert shown == written

@@ -1,0 +1,30 @@
+"""The merges of one word, stepped through one at a time."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from viz.components.component import assets
+from viz.components.token_cuts import label
+
+JS, CSS = assets("bpe_merges")
+
+Step = tuple[int, int, Sequence[bytes]]  # the rank of the pair that is merged, the id it becomes, the word afterwards
+
+
+def data(word: str, steps: Sequence[Step]) -> dict[str, Any]:
+    """What is drawn: the bytes of a word, and after each merge its symbols; what is new there has changed places."""
+    symbols: Sequence[bytes] = [bytes([byte]) for byte in word.encode()]
+    rows = [{"symbols": [{"label": label(symbol), "new": False} for symbol in symbols]}]
+    for rank, id, after in steps:
+        kept = _spans(symbols)
+        shown = [{"label": label(symbol), "new": span not in kept} for symbol, span in zip(after, _spans(after))]
+        rows.append({"rank": rank, "id": id, "symbols": shown})
+        symbols = after
+    return {"rows": rows}
+
+
+def _spans(symbols: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Where each symbol starts and ends."""
+    ends = list(accumulate(map(len, symbols)))
+    return list(zip([0, *ends], ends))

@@ -1,0 +1,81 @@
+"""The lens as a grid: a column for each token, a row for each reading, the output below; a click picks a column."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from viz.components.component import assets
+from viz.percent import percent
+from viz.tokens import visible
+
+JS, CSS = assets("lens_grid")
+
+# What a cell can show, and what its shade says.
+READOUTS = {
+    "top token": "the likeliest token; the stronger the colour, the likelier. Bold: already the token of the output",
+    "probability": "the probability of {token}; the stronger the colour, the likelier",
+    "rank": "the rank of {token} among all tokens; 1 is the likeliest, and strongest in colour",
+    "entropy": "how undecided the reading is, in nats; full colour is an even share for every token",
+    "KL": "how far the reading is from the output, in nats; full colour is the farthest here",
+}
+
+
+def data(
+    tokens: Sequence[str],
+    first: int,
+    rows: Sequence[str],
+    words: Mapping[int, str],
+    ids: np.ndarray,
+    shares: np.ndarray,
+    entropy: np.ndarray,
+    kl: np.ndarray,
+    vocabulary: int,
+    readout: str,
+    picked: int,
+    followed: tuple[str, np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """What the grid draws of R readings at T tokens, the first of which stands at position `first`.
+
+    `ids` and `shares` (R, T, K) are the likeliest tokens, named by `words`; `entropy`, `kl` (R, T) in nats; `followed`
+    is a token, its probabilities and its ranks (R, T), which the readouts "probability" and "rank" are of.
+    """
+    top = shares[..., 0]
+    match readout:
+        case "top token":
+            shades, text = top, np.vectorize(lambda share: percent(share, 0))(top)
+        case "probability":
+            shades, text = followed[1], np.vectorize(percent)(followed[1])
+        case "rank":
+            shades = 1 - np.log(followed[2]) / math.log(max(2, vocabulary))
+            text = np.vectorize("{:,}".format)(followed[2])
+        case "entropy":
+            shades, text = entropy / math.log(max(2, vocabulary)), np.vectorize("{:.2f}".format)(entropy)
+        case "KL":
+            shades, text = kl / max(kl.max(), 1e-6), np.vectorize("{:.2f}".format)(kl)
+    names = dict(zip(words, visible(words.values())))
+    legend = READOUTS[readout].format(token=visible([followed[0]])[0] if followed else "")
+    return {
+        "tokens": visible(tokens),
+        "first": first,
+        "rows": list(rows),
+        "cells": [
+            [
+                {
+                    "token": names[ids[row, column, 0]] if readout == "top token" else "",
+                    "number": str(text[row, column]),
+                    "shade": round(float(min(1, max(0, shades[row, column]))), 3),
+                    "same": bool(ids[row, column, 0] == ids[-1, column, 0]),
+                    "likeliest": [
+                        [names[id], round(float(share), 5)] for id, share in zip(ids[row, column], shares[row, column])
+                    ],
+                    "about": f"entropy {entropy[row, column]:.2f} nats, KL to the output {kl[row, column]:.2f} nats",
+                }
+                for column in range(len(tokens))
+            ]
+            for row in range(len(rows))
+        ],
+        "legend": legend,
+        "picked": picked,
+    }

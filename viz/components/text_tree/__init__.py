@@ -1,0 +1,37 @@
+"""The tree of what was tried from one prompt on, and the likeliest tokens that could be next."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from viz.components.component import assets
+from viz.tokens import visible
+
+JS, CSS = assets("text_tree")
+SHOWN = 40  # characters of the root, its last ones
+
+Place = tuple[int, str, float]  # the place that a token stands after (the root is 0), the token, its probability
+Next = tuple[str, float, bool]  # a token, its probability, and whether it can be taken
+
+
+def data(root: str, places: Sequence[Place], at: int, likeliest: Sequence[Next], link: str) -> dict[str, Any]:
+    """What is drawn: the tokens after a root, the place where the text in hand ends, and what may come next.
+
+    `link` is what the address of the page is to hold; empty where the tree is only its root.
+    """
+    path = [at]
+    while path[-1]:
+        path.append(places[path[-1] - 1][0])
+    tokens = [
+        {"after": after, "token": token, "share": share}
+        for (after, _, share), token in zip(places, visible(token for _, token, _ in places), strict=True)
+    ]
+    return {
+        "root": visible([root if len(root) <= SHOWN else f"…{root[-SHOWN:]}"])[0],
+        "tokens": tokens,
+        "path": path[::-1],
+        "next": [
+            {"token": token, "share": share, "typable": typable}
+            for (_, share, typable), token in zip(likeliest, visible(token for token, _, _ in likeliest), strict=True)
+        ],
+        "link": link,
+    }
