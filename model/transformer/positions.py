@@ -32,9 +32,14 @@ def angles(positions: Tensor, pairs: int, base: float = 10_000) -> Tensor:
 
 
 def sinusoidal(T: int, C: int, base: float = 10_000) -> Tensor:
-    """Sine and cosine (T, C) of the angles, side by side: Vaswani et al. 2017, section 3.5. In float64."""
-    turned = angles(torch.arange(T), (C + 1) // 2, base)
-    return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(1)[:, :C]
+    """Sine and cosine (T, C) of the angles, side by side: Vaswani et al. 2017, section 3.5. In float64.
+
+    Raises ValueError for an odd C, for which the paper gives no formula.
+    """
+    if C % 2:
+        raise ValueError(f"a sine and a cosine share each angle, and {C} dimensions do not make pairs")
+    turned = angles(torch.arange(T), C // 2, base)
+    return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(1)
 
 
 def rotation(k: int, C: int, base: float = 10_000) -> Tensor:
@@ -101,8 +106,10 @@ def gpt_with(scheme: str, config: GPTConfig) -> GPT:
         raise ValueError(f"there is no scheme {scheme!r}; there is {', '.join(SCHEMES)}")
     gpt = GPT(config, partial(PositionedAttention, scheme=scheme))
     if scheme != "learned":
-        waves = 0.02 * sinusoidal(config.block_size, config.n_embd).float()
-        gpt.wpe = nn.Embedding.from_pretrained(waves if scheme == "sinusoidal" else torch.zeros_like(waves))
+        vectors = torch.zeros(config.block_size, config.n_embd)
+        if scheme == "sinusoidal":
+            vectors = 0.02 * sinusoidal(*vectors.shape).float()
+        gpt.wpe = nn.Embedding.from_pretrained(vectors)
     return gpt
 
 

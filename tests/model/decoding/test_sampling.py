@@ -74,7 +74,14 @@ def test_a_chain_is_made_in_its_order(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("probabilities", "p", "count"),
-    [([0.5, 0.3, 0.15, 0.05], 0.9, 3), ([0.5, 0.4, 0.1], 0.95, 3), ([0.5, 0.4, 0.1], 0, 1), ([0.5, 0.4, 0.1], 1, 3)],
+    [
+        ([0.5, 0.3, 0.15, 0.05], 0.9, 3),
+        ([0.5, 0.4, 0.1], 0.95, 3),
+        ([0.5, 0.4, 0.1], 0, 1),
+        ([0.5, 0.4, 0.1], 1, 3),
+        ([0.5, 0.25, 0.25], 0.5, 1),  # exactly p: nothing has to cross it
+        ([0.25, 0.25, 0.25, 0.25], 0.5, 2),
+    ],
 )
 def test_the_token_that_crosses_p_is_kept(probabilities: list[float], p: float, count: int) -> None:
     assert len(kept(sampling.top_p(logits_of(*probabilities), p))) == count

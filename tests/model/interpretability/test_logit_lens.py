@@ -10,7 +10,7 @@ from model.interpretability import logit_lens as lens
 from model.language.tokenization import alone, pieces
 from model.loading import gpt2_format as gpt2
 from model.toy_world.evaluation import FOLDER
-from model.transformer.gpt2 import GPT, Changes, Edit, Trace
+from model.transformer.gpt2 import GPT, Changes, Edit, GPTConfig, Trace
 
 SHIPPED = "The capital of France is"
 
@@ -91,6 +91,18 @@ def test_what_all_parts_add_is_the_difference(gpt: GPT, trace: Trace, position: 
         assert parts.total == pytest.approx(apart.item(), abs=1e-4)
         assert lens.attribute(gpt, trace, position, against, toward).total == pytest.approx(-apart.item(), abs=1e-4)
     assert lens.attribute(gpt, trace, position, 5, 5).total == 0
+
+
+def test_attribution_adds_up_where_epsilon_outweighs_the_variance() -> None:
+    """In a fresh model the stream is so small that the epsilon of the final norm decides about its scale."""
+    torch.manual_seed(0)
+    small = GPT(GPTConfig(97, 31, n_layer=2, n_head=5, n_embd=35, layer_norm_epsilon=1e-3)).eval().requires_grad_(False)
+    trace = small.trace(torch.tensor([[5, 9, 2, 60]]))
+    logits = trace.logits[0, -1]
+    toward, against = logits.argmax().item(), logits.argmin().item()
+    difference = (logits[toward] - logits[against]).item()
+    assert difference > 0.1
+    assert lens.attribute(small, trace, 3, toward, against).total == pytest.approx(difference, abs=1e-5)
 
 
 def test_it_adds_up_on_the_shipped_weights(shipped: tuple[GPT, Trace]) -> None:

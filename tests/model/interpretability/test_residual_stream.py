@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.interpretability.residual_stream import neurons, normalised, road, to_logits
-from model.transformer.gpt2 import GPT, Trace, gelu
+from model.transformer.gpt2 import GPT, GPTConfig, Trace, gelu
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,18 @@ def test_what_is_written_adds_up_to_the_logits(gpt: GPT, trace: Trace) -> None:
         parts = to_logits(gpt, found.stream[position, -1], found.written[position])
         whole = parts.sum(0) + F.linear(gpt.ln_f.bias, gpt.wte.weight)
         assert torch.allclose(whole, trace.logits[0, position], atol=1e-4)
+
+
+def test_contributions_add_up_to_the_logits_where_epsilon_outweighs_the_variance() -> None:
+    """In a fresh model the stream is so small that the epsilon of the final norm decides about its scale."""
+    torch.manual_seed(0)
+    small = GPT(GPTConfig(97, 31, n_layer=2, n_head=5, n_embd=35, layer_norm_epsilon=1e-3)).eval().requires_grad_(False)
+    trace = small.trace(torch.tensor([[5, 9, 2, 60]]))
+    found = road(trace)
+    end = found.stream[3, -1]
+    assert end.var(unbiased=False) < 1.5e-3
+    parts = to_logits(small, end, found.written[3])
+    assert torch.allclose(parts.sum(0), trace.logits[0, 3], atol=1e-5)
 
 
 def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: GPT, trace: Trace) -> None:

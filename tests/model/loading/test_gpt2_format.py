@@ -97,6 +97,8 @@ def test_a_folder_that_transformers_wrote(tmp_path: Path) -> None:
         ({"n_layer": 2.0}, "n_layer is 2.0"),
         ({"layer_norm_epsilon": "small"}, "layer_norm_epsilon"),
         ({"layer_norm_epsilon": -1.0}, "layer_norm_epsilon is -1.0"),
+        ({"layer_norm_epsilon": 0.0}, "layer_norm_epsilon is 0.0"),
+        ({"layer_norm_epsilon": 1.0}, "layer_norm_epsilon is 1.0"),
         ({"vocab_size": 10**30}, "vocab_size is 1000000"),
         ({"model_type": "x" * 10_000}, "model_type is 'x{60}' in"),
     ],

@@ -40,6 +40,19 @@ def test_every_shape_is_as_annotated(gpt: GPT, idx: Tensor) -> None:
         assert tuple(value.shape) == tuple(sizes[letter] for letter in letters.split()), name
 
 
+def test_initial_weights_have_the_standard_deviations_of_gpt2() -> None:
+    """0.02, and 0.02 / sqrt(2 L) for the matrices that write into the residual stream of L layers."""
+    torch.manual_seed(0)
+    fresh = GPT(GPTConfig(vocab_size=300, block_size=200, n_layer=3, n_head=5, n_embd=160))
+    for name, parameter in fresh.named_parameters():
+        if parameter.dim() == 2:
+            expected = 0.02 / math.sqrt(2 * 3) if name.endswith("c_proj.weight") else 0.02
+            assert parameter.std().item() == pytest.approx(expected, rel=0.03), name
+            assert abs(parameter.mean().item()) < 0.02 * expected, name
+        else:
+            assert torch.equal(parameter, torch.full_like(parameter, float(name.endswith("weight")))), name
+
+
 def test_the_record_cannot_be_changed(gpt: GPT, idx: Tensor) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         gpt.trace(idx).logits = None

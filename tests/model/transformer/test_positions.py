@@ -31,7 +31,11 @@ def test_a_sinusoid_is_that_of_the_formula() -> None:
     for p, i in ((0, 0), (3, 4), (49, 11), (17, 7)):
         angle = p / 10_000 ** (i // 2 * 2 / 12)
         assert waves[p, i] == pytest.approx(math.cos(angle) if i % 2 else math.sin(angle), abs=1e-14)
-    assert sinusoidal(9, 5).shape == (9, 5)
+
+
+def test_an_odd_width_has_no_sinusoids() -> None:
+    with pytest.raises(ValueError, match="5 dimensions do not make pairs"):
+        sinusoidal(9, 5)
 
 
 @pytest.mark.parametrize("C", [16, 64, 512])
