@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 from bench.load import WORLD
 from bench.server import Server, running
 from bench.session import Broken, visit
-from pages.shared.runtime.catalog import OFFERS
+from pages.shared.runtime.catalog import CATALOG
 from tests.driver import SCRIPTS
 
 LESSONS = ["" if script.endswith("/home") else script.rpartition("/")[2] for script in SCRIPTS]
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--pause", type=float, default=5, help="seconds between two answers, on average")
     parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--models", nargs="+", default=[*OFFERS][:2], choices=OFFERS)
+    parser.add_argument("--models", nargs="+", default=[*CATALOG][:2], choices=CATALOG)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
         asyncio.run(watch(server, asked.models, asked.sessions, asked.pause, asked.minutes))

@@ -36,7 +36,7 @@ from websockets.exceptions import WebSocketException
 from bench.server import ROOT, Server, echo_app, running
 from bench.session import Answer, Broken, Session, visit
 from model.toy_world.grammar import LEXICON
-from pages.shared.runtime.catalog import NAMES, OFFERS
+from pages.shared.runtime.catalog import CATALOG, NAMES
 
 PACE, WORDS, ALONE = 10, 8, 10  # seconds between prompts, words in one, prompts of the session that is alone
 WORLD = sorted(word for word in LEXICON if word.isalpha())
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="+", default=[10, 30, 60, 100])
     parser.add_argument("--seconds", type=float, default=30, help=f"of a prompt each {PACE} s")
     parser.add_argument("--pages", nargs="+", default=["attention", "sampling"], choices=[*SLIDERS][1:])
-    parser.add_argument("--model", default=NAMES[0], choices=OFFERS, help="that all sessions pick")
+    parser.add_argument("--model", default=NAMES[0], choices=CATALOG, help="that all sessions pick")
     asked = parser.parse_args()
     gc.disable()  # a collection would be a pause of the clock
     cores = os.sched_getaffinity(0)

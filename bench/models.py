@@ -17,7 +17,7 @@ from model.language.tokenization import train_bpe
 from model.loading import gpt2_format as gpt2
 from model.transformer.gpt2 import GPT
 from pages.shared import models
-from pages.shared.runtime.catalog import Offer
+from pages.shared.runtime.catalog import Entry
 
 
 def main(names: int = 10) -> None:
@@ -32,7 +32,7 @@ def main(names: int = 10) -> None:
         print(f"{'none':10}   {'':13}   {'':11}   {0:16,.0f}   {0:18,.0f}   {resident():14,.0f}")
         for number in range(names):
             one = f"model {number}"
-            models.OFFERS[one] = Offer(one, folder)
+            models.CATALOG[one] = Entry(one, folder)
             began = time.perf_counter()
             models.load(one)
             opened = time.perf_counter()

@@ -12,7 +12,7 @@ from model.transformer.gpt2 import GPT
 from pages.shared import components as views
 from pages.shared import controls, models, prose
 from pages.shared.examples import STEPWISE
-from pages.shared.runtime import progress as sweeps
+from pages.shared.runtime import progress
 from viz.charts import curves
 from viz.components.kv_cache import Pass
 from viz.tokens import visible
@@ -67,9 +67,9 @@ def saved() -> None:
     with right:
         prose.section(PAGE, "Measured, now")
         work = 2 * writing(count) + sum(ways["without"])  # with what is written above: all of it should be quick
-        if not sweeps.wanted("Writing it both ways", work, "both"):
+        if not progress.may_run("Writing it both ways", work, "both"):
             return
-        with sweeps.told("Writing it with the cache and without") as told:
+        with progress.progress_bar("Writing it with the cache and without") as told:
             found = models.generated_anew(told, *asked)
         _, *others = found  # the first pass reads the prompt, both ways
         with_it, without = (1000 * sum(times) / len(others) for times in zip(*(one[:2] for one in others)))
@@ -125,7 +125,7 @@ def outcome(found: noted.Outcome, logits: torch.Tensor) -> str:
 def failures(cases: Sequence[noted.Case]) -> None:
     """Show each case: what is asked, what the one way does, and what ours does."""
     work = 2 * len(cases) * cache.multiply_adds(gpt.config, NOTED, read_off=NOTED)
-    if not sweeps.wanted("Running both on the end of your prompt", work, "notes"):
+    if not progress.may_run("Running both on the end of your prompt", work, "notes"):
         return
     logits, outcomes = models.noted_cases(reading.model.name, tuple(ids[-NOTED:]))
     for case, (theirs, ours) in zip(cases, outcomes, strict=True):
@@ -152,9 +152,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if temperature:  # else nothing is drawn
         seed = st.number_input("Seed, 0 to 999", 0, 999, 1, key="seed", bind="query-params", width=120)
     short = SHORT if context.startswith(str(SHORT)) else None
-    count = MANY if sweeps.wanted(f"Writing {MANY} tokens, not {FEW}", writing(MANY), "many") else FEW
+    count = MANY if progress.may_run(f"Writing {MANY} tokens, not {FEW}", writing(MANY), "many") else FEW
 asked = reading.model.name, reading.prompt, short, temperature, seed, count
-with sweeps.told("The model writes") as told:
+with progress.progress_bar("The model writes") as told:
     passes = models.generated(told, *asked)
 made = [drawn(step) for step in passes]
 views.cache(

@@ -11,10 +11,9 @@ from model.interpretability import comparison as compare
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
 from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import controls, fetching, models, prose
 from pages.shared.examples import PAIRS, SIZES
 from pages.shared.models import Reading
-from pages.shared.runtime import fetching as getting
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -93,7 +92,7 @@ def two_models() -> None:
     with rights[1], named("B"):
         picked.append(controls.picker("Other model", "model2", models.NAMES[-1]))
     for name in dict.fromkeys(picked):
-        getting.ready(name, others=())  # a model that stands in would be compared with itself
+        fetching.ready(name, others=())  # a model that stands in would be compared with itself
     controls.examples({"prompt": text}, SIZES)
     controls.stop_if_empty(text)
     a, b = (models.read(name, text) for name in picked)
@@ -154,7 +153,7 @@ def two_prompts() -> None:
             other = controls.prompt("Another text", "prompt2", PAIRS[0].also["prompt2"])
     with right:
         picked = controls.picker()
-    name = getting.ready(picked)
+    name = fetching.ready(picked)
     controls.examples({"prompt": one, "prompt2": other}, PAIRS)
     controls.stop_if_empty(one, other)
     a, b = (controls.read(name, text, f"Prompt {letter}") for letter, text in (("A", one), ("B", other)))

@@ -10,8 +10,8 @@ from model.transformer.gpt2 import Changes, Edit, Trace
 from pages.shared import components as views
 from pages.shared import controls, models, prose
 from pages.shared.examples import SCALPEL
-from pages.shared.runtime import progress as sweeps
-from pages.shared.runtime.queue import turn
+from pages.shared.runtime import progress
+from pages.shared.runtime.queue import permit
 from viz.charts import bars, curves
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -69,8 +69,8 @@ def scalpel() -> Changes:
         tell = st.toggle("Show what each does alone", key="alone", bind="query-params")
     effects = None
     with place:
-        if tell and sweeps.wanted("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
-            with sweeps.told("Cutting one head after the other") as told:
+        if tell and progress.may_run("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
+            with progress.progress_bar("Cutting one head after the other") as told:
                 effects = models.alone(told, reading.model.name, reading.prompt, how).numpy()
         views.board(layers, heads, off, effects, flip)
         if effects is not None:
@@ -126,7 +126,7 @@ def later_word() -> None:
     other[0, -1:] = torch.tensor(ids)
     rows = {}
     for name, changes in {"mask on": Changes(), "mask off": Changes(mask=False)}.items():
-        with turn():
+        with permit():
             one, two = (gpt.trace(idx, changes).logits[0] for idx in (trace.idx, other))
         rows[name] = (tokens, patching.moved(one, two).tolist())
     st.markdown("How far the guess after each token moves (KL divergence, in nats):")
@@ -140,7 +140,7 @@ def leaks() -> None:
     guess = st.pills(asked, offered, key="guess")
     if guess is None:
         return
-    with sweeps.told("Training two small models on random words") as told:
+    with progress.progress_bar("Training two small models on random words") as told:
         off = models.leak_trained(lambda share: told(share / 2), False)
         on = models.leak_trained(lambda share: told(0.5 + share / 2), True)
     curve = {
@@ -184,9 +184,9 @@ def swept(other: models.Reading, answer: int, rival: int) -> models.Patched | No
     """Patch every part; None where that is not wanted yet. Raises ValueError where the prompts are no pair."""
     begin = patching.first_difference(trace.idx, other.trace.idx)
     work = patching.cost(gpt.config, len(tokens) - begin + heads, len(tokens))
-    if not sweeps.wanted("Patching every part", work, "patch anyway"):
+    if not progress.may_run("Patching every part", work, "patch anyway"):
         return None
-    with sweeps.told("Patching one part after the other") as told:
+    with progress.progress_bar("Patching one part after the other") as told:
         found = models.patched(told, reading.model.name, reading.prompt, other.prompt, answer, rival)
     return found
 
@@ -224,7 +224,7 @@ def patch() -> None:
     )
 
     def put_in(edit: Edit, where: str, share: torch.Tensor, key: str) -> None:
-        with turn():
+        with permit():
             patched = gpt.trace(other.trace.idx, Changes(edits=(edit,)))
         st.markdown(f"{where}: **{percent(share.item(), 0)}** restored.")
         compared({"corrupted": other.trace, "clean": trace, "patched": patched}, key, 2)
@@ -241,7 +241,7 @@ def patch() -> None:
         edit = Edit("z", layer, trace.blocks[layer].attn.z[:, head], head=head)
         put_in(edit, f"L{layer} H{head}", z[layer, head], "patched head")
     everything = Edit("resid_pre", 0, trace.blocks[0].resid_pre)
-    with turn():
+    with permit():
         whole = gpt.trace(other.trace.idx, Changes(edits=(everything,)))
     st.caption(
         "Everything put in at once, the whole stream before layer 0, makes it the clean run: the largest difference of "
@@ -258,7 +258,7 @@ likeliest = trace.logits[0, -1].argmax().item()
 left, right = st.columns([3, 2], gap="large")
 with left:
     changes = scalpel()
-with turn():
+with permit():
     changed = gpt.trace(trace.idx, changes)
 with right:
     outcome(changes, changed)

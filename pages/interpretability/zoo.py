@@ -10,7 +10,7 @@ from model.interpretability.patching import Head
 from model.language.tokenization import pieces
 from pages.shared import components as views
 from pages.shared import controls, models, prose
-from pages.shared.runtime import progress as sweeps
+from pages.shared.runtime import progress
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -39,7 +39,7 @@ def clicked(scores: torch.Tensor, key: str, unit: str) -> Head:
 
 def affordable(most: int, rows: int) -> int:
     """How many questions of a kind can be asked, each of them of so many rows, so that a sweep ends in time."""
-    fits = (n for n in COUNTS if n <= most and patching.cost(gpt.config, n * rows, LENGTH) <= sweeps.MOST)
+    fits = (n for n in COUNTS if n <= most and patching.cost(gpt.config, n * rows, LENGTH) <= progress.MOST)
     return next(fits, 1)
 
 
@@ -59,9 +59,9 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     gone = [picked] if CUT[which] == 1 else zoo.best(scores, CUT[which])
     count = affordable(20, 6)
     work = 2 * len(zoo.ASKED) * patching.cost(gpt.config, count, LENGTH) // gpt.config.n_layer
-    if not sweeps.wanted(f"Asking {count} questions of each kind", work, "ask anyway"):
+    if not progress.may_run(f"Asking {count} questions of each kind", work, "ask anyway"):
         return
-    with sweeps.told("Asking the model, untouched and cut") as told:
+    with progress.progress_bar("Asking the model, untouched and cut") as told:
         before = models.answered(lambda part: told(part / 2), name, count, (), HOW[0])
         after = models.answered(lambda part: told(0.5 + part / 2), name, count, tuple(gone), how)
     asked = zoo.KINDS[kind].asked
@@ -98,9 +98,11 @@ def search() -> None:
         how = controls.choice("In its place", HOW, HOW[0], key="search instead")
     count = affordable(10, gpt.config.n_head)
     work = patching.cost(gpt.config, count * gpt.config.n_head, LENGTH)
-    if not sweeps.wanted(f"Cutting each of {scores.numel()} heads, {count} questions each time", work, "search anyway"):
+    if not progress.may_run(
+        f"Cutting each of {scores.numel()} heads, {count} questions each time", work, "search anyway"
+    ):
         return
-    with sweeps.told("Cutting one head after the other") as told:
+    with progress.progress_bar("Cutting one head after the other") as told:
         before = models.answered(lambda part: told(part / 10), name, count, (), HOW[0])[asked]
         found = models.searched_heads(lambda part: told(0.1 + 0.9 * part), name, asked, count, how)
     sure = sum(one.probability for one in before) / count

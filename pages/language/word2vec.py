@@ -6,7 +6,7 @@ import streamlit as st
 from model.language import word2vec
 from pages.shared import controls, models, prose
 from pages.shared.examples import SIX, TWELVE
-from pages.shared.runtime import progress as sweeps
+from pages.shared.runtime import progress
 from viz.charts import bars
 
 PAGE = "language/word2vec"
@@ -29,7 +29,7 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
         text = controls.text("Lines to learn from", lines, key=f"lines{number}", height=330)
         with picture:
             try:
-                with sweeps.told("Word2Vec learns, from 20 seeds") as told:
+                with progress.progress_bar("Word2Vec learns, from 20 seeds") as told:
                     trained = models.word2vec(told, text, DEFAULT if rare else OFF, epochs)
                 ranks = word2vec.rank(trained, *QUESTION)
             except ValueError as error:

@@ -10,9 +10,8 @@ from tokenizers import Tokenizer
 from model.decoding import text_tree as tried
 from model.decoding.text_tree import Branches
 from model.language.tokenization import pieces
-from pages.shared import models, prose
+from pages.shared import fetching, models, prose
 from pages.shared.examples import EXAMPLES, Example
-from pages.shared.runtime import fetching as getting
 from viz.tokens import visible
 
 LINKED, BOX = 2_000, 16  # characters of a text that a link can hold, and of a model's name that its box can
@@ -116,9 +115,9 @@ def examples(boxes: Mapping[str, str], offered: Sequence[Example]) -> None:
 
 def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0]) -> str:
     """The model that is picked, which need not be here yet; a second picker has its own label, key and start."""
-    if st.query_params.get(key, start) not in models.OFFERS:
+    if st.query_params.get(key, start) not in models.CATALOG:
         st.warning(f"The link asks for a model that is not here; you see {start}.")
-    names = list(models.OFFERS)
+    names = list(models.CATALOG)
     picked = st.selectbox(
         label,
         names,
@@ -134,7 +133,7 @@ def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0
 
 def model() -> str:
     """The name of the model in hand, which can be used."""
-    return getting.ready(picker())
+    return fetching.ready(picker())
 
 
 def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
@@ -144,7 +143,7 @@ def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
         picked = picker()
     with left:
         text = prompt()
-    name = getting.ready(picked)
+    name = fetching.ready(picked)
     examples({"prompt": text}, offered)
     stop_if_empty(text)
     return name, text
@@ -162,7 +161,7 @@ def gpt2_tokenizer() -> dict[str, Tokenizer]:
     try:
         return {models.GPT2.name: models.gpt2_tokenizer()}
     except FileNotFoundError:
-        getting.fetch(*models.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be laid beside it: 1.4 MB.")
+        fetching.fetch(*models.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be laid beside it: 1.4 MB.")
     except ValueError as error:
         st.warning(f"GPT-2's tokenizer cannot be used: {prose.literal(error)}. The page goes on without it.")
     return {}

@@ -38,10 +38,10 @@ from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import GPT, Changes, Trace
 from model.transformer.score_scaling import Softmax, by_width
 from pages.shared.examples import INSIDE
-from pages.shared.runtime.catalog import CARDS, CHECKPOINTS, NAMES, OFFERS
-from pages.shared.runtime.memo import kept, swept, untold
-from pages.shared.runtime.progress import Told
-from pages.shared.runtime.queue import each, turn
+from pages.shared.runtime.catalog import CARDS, CATALOG, CHECKPOINTS, NAMES
+from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
+from pages.shared.runtime.progress import OnProgress
+from pages.shared.runtime.queue import permit, permit_each
 
 # Bytes, so that a server of 4 GB is enough: of models together, of readings together, and of one of them.
 MODELS, READINGS, READING = 2_000_000_000, 512_000_000, 128_000_000
@@ -158,10 +158,10 @@ def room(needed: int) -> Iterator[None]:
             _promised.remove(needed)
 
 
-@kept(MODELS, lambda model: model.bytes)
+@memoize(MODELS, lambda model: model.bytes)
 def load(name: str) -> Model:
     """The model of that name; raises ValueError or FileNotFoundError where there is none that can be opened."""
-    folder = OFFERS[name].folder() if name in OFFERS else None
+    folder = CATALOG[name].folder() if name in CATALOG else None
     if folder is None:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
     sizes = gpt2.sizes(folder)
@@ -170,7 +170,7 @@ def load(name: str) -> Model:
         raise ValueError(f"its context must hold {SHORTEST} tokens or more, and its heads must have an even size")
     with room(4 * sizes.parameters):
         gpt = gpt2.load(folder)
-        with turn():
+        with permit():
             scores = probes.head_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
@@ -183,7 +183,7 @@ def is_open(name: str) -> bool:
     return hashkey(name) in load.cache
 
 
-@kept(
+@memoize(
     READINGS,
     lambda reading: max(reading.bytes, READINGS // LATEST),
     lambda name, prompt: hashkey(name, prompt[-MAX_CHARACTERS:], len(prompt)),
@@ -196,7 +196,7 @@ def read(name: str, prompt: str) -> Reading:
     model = load(name)
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids
     shown = ids[-model.reads :]
-    with turn():
+    with permit():
         trace = model.gpt.trace(torch.tensor([shown], dtype=torch.long))
     return Reading(
         name,
@@ -209,7 +209,7 @@ def read(name: str, prompt: str) -> Reading:
     )
 
 
-@kept(4)
+@memoize(4)
 def vocabulary(name: str) -> tuple[list[str], list[bool]]:
     """The text of each token that the named model knows, and whether it can be typed; some models have spare ids."""
     _, gpt, tokenizer, *_ = load(name)
@@ -221,23 +221,23 @@ def vocabulary(name: str) -> tuple[list[str], list[bool]]:
     )
 
 
-@kept(5000)
+@memoize(5000)
 def probability(name: str, prompt: str, id: int) -> float:
     """How likely the named model finds a token after a prompt."""
     model = load(name)  # and not `read`: what others read would be forgotten for a tree of many places
     ids = model.tokenizer.encode(prompt[-MAX_CHARACTERS:]).ids[-model.reads :]
-    with turn():
+    with permit():
         logits, _ = model.gpt.step(torch.tensor([ids]))
     return logits[0].softmax(-1)[id].item()
 
 
-@kept(64)
+@memoize(64)
 def written(name: str, prompt: str, chain: sampling.Chain, seed: int, count: int) -> list[tuple[int, float]]:
     """The first tokens, and the surprise of each, that the named model writes after a prompt; raises ValueError as
     `sampling.write` does."""
     reading = read(name, prompt)
     told = sampling.write(reading.model.gpt, reading.trace.idx[0].tolist(), chain, seed)
-    return list(each(islice(told, count)))
+    return list(permit_each(islice(told, count)))
 
 
 def in_context(name: str, context: int | None) -> GPT:
@@ -246,57 +246,57 @@ def in_context(name: str, context: int | None) -> GPT:
     return cache.shortened(gpt, context) if context else gpt
 
 
-@kept(PASSES, lambda passes: sum(one.bytes for one in passes), untold)
+@memoize(PASSES, lambda passes: sum(one.bytes for one in passes), without_progress)
 def generated(
-    told: Told, name: str, prompt: str, context: int | None, temperature: float, seed: int, count: int
+    on_progress: OnProgress, name: str, prompt: str, context: int | None, temperature: float, seed: int, count: int
 ) -> list[cache.Step]:
     """The passes in which the named model, perhaps with a shorter context, writes `count` tokens after a prompt."""
     trace, chain = read(name, prompt).trace, [("temperature", temperature)]
     gpt, begun = in_context(name, context), None if context else trace
     passes = []
-    for one in each(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), count)):
+    for one in permit_each(islice(cache.steps(gpt, trace.idx[0].tolist(), chain, seed, begun), count)):
         passes.append(one)
-        told(len(passes) / count)
+        on_progress(len(passes) / count)
     return passes
 
 
-@swept
+@memoize(SWEEPS, key=without_progress)
 def generated_anew(
-    told: Told, name: str, prompt: str, context: int | None, temperature: float, seed: int, count: int
+    on_progress: OnProgress, name: str, prompt: str, context: int | None, temperature: float, seed: int, count: int
 ) -> list[cache.Timed]:
     """The same passes with the cache and without, timed."""
-    passes = generated(told, name, prompt, context, temperature, seed, count)
+    passes = generated(on_progress, name, prompt, context, temperature, seed, count)
     ids, timed = read(name, prompt).trace.idx[0].tolist(), []
-    for one in each(cache.timed(in_context(name, context), [*ids, *(one.id for one in passes)], len(ids))):
+    for one in permit_each(cache.timed(in_context(name, context), [*ids, *(one.id for one in passes)], len(ids))):
         timed.append(one)
-        told(len(timed) / count)
+        on_progress(len(timed) / count)
     return timed
 
 
-@kept(64, doing="Asking both ways for what goes wrong")
+@memoize(64, doing="Asking both ways for what goes wrong")
 def noted_cases(name: str, ids: tuple[int, ...]) -> tuple[torch.Tensor, list[tuple[noted.Outcome, noted.Outcome]]]:
     """The named model's logits (V) after some tokens, and what becomes there of each of `noted.CASES`."""
     model, idx = load(name), torch.tensor([ids])
-    with turn():
+    with permit():
         return model.gpt.step(idx)[0][0], noted.tried(model.gpt, idx)
 
 
-@kept(64)
+@memoize(64)
 def searched(name: str, prompt: str, width: int, length: int) -> beams.Search:
     """What a beam search with the named model tries and finds after a prompt."""
     reading = read(name, prompt)
     model, ids = reading.model, reading.trace.idx[0].tolist()
-    with turn():
+    with permit():
         return beams.search(model.gpt, ids, width, length)
 
 
-@kept(128)
+@memoize(128)
 def true_next(name: str, prompt: str) -> Distribution:
     """What the toy world says next after all that the named model read of a prompt, as `truth` tells it."""
     return truth(name, prompt)[-1]
 
 
-@kept(16)
+@memoize(16)
 def truth(name: str, prompt: str) -> list[Distribution]:
     """What the toy world says at each of the T tokens that the named model read of a prompt, and after: T + 1.
 
@@ -309,30 +309,30 @@ def truth(name: str, prompt: str) -> list[Distribution]:
     return world(name).follow(prompt)
 
 
-@kept(2 * DRAWS, doing="Asking the model its questions")
+@memoize(2 * DRAWS, doing="Asking the model its questions")
 def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
     """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
     _, gpt, tokenizer, card, *_ = load(name)
-    with turn():
+    with permit():
         return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
 
 
-@kept(2 * DRAWS, doing="Measuring the model")
+@memoize(2 * DRAWS, doing="Measuring the model")
 def measure(name: str, draw: int) -> Measured:
     """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
     told = probes.held_out(TOLD, seed=f"draw {draw}")
-    with turn():
+    with permit():
         return Measured(*probes.losses(gpt, tokenizer, told).values())
 
 
-@kept(4)
+@memoize(4)
 def beside_the_truth(name: str) -> list[tuple[list[str], list[float]]]:
     """Of each prompt in INSIDE the tokens, and the distance of the named model's guess after each from the truth."""
     model, beside = load(name), []
     for prompt in INSIDE:
         ids = model.tokenizer.encode(prompt).ids
-        with turn():
+        with permit():
             log_probabilities = model.gpt.trace(torch.tensor([ids])).logits[0].log_softmax(-1)
         truth = world(name).follow(prompt)[1:]
         distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
@@ -340,61 +340,61 @@ def beside_the_truth(name: str) -> list[tuple[list[str], list[float]]]:
     return beside
 
 
-@kept(200)
+@memoize(200)
 def reply(name: str, prompt: str) -> str:
     """How the named model goes on after a prompt, with the likeliest tokens, to the end of a text or 16 of them."""
     model = load(name)
-    with turn():
+    with permit():
         return probes.reply(model.gpt, model.tokenizer, prompt, 16)
 
 
-@kept(256, doing="Asking the model")
+@memoize(256, doing="Asking the model")
 def measured(name: str, claim: str, text: str) -> known.Found:
     """What the heads of the named model do of a claim on a text; raises ValueError as the claim's measure does."""
     (asked,) = (one for one in known.CLAIMS if one.name == claim)
     model, reading = load(name), read(name, text)
     if reading.cut_tokens or reading.cut_characters:
         raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
-    with turn():
+    with permit():
         return asked.measure(known.Seen(model.gpt, model.tokenizer, text, reading.trace))
 
 
-@kept(64)
+@memoize(64)
 def without_residual(name: str, prompt: str) -> tuple[list[float], torch.Tensor]:
     """Of the named model, its residual connections taken out: how alike the tokens are before each block and at the
     end, and the logits (V) of the next token."""
     reading = read(name, prompt)
     gpt = reading.model.gpt
-    with turn():
+    with permit():
         trace = gpt.trace(reading.trace.idx, Changes(residual=False))
     return depth.similarities(trace), trace.logits[0, -1].clone()
 
 
-@kept(64)
+@memoize(64)
 def leaked(name: str, prompt: str, mask: bool) -> list[float]:
     """How much the logits of the named model change, at most, before the last token if that is another one (T - 1)."""
     gpt, idx = load(name).gpt, read(name, prompt).trace.idx
     other = idx.clone()
     other[:, -1] = (idx[:, -1] + 1) % gpt.config.vocab_size
-    with turn():
+    with permit():
         one, another = (gpt.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, other))
     return (one - another).abs().amax(-1).tolist()
 
 
-@kept(64)
+@memoize(64)
 def stacks(blocks: int, size: float, seed: int) -> dict[depth.Stack, depth.Measured]:
     """What each way to stack so many untrained blocks does to tokens and gradients."""
-    with turn():
+    with permit():
         return {stack: depth.measure(stack, blocks, size, seed) for stack in depth.STACKS}
 
 
-@kept(64)
+@memoize(64)
 def widths(seed: int, divided: bool) -> list[Softmax]:
     """What a softmax over random scores is for each width of queries and keys, divided by its root or not."""
     return by_width(seed, divided)
 
 
-@kept(4)
+@memoize(4)
 def usual(name: str) -> patching.Means:
     """What the heads and MLPs of the named model put out on average over the ten prompts in INSIDE."""
     return patching.means([read(name, prompt).trace for prompt in INSIDE])
@@ -410,100 +410,102 @@ def instead(name: str, prompt: str, how: str) -> patching.Means:
     return patching.zero(load(name).gpt.config)
 
 
-@swept
-def alone(told: Told, name: str, prompt: str, how: str) -> torch.Tensor:
+@memoize(SWEEPS, key=without_progress)
+def alone(on_progress: OnProgress, name: str, prompt: str, how: str) -> torch.Tensor:
     """By how much the likeliest next token becomes less likely when one head (L, H) is cut, and no other."""
     reading, config = read(name, prompt), load(name).gpt.config
     untouched = reading.trace.logits[0, -1].softmax(-1)
     lost = torch.zeros(config.n_layer, config.n_head)
     z = instead(name, prompt, how).z[:, :, None]
-    for layer, heads, logits in each(patching.by_head(reading.model.gpt, reading.trace, z)):
+    for layer, heads, logits in permit_each(patching.by_head(reading.model.gpt, reading.trace, z)):
         lost[layer, heads] = untouched.max() - logits[:, 0].softmax(-1)[:, untouched.argmax()]
-        told((layer * config.n_head + heads[-1] + 1) / lost.numel())
+        on_progress((layer * config.n_head + heads[-1] + 1) / lost.numel())
     return lost
 
 
-@swept
-def patched(told: Told, name: str, clean: str, corrupted: str, answer: int, rival: int) -> Patched:
+@memoize(SWEEPS, key=without_progress)
+def patched(on_progress: OnProgress, name: str, clean: str, corrupted: str, answer: int, rival: int) -> Patched:
     """Each part of the clean prompt's run in the corrupted one's; raises ValueError where they are no pair."""
     gpt, runs = load(name).gpt, [read(name, prompt).trace for prompt in (corrupted, clean)]
     start = patching.first_difference(*(run.idx for run in runs))
     ends = [patching.metrics(run.logits[0, -1], answer, rival) for run in runs]
     layers, heads, tokens = gpt.config.n_layer, gpt.config.n_head, runs[0].idx.size(1)
     found = Patched(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
-    for layer, at, logits in each(patching.by_position(gpt, *runs, start)):  # before it the runs are the same
+    for layer, at, logits in permit_each(patching.by_position(gpt, *runs, start)):  # before it the runs are the same
         found.positions[layer, at] = patching.metrics(logits, answer, rival)
-        told((layer + (at[-1] + 1) / tokens) / layers / 2)
-    for layer, some, logits in each(patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks])):
+        on_progress((layer + (at[-1] + 1) / tokens) / layers / 2)
+    for layer, some, logits in permit_each(
+        patching.by_head(gpt, runs[0], [block.attn.z[0] for block in runs[1].blocks])
+    ):
         found.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
-        told(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
+        on_progress(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
     return found
 
 
-@kept(8, doing="Scoring the heads")
+@memoize(8, doing="Scoring the heads")
 def zoo_scores(name: str) -> dict[str, torch.Tensor]:
     """How much each head of the named model (L, H) is of each kind."""
     model = load(name)
-    with turn():
+    with permit():
         return {kind: zoo.scores(model.gpt, model.tokenizer, kind) for kind in zoo.KINDS}
 
 
-@swept
+@memoize(SWEEPS, key=without_progress)
 def answered(
-    told: Told, name: str, count: int, heads: tuple[patching.Head, ...], how: str
+    on_progress: OnProgress, name: str, count: int, heads: tuple[patching.Head, ...], how: str
 ) -> dict[str, list[zoo.Said]]:
     """What the named model says to so many questions of each kind in `zoo.ASKED` while these heads are cut."""
     model, cut, found = load(name), instead(name, "", how), {}
     for n, kind in enumerate(zoo.ASKED):
         batches = zoo.ask(model.tokenizer, kind, count)
-        answers = each(zoo.answers(model.gpt, batch, heads, cut) for batch in batches)
+        answers = permit_each(zoo.answers(model.gpt, batch, heads, cut) for batch in batches)
         found[kind] = [said for some in answers for said in some]
-        told((n + 1) / len(zoo.ASKED))
+        on_progress((n + 1) / len(zoo.ASKED))
     return found
 
 
-@swept
-def searched_heads(told: Told, name: str, kind: str, count: int, how: str) -> Searched:
+@memoize(SWEEPS, key=without_progress)
+def searched_heads(on_progress: OnProgress, name: str, kind: str, count: int, how: str) -> Searched:
     """What becomes of the answers to so many questions of a kind when one head of the named model is cut."""
     model, config = load(name), load(name).gpt.config
     found = Searched(*torch.zeros(2, config.n_layer, config.n_head))
     batches = zoo.ask(model.tokenizer, kind, count)
     steps = len(batches) * config.n_layer * config.n_head
     done = 0
-    for layer, heads, probability, right in each(zoo.search(model.gpt, batches, instead(name, "", how))):
+    for layer, heads, probability, right in permit_each(zoo.search(model.gpt, batches, instead(name, "", how))):
         found.probability[layer, heads] += probability / count
         found.right[layer, heads] += right / count
         done += len(heads)
-        told(done / steps)
+        on_progress(done / steps)
     return found
 
 
-@swept
-def leak_trained(told: Told, mask: bool) -> list[leak.Step]:
+@memoize(SWEEPS, key=without_progress)
+def leak_trained(on_progress: OnProgress, mask: bool) -> list[leak.Step]:
     """The training of a small GPT on random tokens, with or without the mask."""
     steps = []
-    for step in each(leak.train(mask)):
+    for step in permit_each(leak.train(mask)):
         steps.append(step)
-        told(len(steps) / leak.STEPS)
+        on_progress(len(steps) / leak.STEPS)
     return steps
 
 
-@kept(64)
+@memoize(64)
 def within(name: str, prompt: str, place: str, first: int, count: int, token: int | None) -> lens.Lens:
     """What the lens reads at a place of the named model, at some positions of a prompt; and of one token, if asked."""
     reading = read(name, prompt)
     model = reading.model
-    with turn():
+    with permit():
         return lens.read(model.gpt, reading.trace, place, slice(first, first + count), token)
 
 
-@kept(4)
+@memoize(4)
 def world(name: str) -> Truth:
     """The toy world in the tokens of the named model."""
     return Truth(load(name).tokenizer)
 
 
-@kept(1)
+@memoize(1)
 def gpt2_tokenizer() -> Tokenizer:
     """GPT-2's own tokenizer; raises FileNotFoundError where it was not fetched yet, ValueError where it is damaged."""
     folder = download.found(*GPT2_TOKENIZER)
@@ -512,13 +514,13 @@ def gpt2_tokenizer() -> Tokenizer:
     return gpt2.tokenizer(folder, 50_257)
 
 
-@kept(4)
+@memoize(4)
 def ranks(name: str) -> dict[tokens.Pair, int]:
     """The merges of the named model's tokenizer, or of GPT-2's."""
     return tokens.ranks(gpt2_tokenizer() if name == GPT2.name else load(name).tokenizer)
 
 
-@kept(1)
+@memoize(1)
 def word_vectors() -> Embeddings:
     """The word vectors of the toy world."""
     return skipgram.load()
@@ -529,31 +531,31 @@ def embeddings(name: str) -> Embeddings:
     return word_vectors() if name == WORD_VECTORS else load(name).words
 
 
-@kept(4, doing="Asking 160 analogies")
+@memoize(4, doing="Asking 160 analogies")
 def analogies(name: str) -> dict[str, list[tuple[str, str]]]:
     """The answers of those vectors to each analogy of each kind: the nearest word, and the nearest but the inputs."""
     vectors = embeddings(name)
-    with turn():
+    with permit():
         return {kind: [answer(vectors, asked) for asked in questions] for kind, questions in ANALOGIES.items()}
 
 
-@swept
-def word2vec(told: Told, text: str, sample: float, epochs: int) -> Trained:
+@memoize(SWEEPS, key=without_progress)
+def word2vec(on_progress: OnProgress, text: str, sample: float, epochs: int) -> Trained:
     """Word2Vec on the lines of a text, from 20 seeds; raises ValueError for a text without words, or too long a one."""
     sentences = [line.lower().split() for line in text.splitlines() if line.strip()]
     words = [word for sentence in sentences for word in sentence]
     if len(words) > TRAINED_ON:
         raise ValueError(f"the text has {len(words):,} words; it may have {TRAINED_ON}")
-    for done, trained in enumerate(each(training(sentences, epochs=epochs, sample=sample)), 1):
-        told(done / epochs)
+    for done, trained in enumerate(permit_each(training(sentences, epochs=epochs, sample=sample)), 1):
+        on_progress(done / epochs)
     return trained
 
 
-@kept(32, doing="Learning the merges")
+@memoize(32, doing="Learning the merges")
 def learned(corpus: str, count: int) -> list[tokens.Learned]:
     """The first `count` merges that a BPE learns from the beginning of a text, each of its words up to LETTERS."""
     words = tokens.words(tokens.from_merges([]), corpus[:STUDIED])
-    with turn():
+    with permit():
         return list(tokens.learn_merges((word[:LETTERS] for word in words), count))
 
 

@@ -12,7 +12,7 @@ from model.transformer.positions import SCHEMES
 from pages.shared import components as views
 from pages.shared import controls, models, prose
 from pages.shared.examples import ORDER
-from pages.shared.runtime.queue import turn
+from pages.shared.runtime.queue import permit
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
 
@@ -120,7 +120,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
     if len(flat) > DRAWN:
         st.info(f"These are {len(flat):,} tokens; the pictures here hold {DRAWN}. Take fewer words, or shorter ones.")
         return
-    with turn():
+    with permit():
         found = positions.reordered(gpt, flat, order.tolist(), changes)
     once, again = pieces(tokenizer, flat.tolist()), pieces(tokenizer, flat[order].tolist())
     left, right = st.columns([1, 3], gap="large")

@@ -167,7 +167,7 @@ def fits(one: Visitor, *selectors: str) -> None:
 
 def read(prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
     """What the built-in model computes: all patterns (L, H, T, T) and the probabilities of the next word (V,)."""
-    folder = models.OFFERS[models.NAMES[0]].folder()
+    folder = models.CATALOG[models.NAMES[0]].folder()
     ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(prompt).ids
     trace = gpt2.load(folder).trace(torch.tensor([ids]))
     return torch.stack([block.attn.pattern[0] for block in trace.blocks]), trace.logits[0, -1].softmax(-1)

@@ -15,7 +15,7 @@ from model.interpretability import comparison as compare
 from model.toy_world.exact import divergence
 from pages.shared import models, prose
 from pages.shared.examples import PAIRS, SIZES
-from pages.shared.runtime.catalog import Offer
+from pages.shared.runtime.catalog import Entry
 from tests.driver import HOSTILE, drawn, heat_maps, page, pictures, unescaped
 from tests.hub import Hub, repository
 
@@ -100,7 +100,7 @@ def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
 
 def test_both_cuts_and_both_pictures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    monkeypatch.setitem(models.OFFERS, "own", Offer("own", tmp_path / "own"))
+    monkeypatch.setitem(models.CATALOG, "own", Entry("own", tmp_path / "own"))
     app = page(COMPARE, prompt="the cat lamp", model2="own")
     rows = drawn(app, "characters")["rows"]
     assert [row["name"] for row in rows] == [f"A · {A}", "B · own"]

@@ -14,7 +14,7 @@ from model.language import tokenization as tokens
 from model.loading import gpt2_format as gpt2
 from model.transformer.gpt2 import GPT, GPTConfig
 from pages.shared import examples, models
-from pages.shared.runtime.catalog import Offer
+from pages.shared.runtime.catalog import Entry
 from tests.driver import EMBEDDINGS, HOSTILE, KNOWS, PAGES, POSITIONS, TOKENS, drawn, heat_maps, page, unescaped
 
 NAME = "owner/a-model"
@@ -38,7 +38,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, block_size: 
         torch.nn.init.normal_(parameter, std=0.2)
     gpt2.save(gpt, folder)
     tokenizer.save(str(folder / "tokenizer.json"))
-    monkeypatch.setitem(models.OFFERS, name, Offer(name, folder))
+    monkeypatch.setitem(models.CATALOG, name, Entry(name, folder))
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +175,7 @@ def test_its_surprises_are_those_of_the_definition() -> None:
 
 
 def test_the_folder_is_nowhere_on_a_page(tmp_path: Path) -> None:
-    folder = str(models.OFFERS[NAME].source)
+    folder = str(models.CATALOG[NAME].source)
     for script in SCRIPTS:
         app = page(script, model=NAME)
         assert folder not in str(app)

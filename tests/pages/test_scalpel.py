@@ -14,7 +14,7 @@ from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit
 from pages.shared import models, prose
 from pages.shared.examples import SCALPEL as EXAMPLES
-from pages.shared.runtime import progress as sweeps
+from pages.shared.runtime import progress
 from tests.driver import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
 from tests.driver import SCALPEL as LESSON
 from viz.tokens import visible
@@ -214,11 +214,11 @@ def test_the_leak_is_revealed_after_a_guess() -> None:
 
 
 def test_what_takes_too_long_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeps, "QUICK", 0)
+    monkeypatch.setattr(progress, "QUICK", 0)
     app = page(LESSON, alone="true")
     assert not app.exception and {"alone anyway", "patch anyway"} <= {toggle.key for toggle in app.toggle}
     assert drawn(app, "layers")["effects"] is None
-    monkeypatch.setattr(sweeps, "MOST", 1)
+    monkeypatch.setattr(progress, "MOST", 1)
     app.run()
     assert not app.exception and said(app, "Take a shorter prompt, or a smaller model")
 

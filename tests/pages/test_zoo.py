@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from model.interpretability import head_scores as zoo
 from pages.shared import models
-from pages.shared.runtime import progress as sweeps
+from pages.shared.runtime import progress
 from tests.driver import ZOO, page, pictures
 
 NAME = models.NAMES[0]
@@ -80,13 +80,13 @@ def test_a_link_that_makes_no_sense_shows_what_there_is(link: dict[str, str]) ->
 def test_what_takes_long_is_asked_for_first_and_what_takes_too_long_is_not_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sweeps, "QUICK", 0)
+    monkeypatch.setattr(progress, "QUICK", 0)
     app = page(ZOO)
     assert not app.exception and len(charts(app)) == 2
     assert {toggle.key for toggle in app.toggle} == {"ask anyway", "search anyway"}
     app.toggle(key="ask anyway").set_value(True).run()
     assert not app.exception and len(charts(app)) == 3
-    monkeypatch.setattr(sweeps, "MOST", 1)
+    monkeypatch.setattr(progress, "MOST", 1)
     app.run()
     assert not app.exception and not app.toggle
     assert len([info for info in app.info if "a shorter prompt, or a smaller model" in info.value]) == 2

@@ -1,4 +1,4 @@
-"""What is found is kept, and found once: who asks for it meanwhile waits."""
+"""A bounded cache; concurrent callers with the same key share one computation."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -10,56 +10,51 @@ import streamlit as st
 from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 
-from pages.shared.runtime.progress import Told
-from pages.shared.runtime.queue import LOOKS, SOON
+from pages.shared.runtime.progress import OnProgress
+from pages.shared.runtime.queue import INTERVAL, PATIENCE
 
-SWEPT = 64  # sweeps of each kind whose results are kept
+SWEEPS = 64  # results of one kind of long work
 
 
-class Found(Condition):
-    """For those who wait for what another visitor asked for first: they are told so, and may go."""
+class SharedResult(Condition):
+    """A condition variable on which callers wait for a result that another visitor's call is computing.
+
+    A visitor who waits longer than PATIENCE sees a sentence about it, and can leave.
+    """
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until something is found, for a little while only; who wants a certain thing asks again."""
-        if super().wait(SOON):
+        """Wait for a notification, but not for long; cachetools calls it again until the result is there."""
+        if super().wait(PATIENCE):
             return True
         self.release()
         try:
             with st.spinner("Another visitor asked for the same, which is being computed"), self:
-                return super().wait(LOOKS)
+                return super().wait(INTERVAL)
         finally:
             self.acquire()
 
 
-def kept(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey, doing: str = "") -> Callable:
-    """Keep the latest used of what a function finds: up to `most` of them, or bytes of it where `size` tells these.
+def memoize(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey, doing: str = "") -> Callable:
+    """Decorator: cache up to `most` results (bytes, if `size` returns those of one), least recently used out first.
 
-    Who asks for what is being found waits for it; who asks for something else does not. Where that takes long, `doing`
-    says what is done. It stands around what is kept: a visitor who goes meanwhile ends the words, not the work.
+    Callers with the same key wait for the first; callers with other keys do not. With `doing`, a spinner with that text
+    is shown. The spinner stands around the cache: if its visitor leaves, the computation still completes.
     """
 
-    def keep(find: Callable) -> Callable:
-        found = cached(LRUCache(most, size), key, condition=Found())(find)
+    def decorate(function: Callable) -> Callable:
+        memoized = cached(LRUCache(most, size), key, condition=SharedResult())(function)
 
-        @wraps(find)
-        def told(*asked: Any) -> Any:
-            with nullcontext() if key(*asked) in found.cache else st.spinner(doing, show_time=True):
-                return found(*asked)
+        @wraps(function)
+        def with_spinner(*args: Any) -> Any:
+            with nullcontext() if key(*args) in memoized.cache else st.spinner(doing, show_time=True):
+                return memoized(*args)
 
-        told.cache, told.cache_clear = found.cache, found.cache_clear
-        return told if doing else found
+        with_spinner.cache, with_spinner.cache_clear = memoized.cache, memoized.cache_clear
+        return with_spinner if doing else memoized
 
-    return keep
-
-
-def untold(told: Told, *asked: Any) -> Any:
-    """What is asked; who is told how far it is makes no difference."""
-    return hashkey(*asked)
+    return decorate
 
 
-def swept(find: Callable) -> Callable:
-    """Keep the last SWEPT that a sweep found. Its first argument is told how far it is.
-
-    Who asks for what is being found waits for it; where that visitor leaves, who waits finds it instead.
-    """
-    return kept(SWEPT, key=untold)(find)
+def without_progress(on_progress: OnProgress, *args: Any) -> Any:
+    """Cache key of a function whose first argument is a progress callback, which makes no difference to the result."""
+    return hashkey(*args)

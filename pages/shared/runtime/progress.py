@@ -1,22 +1,22 @@
-"""Long work: begun unasked where it is short; it says how far it is, and ends when the visitor leaves."""
+"""Long work: whether it may run, and how far it is."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-QUICK, MOST = 20_000_000_000, 1_500_000_000_000  # multiplications that are begun unasked, and that are made at all
+QUICK, MOST = 20_000_000_000, 1_500_000_000_000  # multiplications that start unasked, and that may run at all
 SPEED = 20_000_000_000  # multiplications in a second on one free core
 
-Told = Callable[[float], None]  # is told what share is done
+OnProgress = Callable[[float], None]  # a progress callback: it gets the share that is done, from 0 to 1
 
 
-def wanted(what: str, multiplications: int, key: str) -> bool:
-    """Whether to do it; where it is long the visitor is asked, where it is too long it is refused with a sentence."""
+def may_run(what: str, multiplications: int, key: str) -> bool:
+    """True if the work may run: at once if cheap, after the visitor opts in if expensive, never above MOST."""
     if multiplications > MOST:
         st.info(
-            f"**{what}** would take {multiplications / SPEED:,.0f} s of a core with this model and prompt; here it may "
-            f"take {MOST / SPEED:,.0f}. Take a shorter prompt, or a smaller model."
+            f"**{what}** would take about {multiplications / SPEED:,.0f} s of CPU time with this model and prompt; the "
+            f"limit here is {MOST / SPEED:,.0f} s. Take a shorter prompt, or a smaller model."
         )
         return False
     if multiplications <= QUICK:
@@ -25,10 +25,10 @@ def wanted(what: str, multiplications: int, key: str) -> bool:
 
 
 @contextmanager
-def told(what: str) -> Iterator[Told]:
-    """A bar that is told how far the work is, and goes when it ends.
+def progress_bar(what: str) -> Iterator[OnProgress]:
+    """A progress bar while the block runs; yields its callback.
 
-    Where the visitor leaves, or changes something, the bar is where the work ends.
+    A visitor who leaves, or changes something, ends the block at its next call of the callback.
     """
     bar = st.progress(0.0, what)
     try:

@@ -1,4 +1,4 @@
-"""Turns: no more is computed at once than there are cores, in the order in which it was asked for."""
+"""A fair semaphore: no more computations run at once than there are cores, in the order of arrival."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,69 +9,70 @@ from typing import TypeVar
 import streamlit as st
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-SOON = 0.5  # seconds that nobody is told to wait
-LOOKS = 3.0  # seconds between two looks of who waits, at the place and whether the visitor is still there
+PATIENCE = 0.5  # seconds before a visitor who waits sees a sentence about it
+INTERVAL = 3.0  # seconds between two updates of that sentence, and between two looks whether the visitor is still there
 Step = TypeVar("Step")
+ShowPosition = Callable[[int], AbstractContextManager]
 
 
-def place_in(place: int) -> AbstractContextManager:
-    """Tell the visitor who waits how many are before; it is also where the waiting of one who has gone ends."""
-    others = "One other is" if place == 1 else f"{place} others are"
+def spinner(position: int) -> AbstractContextManager:
+    """A spinner with the position in the queue; Streamlit ends the script of a visitor who has left when it changes."""
+    others = "One other is" if position == 1 else f"{position} others are"
     return st.spinner(f"{others} before you: this server computes {CORES} at once")
 
 
-class Line:
-    """Those who compute, `at_once` of them, and behind them those who wait for it.
+class Semaphore:
+    """A fair semaphore of `permits` permits that reports the position in the queue.
 
-    Whoever has a turn must wait for nobody: two who wait for each other's find would wait for ever.
+    Never wait for a cached result while holding a permit: two callers would deadlock.
     """
 
-    def __init__(self, at_once: int = CORES, tell: Callable[[int], AbstractContextManager] = place_in) -> None:
-        self.at_once, self.tell = at_once, tell
-        self._line: list[object] = []
-        self._moved = Condition()
-        self._mine = local()
+    def __init__(self, permits: int = CORES, show_position: ShowPosition = spinner) -> None:
+        self.permits, self.show_position = permits, show_position
+        self._queue: list[object] = []  # the holders of a permit first, then those who wait
+        self._changed = Condition()
+        self._thread = local()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, and have it; raises RuntimeError within another turn.
+    def permit(self, show_position: ShowPosition | None = None) -> Iterator[None]:
+        """Wait for a permit, and hold it in the block; `show_position` is entered with each position while it waits.
 
-        Who is gone leaves the line, and what was asked for is not computed.
+        Whatever `show_position` raises ends the wait. Raises RuntimeError in a thread that holds a permit.
         """
-        if getattr(self._mine, "turn", False):
-            raise RuntimeError("who has a turn already would wait for itself")
-        me = object()
-        with self._moved:
-            self._line.append(me)
+        if getattr(self._thread, "holds_permit", False):
+            raise RuntimeError("a thread that holds a permit would wait for itself")
+        ticket = object()
+        with self._changed:
+            self._queue.append(ticket)
         try:
-            with self._moved:
-                self._moved.wait_for(lambda: self._place(me) <= 0, SOON)
-            while (place := self._place(me)) > 0:
-                with self.tell(place), self._moved:
-                    self._moved.wait_for(lambda: self._place(me) <= 0, LOOKS)
-            self._mine.turn = True
+            with self._changed:
+                self._changed.wait_for(lambda: self._position(ticket) <= 0, PATIENCE)
+            while (position := self._position(ticket)) > 0:
+                with (show_position or self.show_position)(position), self._changed:
+                    self._changed.wait_for(lambda: self._position(ticket) <= 0, INTERVAL)
+            self._thread.holds_permit = True
             yield
         finally:
-            self._mine.turn = False
-            with self._moved:
-                self._line.remove(me)
-                self._moved.notify_all()
+            self._thread.holds_permit = False
+            with self._changed:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
 
-    def _place(self, me: object) -> int:
-        """How many must end before my turn, at least; 0 and less is a turn."""
-        with self._moved:
-            return self._line.index(me) + 1 - self.at_once
+    def _position(self, ticket: object) -> int:
+        """How many computations, at least, must end before this ticket's turn; 0 or less holds a permit."""
+        with self._changed:
+            return self._queue.index(ticket) + 1 - self.permits
 
-    def each(self, steps: Iterable[Step]) -> Iterator[Step]:
-        """Long work, step by step, with a turn for each: between two of them others have theirs."""
+    def permit_each(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Run an iterator with a permit for each step, so that other computations run between two steps."""
         steps = iter(steps)
         while True:
-            with self.turn():
+            with self.permit():
                 step = next(steps, None)
             if step is None:
                 return
             yield step
 
 
-LINE = Line()
-turn, each = LINE.turn, LINE.each
+SEMAPHORE = Semaphore()
+permit, permit_each = SEMAPHORE.permit, SEMAPHORE.permit_each

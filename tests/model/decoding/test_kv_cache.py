@@ -69,7 +69,7 @@ def test_a_prompt_that_was_read_is_not_read_again(gpt: GPT, idx: Tensor, monkeyp
 
 
 def built_in():
-    return models.OFFERS[models.NAMES[0]].folder()
+    return models.CATALOG[models.NAMES[0]].folder()
 
 
 @pytest.mark.parametrize(("new", "before"), [(1, 0), (17, 0), (1, 16), (5, 12)])

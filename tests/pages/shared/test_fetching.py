@@ -13,10 +13,9 @@ from safetensors.torch import save_file
 
 from model.loading import gpt2_format as gpt2
 from model.loading import hub as download
-from pages.shared import models
-from pages.shared.runtime import catalog as offered
-from pages.shared.runtime import fetching as getting
-from pages.shared.runtime.catalog import Offer
+from pages.shared import fetching, models
+from pages.shared.runtime import catalog
+from pages.shared.runtime.catalog import Entry
 from tests.driver import page, pictures, unescaped
 from tests.hub import Hub, repository
 
@@ -33,14 +32,14 @@ def nothing_kept() -> None:
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> str:
-    monkeypatch.setitem(models.OFFERS, name, Offer(name, folder))
+    monkeypatch.setitem(models.CATALOG, name, Entry(name, folder))
     return name
 
 
 def test_a_model_that_is_not_here_can_be_fetched_and_is_then_used(hub: Hub, tiny: dict[str, bytes]) -> None:
     app = page(ATTENTION, model=GPT2.name)
     said = unescaped(app.markdown[0].value)
-    assert all(fact in said for fact in (GPT2.name, GPT2.repo, "550 MB", "MIT licence", download.kept_in()))
+    assert all(fact in said for fact in (GPT2.name, GPT2.repo, "550 MB", "MIT license", download.kept_in()))
     assert f"you see {models.NAMES[0]}" in said and len(pictures(app)) == 1 and not hub.asked
     hub.pace = 100_000
     app.button(key=FETCH).click().run()
@@ -76,7 +75,7 @@ def test_what_went_wrong_is_said_and_it_can_be_tried_again(hub: Hub) -> None:
 
 
 def test_a_link_alone_fetches_nothing(hub: Hub) -> None:
-    for name in offered.OFFERS:
+    for name in catalog.CATALOG:
         page(ATTENTION, model=name)
     assert not hub.asked
 
@@ -155,14 +154,14 @@ def test_what_the_person_who_runs_the_server_adds(tmp_path: Path, monkeypatch: p
     (tmp_path / ".streamlit").mkdir()
     (tmp_path / ".streamlit" / "models.txt").write_text("# our own\nowner/model  # by a student\n\nours\n")
     (tmp_path / "ours").mkdir()
-    monkeypatch.setattr(offered, "ROOT", tmp_path)
+    monkeypatch.setattr(catalog, "ROOT", tmp_path)
     monkeypatch.setenv("VITRINE_MODELS", f"other/model, {tmp_path / 'ours'},/nowhere/at/all")
-    assert offered.added() == [
-        Offer("owner/model", "owner/model"),
-        Offer("ours", tmp_path / "ours"),
-        Offer("other/model", "other/model"),
-        Offer("ours", tmp_path / "ours"),
-        Offer("all", Path("/nowhere/at/all")),
+    assert catalog.added() == [
+        Entry("owner/model", "owner/model"),
+        Entry("ours", tmp_path / "ours"),
+        Entry("other/model", "other/model"),
+        Entry("ours", tmp_path / "ours"),
+        Entry("all", Path("/nowhere/at/all")),
     ]
 
 
@@ -255,4 +254,4 @@ def test_no_more_readings_are_kept_than_a_class_has(tmp_path: Path, monkeypatch:
 
 def test_ready_is_the_picked_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    assert getting.ready(offer(monkeypatch, "own", tmp_path / "own")) == "own"
+    assert fetching.ready(offer(monkeypatch, "own", tmp_path / "own")) == "own"
