@@ -3,10 +3,17 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
+import streamlit as st
+from streamlit.runtime.state import QueryParamsProxy
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Node
 
 from pages.shared import models, prose
 
@@ -81,3 +88,70 @@ def keys(name: str) -> list[str]:
     """What a link to that page can hold: every key in its script, in what all pages share and in their pictures."""
     sources = [PAGES / f"{name}.py", *(PAGES / "shared").rglob("*.py"), *PAGES.parent.glob("viz/components/*/*.js")]
     return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))
+
+
+# Links that together show every view of a lesson, where that is more than its first one.
+VIEWS: dict[str, list[dict[str, str]]] = {
+    "decoding/generation": [{"temperature": "1"}],
+    "interpretability/compare": [{}, {"compare": "Two prompts"}],
+    "interpretability/lens": [{"prompt": "cat dog " * 30, "position": "40"}],
+    "interpretability/scalpel": [{"looks": "true", "off": "0.0", "mask": "false"}],
+    "language/embeddings": [{"axes": "pairs of words"}],
+    "start/home": [{}, {"prompt": ""}],
+    "transformer/attention": [{"steps": "true"}],
+    "transformer/gpt": [{"preset": "Llama 3.1 8B"}],
+    "transformer/hand": [
+        {"tokens": "3"},
+        {"example": "The library"},
+        {"example": "The contract"},
+        {"view": "On your prompt", "prompt": "cat dog " * 30},
+        {"view": "Several heads"},
+    ],
+    "transformer/positions": [{"scheme": scheme} for scheme in ("learned", "sinusoidal", "RoPE", "ALiBi", "none")],
+    "transformer/scale": [
+        {},
+        *(
+            {"view": "Mask traps", "trap": trap}
+            for trap in ("1 = blocked", "A row without a key", "Half precision", "np.sqrt", "Two conventions")
+        ),
+    ],
+}
+
+
+class Visits(NamedTuple):
+    """The link keys that a page read while it ran in each of its views."""
+
+    link_keys: frozenset[str]
+
+
+@cache
+def visits(name: str) -> Visits:
+    """Run a page in each of its VIEWS, and record the link keys of its widgets and those that it asks for itself."""
+    link_keys: set[str] = set()
+
+    class Recording(QueryParamsProxy):
+        def __getitem__(self, key: str) -> str:
+            link_keys.add(key)
+            return super().__getitem__(key)
+
+        def __contains__(self, key: object) -> bool:
+            link_keys.add(str(key))
+            return super().__contains__(key)
+
+    with patch.object(st, "query_params", Recording()):
+        for link in VIEWS.get(name, [{}]):
+            app = page(name, **link)
+            assert not app.exception, app.exception[0].message
+            link_keys |= {node.proto.query_param_key for node in nodes(app._tree) if has_link_key(node)}
+    return Visits(frozenset(link_keys))
+
+
+def nodes(root: Node) -> Iterator[Node]:
+    """All elements and blocks of a page."""
+    yield root
+    for child in getattr(root, "children", {}).values():
+        yield from nodes(child)
+
+
+def has_link_key(node: Node) -> bool:
+    return bool(getattr(getattr(node, "proto", None), "query_param_key", ""))

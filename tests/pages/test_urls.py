@@ -1,0 +1,90 @@
+"""The public addresses: the URL of each lesson, and the keys (query parameters) that a link to it may hold.
+
+Links stand in slides, mails and papers. A URL or a key in these lists may get a neighbor; it may not go, nor change.
+"""
+
+import re
+
+import pytest
+
+from tests.driver import PAGES, SCRIPTS, visits
+
+# URL of each script; that of home is the address of the server itself.
+URLS = {
+    "decoding/generation": "generation",
+    "decoding/sampling": "sampling",
+    "interpretability/compare": "compare",
+    "interpretability/known": "known",
+    "interpretability/lens": "lens",
+    "interpretability/scalpel": "scalpel",
+    "interpretability/zoo": "zoo",
+    "language/embeddings": "embeddings",
+    "language/tokens": "tokens",
+    "language/word2vec": "word2vec",
+    "start/home": "",
+    "start/knows": "knows",
+    "transformer/attention": "attention",
+    "transformer/block": "block",
+    "transformer/gpt": "gpt",
+    "transformer/hand": "hand",
+    "transformer/positions": "positions",
+    "transformer/scale": "scale",
+}
+
+# Keys that a page reads itself, in Python.
+KEYS = {
+    "decoding/generation": "context, each, head, model, prompt, seed, temperature, tokens",
+    "decoding/sampling": "length, model, prompt, tree, width, written",
+    "interpretability/compare": "changed, compare, model, model2, prompt, prompt2, rows",
+    "interpretability/known": "claim, model, text",
+    "interpretability/lens": "answer, from, model, place, position, prompt, readout, rival",
+    "interpretability/scalpel": "alone, answer, corrupted, instead, last, looks, mask, metric, mlps, model, off, "
+    "positions, prompt, residual, rival",
+    "interpretability/zoo": "asked, instead, kind, model, search instead, which",
+    "language/embeddings": "another, axes, expression, model, pairs, prompt, questions, shared, vectors, words",
+    "language/tokens": "corpus, languages, merges, model, per, prompt, tokenizer, word",
+    "language/word2vec": "epochs, lines1, lines2, rare1, rare2",
+    "start/home": "model, prompt",
+    "start/knows": "draw, model",
+    "transformer/attention": "head, layer, model, prompt, steps",
+    "transformer/block": "at, block, blocks, model, norm, prompt, residual, seed, size, stacked",
+    "transformer/gpt": "at, block, box, context, heads, hidden, key_heads, kind, layers, model, preset, prompt, tied, "
+    "vocab, width",
+    "transformer/hand": "at, drawn, end, example, fit, mask, model, numbers, of layer, picked, prompt, scaled, times, "
+    "tokens, view, width",
+    "transformer/positions": "dimension, every, first, mask, model, one, other, positions, prompt, scheme, shown",
+    "transformer/scale": "seed, trap, view, wide",
+}
+
+# Keys that a component reads in the browser.
+COMPONENT_KEYS = {
+    "attention": "layer, head, top, sink, shade",
+    "attention_steps": "row",
+    "kv_cache": "step, cache",
+    "sampling_chain": "chain, beside, seed, draws",
+    "text_tree": "tree",
+}
+
+
+@pytest.mark.parametrize("script", URLS)
+def test_each_public_url_opens_its_lesson(script: str) -> None:
+    assert script in SCRIPTS
+    assert URLS[script] == ("" if script == "start/home" else script.rpartition("/")[2])
+
+
+def test_url_paths_are_unique_over_all_sections_and_hold_no_slash() -> None:
+    stems = [script.rpartition("/")[2] for script in SCRIPTS]
+    assert len(stems) == len({*stems})
+    assert not [stem for stem in stems if "/" in stem]
+
+
+@pytest.mark.parametrize("script", KEYS)
+def test_each_public_link_key_is_still_read_by_its_page(script: str) -> None:
+    assert {*KEYS[script].split(", ")} <= visits(script).link_keys
+
+
+@pytest.mark.parametrize("component", COMPONENT_KEYS)
+def test_each_public_link_key_is_still_read_by_its_component(component: str) -> None:
+    source = PAGES.parent / "viz/components" / component / f"{component}.js"
+    words = {*re.findall(r"\w+", source.read_text("utf-8"))}
+    assert {*COMPONENT_KEYS[component].split(", ")} <= words
