@@ -19,10 +19,10 @@ from websockets.exceptions import WebSocketException
 from bench.load import WORLD
 from bench.server import Server, running
 from bench.session import Broken, visit
+from pages.shared import course
 from pages.shared.runtime.catalog import CATALOG
-from tests.driver import SCRIPTS
 
-LESSONS = ["" if script.endswith("/home") else script.rpartition("/")[2] for script in SCRIPTS]
+LESSONS = ["" if lesson is course.HOME else lesson.url for lesson in course.LESSONS]
 
 
 class Tally:

@@ -15,14 +15,14 @@ from streamlit.runtime.state import QueryParamsProxy
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Node
 
-from pages.shared import models, prose
+from pages.shared import course, models, prose
 
 PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
 KNOWS, TOKENS, SAMPLING = "start/knows", "language/tokens", "decoding/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "transformer/positions"
 SCALPEL, ZOO = "interpretability/scalpel", "interpretability/zoo"
-SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
+SCRIPTS = [lesson.path for lesson in course.LESSONS]
 KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|searchParams\.[sg]et\()"([^"]+)"')
 CONTEXT = 128
 HOSTILE = {

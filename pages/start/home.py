@@ -6,37 +6,10 @@ import torch
 
 from model.toy_world.exact import divergence
 from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import controls, course, lesson, models, prose
 
 PAGE = "start/home"
-# Each part builds on the one before it: what it asks, and its lessons.
-COURSE = [
-    ("1 · Learning", "How does a machine learn from examples, and what is a neural network?", []),
-    ("2 · Language", "How do words become numbers, and why was order so hard?", ["language/word2vec.py"]),
-    (
-        "3 · Transformer",
-        "What happens between the prompt and the next word?",
-        [
-            "language/tokens.py",
-            "language/embeddings.py",
-            "transformer/attention.py",
-            "transformer/hand.py",
-            "transformer/scale.py",
-            "interpretability/known.py",
-            "interpretability/compare.py",
-            "interpretability/zoo.py",
-            "interpretability/scalpel.py",
-            "transformer/positions.py",
-            "transformer/block.py",
-            "transformer/gpt.py",
-            "interpretability/lens.py",
-            "decoding/sampling.py",
-            "decoding/generation.py",
-        ],
-    ),
-    ("4 · Training", "How does it learn to write, and to answer?", []),
-    ("5 · Using", "What can be built with it, and where does it fail?", []),
-]
+COLUMNS = 4  # sections of the course in a row
 SHOWN = 8  # of the next words, the likeliest by its guess and by the truth
 
 
@@ -89,11 +62,15 @@ if reading.model.card:
 else:
     prose.section(PAGE, "Another model")
 st.subheader("The course")
-for column, (section, question, lessons) in zip(st.columns(len(COURSE)), COURSE):
-    with column.container(border=True, height="stretch"):
-        st.markdown(f"**{section}**")
-        st.caption(question)
-        for lesson in lessons:
-            st.page_link(lesson)
-        if not lessons:
-            st.caption(":material/lock: not open yet")
+sections = [*enumerate(course.SECTIONS)]
+for first in range(0, len(sections), COLUMNS):
+    for column, (number, section) in zip(st.columns(COLUMNS), sections[first:]):
+        with column.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown(f"**{number} · {section.title}**" if number else f"**{section.title}**")
+            st.caption(section.question)
+            for each in section.lessons:
+                if each is not course.HOME:
+                    lesson.link_to(each)
+                    st.caption(each.question)
+            if not section.lessons:
+                st.caption(":material/lock: not open yet")

@@ -10,6 +10,7 @@ from pages.shared.examples import INSIDE, OPEN
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read, start_server
 from tests.browser.test_browser_sampling import open_sampling
 from tests.driver import SCRIPTS, keys
+from tests.pages.test_urls import URLS
 from viz.components.component import PERCENT
 from viz.percent import percent
 
@@ -171,8 +172,7 @@ def test_markup_in_a_link_stays_text_on_every_page(visitor: Visitors, server: st
     one = visitor()
     for name in SCRIPTS:
         link = dict.fromkeys(keys(name), MARKUP) | {"model": models.NAMES[0]}
-        path = "" if name == "start/home" else name.rpartition("/")[2]
-        one.page.goto(f"{server}/{path}?{urlencode(link)}")
+        one.page.goto(f"{server}/{URLS[name]}?{urlencode(link)}")
         one.page.get_by_role("heading").first.wait_for(timeout=60_000)
         one.rest()
         assert one.page.get_by_text("This page broke").count() == 0, name

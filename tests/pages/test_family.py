@@ -15,10 +15,20 @@ from model.loading import gpt2_format as gpt2
 from model.transformer.gpt2 import GPT, GPTConfig
 from pages.shared import examples, models
 from pages.shared.runtime.catalog import Entry
-from tests.driver import EMBEDDINGS, HOSTILE, KNOWS, PAGES, POSITIONS, TOKENS, drawn, heat_maps, page, unescaped
+from tests.driver import (
+    EMBEDDINGS,
+    HOSTILE,
+    KNOWS,
+    POSITIONS,
+    SCRIPTS,
+    TOKENS,
+    drawn,
+    heat_maps,
+    page,
+    unescaped,
+)
 
 NAME = "owner/a-model"
-SCRIPTS = sorted(str(path.relative_to(PAGES))[:-3] for path in PAGES.glob("*/*.py") if path.parent.name != "shared")
 WITHOUT = (KNOWS, "language/word2vec", "interpretability/known", "transformer/hand", "transformer/scale")
 WITH_PROMPT = [script for script in SCRIPTS if script not in WITHOUT]
 # What holds for the built-in model only, in a paragraph that does not name it.

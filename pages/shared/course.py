@@ -1,0 +1,137 @@
+"""The course: its sections and lessons in the order in which they are taught.
+
+This is the one list of lessons. Navigation, the map on the home page, the link to the next lesson, the README and the
+tests are made from it; a new lesson is one new line here.
+
+Why this order. A text becomes tokens, tokens become vectors, and attention mixes these vectors; so language comes
+before the transformer. Inside the transformer, attention is first seen in use, then computed by hand, then examined
+step by step (scale, mask, positions); the block puts attention beside the MLP, and the whole GPT puts blocks in a row.
+To ask which part does what, one has to know the parts: interpretability first observes heads, then scores them, then
+reads the layers between, and at last intervenes. Decoding comes after that: it uses the finished distribution over next
+tokens.
+"""
+
+from typing import NamedTuple
+
+
+class Lesson(NamedTuple):
+    """A lesson: its script (without .py), title, icon (of Material Symbols), and the question that it answers."""
+
+    path: str
+    title: str
+    icon: str
+    question: str
+
+    @property
+    def url(self) -> str:
+        """The URL path: the name of the script. Streamlit allows no slash in it, so names are unique over sections."""
+        return self.path.rpartition("/")[2]
+
+
+class Section(NamedTuple):
+    """A section of the course: its title, the question that it answers, and its lessons; none yet if it is not open."""
+
+    title: str
+    question: str
+    lessons: tuple[Lesson, ...] = ()
+
+
+HOME = Lesson("start/home", "Home", "home", "What does a GPT do with what you type?")
+SECTIONS = (
+    Section(
+        "Start",
+        "What is in front of you, and how good is it?",
+        (
+            HOME,
+            Lesson(
+                "start/knows", "What it knows", "school", "What does this model know, and how far is it from the truth?"
+            ),
+        ),
+    ),
+    Section("Learning", "How does a machine learn from examples, and what is a neural network?"),
+    Section(
+        "Language",
+        "How do words become numbers?",
+        (
+            Lesson(
+                "language/tokens", "Tokens", "content_cut", "Into which pieces is a text cut before a model reads it?"
+            ),
+            Lesson(
+                "language/word2vec",
+                "Word2Vec",
+                "scatter_plot",
+                "Is king − man + woman = queen in the words, or in the dice?",
+            ),
+            Lesson("language/embeddings", "Embeddings", "explore", "Can one calculate with words?"),
+        ),
+    ),
+    Section(
+        "Transformer",
+        "What happens between the prompt and the next word?",
+        (
+            Lesson("transformer/attention", "Attention", "hub", "Which earlier words does each word look at?"),
+            Lesson("transformer/hand", "Attention by hand", "calculate", "What does a head compute?"),
+            Lesson("transformer/scale", "Scale and mask", "balance", "What do the two steps in the middle do?"),
+            Lesson(
+                "transformer/positions",
+                "Positions",
+                "format_list_numbered",
+                "How does the model know the order of the words?",
+            ),
+            Lesson("transformer/block", "The block", "layers", "What do attention and the MLP add to each word?"),
+            Lesson(
+                "transformer/gpt", "The whole GPT", "account_tree", "What happens between the prompt and the next word?"
+            ),
+        ),
+    ),
+    Section(
+        "Interpretability",
+        "Which part of the model does what?",
+        (
+            Lesson(
+                "interpretability/known", "Known heads", "biotech", "Does what was found in GPT-2 hold in this model?"
+            ),
+            Lesson("interpretability/zoo", "Head zoo", "pets", "What is each head for, and who misses it?"),
+            Lesson("interpretability/lens", "Lens", "search", "At which layer does the model know, and what told it?"),
+            Lesson("interpretability/scalpel", "Scalpel", "surgical", "What breaks when a part is cut out?"),
+            Lesson(
+                "interpretability/compare",
+                "Compare",
+                "compare_arrows",
+                "What differs between two models, or two prompts?",
+            ),
+        ),
+    ),
+    Section(
+        "Decoding",
+        "How does a probability become a text?",
+        (
+            Lesson("decoding/sampling", "Sampling", "casino", "How does a model choose the next word?"),
+            Lesson("decoding/generation", "Generation", "stacks", "What does each new token cost?"),
+        ),
+    ),
+    Section("Training", "How does it learn to write, and to answer?"),
+    Section("Using", "What can be built with it, and where does it fail?"),
+    Section("Reference", "What does a word mean, and where was it published?"),
+)
+
+LESSONS = tuple(lesson for section in SECTIONS for lesson in section.lessons)
+NUMBERS = {
+    lesson.path: f"{section}.{number}"
+    for section, (_, _, lessons) in enumerate(SECTIONS)
+    for number, lesson in enumerate(lessons, start=0 if HOME in lessons else 1)
+}
+
+
+def lesson_at(path: str) -> Lesson:
+    """The lesson with that script; raises KeyError if there is none."""
+    for lesson in LESSONS:
+        if lesson.path == path:
+            return lesson
+    raise KeyError(f"{path!r} is no lesson of pages/shared/course.py")
+
+
+def next_lesson(path: str) -> Lesson | None:
+    """The lesson after the one with that script, in the order of the course; None after the last."""
+    place = LESSONS.index(lesson_at(path)) + 1
+    return LESSONS[place] if place < len(LESSONS) else None
