@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Node
 
 from pages.shared import course, models, prose
+from pages.shared.runtime.catalog import CATALOG, CHECKPOINTS, Entry
 
 PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
@@ -90,6 +92,7 @@ def keys(name: str) -> list[str]:
     return sorted({"prompt", "model"}.union(*(KEY.findall(source.read_text("utf-8")) for source in sources)))
 
 
+ANOTHER = "another model"  # has no card; in the catalog while `visits` runs
 # Links that together show every view of a lesson, where that is more than its first one.
 VIEWS: dict[str, list[dict[str, str]]] = {
     "decoding/generation": [{"temperature": "1"}],
@@ -97,7 +100,8 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     "interpretability/lens": [{"prompt": "cat dog " * 30, "position": "40"}],
     "interpretability/scalpel": [{"looks": "true", "off": "0.0", "mask": "false"}],
     "language/embeddings": [{"axes": "pairs of words"}],
-    "start/home": [{}, {"prompt": ""}],
+    "start/home": [{}, {"model": ANOTHER}],
+    "start/knows": [{}, {"model": ANOTHER}],
     "transformer/attention": [{"steps": "true"}],
     "transformer/gpt": [{"preset": "Llama 3.1 8B"}],
     "transformer/hand": [
@@ -119,15 +123,19 @@ VIEWS: dict[str, list[dict[str, str]]] = {
 
 
 class Visits(NamedTuple):
-    """The link keys that a page read while it ran in each of its views."""
+    """What a page did while it ran in each of its views: the link keys that it read, and in each view the sections of
+    its prose that it drew.
+    """
 
     link_keys: frozenset[str]
+    sections: list[list[str]]
 
 
 @cache
 def visits(name: str) -> Visits:
-    """Run a page in each of its VIEWS, and record the link keys of its widgets and those that it asks for itself."""
+    """Run a page in each of its VIEWS; recorded are the link keys of its widgets and those that it asks for itself."""
     link_keys: set[str] = set()
+    sections: list[list[str]] = []
 
     class Recording(QueryParamsProxy):
         def __getitem__(self, key: str) -> str:
@@ -138,12 +146,26 @@ def visits(name: str) -> Visits:
             link_keys.add(str(key))
             return super().__contains__(key)
 
-    with patch.object(st, "query_params", Recording()):
+    draw = prose.Prose.section
+
+    def recorded(words: prose.Prose, id: str) -> None:
+        sections[-1].append(id)
+        draw(words, id)
+
+    with (
+        patch.object(st, "query_params", Recording()),
+        patch.object(prose.Prose, "section", recorded),
+        TemporaryDirectory() as folder,
+        patch.dict(CATALOG, {ANOTHER: Entry(ANOTHER, Path(folder))}),
+    ):
+        for file in ("config.json", "model.safetensors", "tokenizer.json"):
+            Path(folder, file).symlink_to(CHECKPOINTS / "growing" / file)
         for link in VIEWS.get(name, [{}]):
+            sections.append([])
             app = page(name, **link)
             assert not app.exception, app.exception[0].message
             link_keys |= {node.proto.query_param_key for node in nodes(app._tree) if has_link_key(node)}
-    return Visits(frozenset(link_keys))
+    return Visits(frozenset(link_keys), sections)
 
 
 def nodes(root: Node) -> Iterator[Node]:

@@ -17,7 +17,7 @@ from viz.charts import curves
 from viz.components.kv_cache import Pass
 from viz.tokens import visible
 
-PAGE = "decoding/generation"
+PROSE = prose.of(__file__)
 MEAN, SHORT = "mean of all heads", 16
 SHOWN = 5  # of the next tokens
 FEW, MANY = 8, 32  # tokens that are written; a large model writes many when it is asked
@@ -65,7 +65,7 @@ def saved() -> None:
         sums = {name: of.tolist() for name, of in totals.items()}
         st.altair_chart(curves.several(sums, "tokens written", "multiply-adds so far, million", start=1))
     with right:
-        prose.section(PAGE, "Measured, now")
+        PROSE.section("measured")
         work = 2 * writing(count) + sum(ways["without"])  # with what is written above: all of it should be quick
         if not progress.may_run("Writing it both ways", work, "both"):
             return
@@ -168,10 +168,10 @@ views.cache(
 wrote = "".join(texts[step.id] for step in passes)
 st.markdown(f"**It writes:** {prose.literal(' '.join((reading.prompt[-200:] + wrote).split()))}")
 
-prose.section(PAGE, "What the cache saves")
+PROSE.section("cache")
 saved()
-prose.section(PAGE, "How large does it become?")
+PROSE.section("size")
 sizes()
-prose.section(PAGE, "The notes' generate(), and ours")
+PROSE.section("mistakes")
 failures(noted.CASES)
-prose.close(PAGE, cache.steps, GPT.step, cache.multiply_adds, noted.generate)
+prose.close(PROSE, cache.steps, GPT.step, cache.multiply_adds, noted.generate)

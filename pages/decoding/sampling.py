@@ -10,7 +10,7 @@ from pages.shared import components as views
 from pages.shared import controls, models, prose
 from pages.shared.examples import OPEN
 
-PAGE = "decoding/sampling"
+PROSE = prose.of(__file__)
 NAMED, WRITTEN = 10_000, 30  # tokens that have a name in the picture, the likeliest; tokens that are written at once
 NEXT = 5  # likeliest tokens that can be taken in the tree
 
@@ -69,7 +69,7 @@ else:
         rows = {label: ([texts[id] for id, _ in row], [surprise for _, surprise in row]) for label, row in told.items()}
         views.strips("written", rows, full=5)
 
-prose.section(PAGE, "Go back and try another way")
+PROSE.section("tree")
 tree, at = controls.branches(reading)
 places = tree.texts()
 shares, likeliest = (row.tolist() for row in likeliest)
@@ -83,7 +83,7 @@ views.branches(
     on_take=lambda number: controls.take(reading, [likeliest[number]]),
 )
 
-prose.section(PAGE, "Beam search: several texts at once")
+PROSE.section("beams")
 left, right = st.columns(2, gap="large")
 width = left.slider("Width: texts that are kept at each step", 1, beams.WIDEST, 3, key="width", bind="query-params")
 length = right.slider("Length in tokens", 1, beams.LONGEST, 5, key="length", bind="query-params")
@@ -105,9 +105,9 @@ st.markdown(
 )
 views.strips("greedy and beam", rows, full=5)
 
-prose.section(PAGE, "What beams are for")
+PROSE.section("beams-use")
 
-prose.section(PAGE, "How surprising was your text?")
+PROSE.section("surprise")
 _, *surprises = reading.surprises
 views.strip("surprises", reading.tokens, reading.surprises, full=5)
 if surprises:
@@ -117,8 +117,8 @@ if surprises:
 
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
+    PROSE.section("notice")
 with right:
-    prose.section(PAGE, "What temperature is not")
-prose.section(PAGE, "The code that computed this")
+    PROSE.section("myth")
+PROSE.section("code")
 prose.source(*sampling.STEPS.values(), sampling.write, beams.search)

@@ -18,7 +18,7 @@ from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
 
-PAGE = "interpretability/compare"
+PROSE = prose.of(__file__)
 MODELS, PROMPTS = "Two models", "Two prompts"
 CUT, MATRIX, SHOWN = 600, 32, 6  # characters that are drawn, aligned tokens in a matrix, and next words
 LEAST = 0.0005  # of a probability that moves
@@ -124,7 +124,7 @@ def two_models() -> None:
             if size
             else "The surprise needs a second token: nothing is guessed before the first."
         )
-        prose.section(PAGE, "What the numbers mean")
+        PROSE.section("numbers")
 
     for column, letter, it, link in zip(st.columns(2, gap="large"), "AB", (a, b), ("", "2")):
         with column:
@@ -218,7 +218,7 @@ def two_prompts() -> None:
     for column, figure in zip(columns, matrices.patterns(found, theme)):
         column.plotly_chart(figure, config=views.BARE)
     with last:
-        prose.section(PAGE, "What the pictures show")
+        PROSE.section("pictures")
 
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -233,8 +233,8 @@ else:
     two_prompts()
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
+    PROSE.section("notice")
 with right:
-    prose.section(PAGE, "What a difference is not")
-prose.section(PAGE, "The code that computed this")
+    PROSE.section("myth")
+PROSE.section("code")
 prose.source(compare.rest, compare.surprises, compare.align, compare.difference, compare.moved)

@@ -14,7 +14,7 @@ from pages.shared import components as views
 from pages.shared import controls, models, prose
 from viz.charts import heatmaps as matrices
 
-PAGE = "interpretability/known"
+PROSE = prose.of(__file__)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
@@ -97,10 +97,10 @@ with right:
 
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
+    PROSE.section("notice")
 with right:
-    prose.section(PAGE, "What is often told wrong")
-prose.section(PAGE, "Is this really GPT-2?")
+    PROSE.section("myth")
+PROSE.section("check")
 if gpt.config != GPT2_SMALL:
     st.info(f"{prose.literal(model.name)} has other sizes than GPT-2 small, so there is nothing to check.")
 elif st.button("Check it", icon=":material/fact_check:"):
@@ -111,5 +111,5 @@ elif st.button("Check it", icon=":material/fact_check:"):
         st.dataframe([vars(finding) for finding in differ], hide_index=True)
     else:
         st.success(f"Pass: all {len(findings)} facts hold.")
-prose.section(PAGE, "The code that computed this")
+PROSE.section("code")
 prose.source(known.looks, known.same, known.after_same, lens.attribute, known.later_years)

@@ -16,7 +16,7 @@ from viz.charts import heatmaps as matrices
 from viz.components.lens_grid import READOUTS
 from viz.tokens import visible
 
-PAGE = "interpretability/lens"
+PROSE = prose.of(__file__)
 BEFORE, AMID, AFTER = "before it", "after its attention", "after its MLP"
 PLACES = dict(zip((BEFORE, AMID, AFTER), lens.PLACES))
 WINDOW = 32  # tokens in the grid: each is a whole vocabulary of logits in each layer
@@ -129,7 +129,7 @@ views.lens(
     followed=None if follow is None else (texts[answer], found.followed.exp().numpy(), found.rank.numpy()),
 )
 
-prose.section(PAGE, "What pushed the answer")
+PROSE.section("attribution")
 parts = lens.attribute(gpt, trace, position, answer, rival)
 apart = (logits[answer] - logits[rival]).item()
 likelier, times = answer if apart >= 0 else rival, math.exp(min(abs(apart), 700))
@@ -171,7 +171,7 @@ with right:
     active = [round(trace.blocks[layer].mlp_post[0, position, neuron].item(), 2) for layer, neuron in strong]
     ranked("neuron", parts.neurons, lens.by_neurons(gpt, trace, position, strong), strong, activation=active)
 
-prose.section(PAGE, "All heads in one picture")
+PROSE.section("rollout")
 rolled, mean = lens.rollout(patterns), patterns.mean((0, 1))
 rows = {"mean": mean, "rollout": rolled}
 views.strips(
@@ -194,8 +194,8 @@ for column, figure in zip(st.columns(2), matrices.patterns(drawn, theme)):
 
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
+    PROSE.section("notice")
 with right:
-    prose.section(PAGE, "What the lens is not")
-prose.section(PAGE, "The code that computed this")
+    PROSE.section("myth")
+PROSE.section("code")
 prose.source(lens.logits, lens.read, lens.fill, lens.attribute, lens.promotes, lens.rollout)

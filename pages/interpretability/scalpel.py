@@ -17,7 +17,7 @@ from viz.charts import heatmaps as matrices
 from viz.percent import percent
 from viz.tokens import visible
 
-PAGE = "interpretability/scalpel"
+PROSE = prose.of(__file__)
 
 
 def flip(layer: int, head: int | None) -> None:
@@ -268,12 +268,12 @@ with st.expander("Attention of the changed run", key="looks", bind="query-params
     if looks.open:
         attention_of(changed, changes)
 
-prose.section(PAGE, "Patch: put back one part")
+PROSE.section("patch")
 patch()
-prose.section(PAGE, "The leak: what the mask is for")
+PROSE.section("leak")
 left, right = st.columns(2, gap="large")
 with left:
     later_word()
 with right:
     leaks()
-prose.close(PAGE, patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)
+prose.close(PROSE, patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)

@@ -16,7 +16,7 @@ from viz.charts import heatmaps as matrices
 from viz.percent import percent
 from viz.tokens import visible
 
-PAGE = "interpretability/zoo"
+PROSE = prose.of(__file__)
 LISTED, LENGTH = 5, 15  # heads that are listed, and about how many tokens a question has
 COUNTS = (20, 10, 8, 4, 2, 1)  # questions of a kind: as many as the size of the model allows, in a search half of them
 CUT = {"this head": 1, "the best 2": 2, "the best 4": 4, "the best 8": 8}
@@ -156,8 +156,8 @@ with right:
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
     views.attention(reading.tokens, patterns, start=picked, follow=True)
 
-prose.section(PAGE, "Cut it: which answers need it?")
+PROSE.section("cut")
 cut(picked, scores)
-prose.section(PAGE, "Which head is missed most?")
+PROSE.section("search")
 search()
-prose.close(PAGE, known.looks, zoo.scores, zoo.answers, zoo.search)
+prose.close(PROSE, known.looks, zoo.scores, zoo.answers, zoo.search)

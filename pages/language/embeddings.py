@@ -16,7 +16,7 @@ from viz.charts import heatmaps as matrices
 from viz.percent import percent
 from viz.tokens import visible
 
-PAGE = "language/embeddings"
+PROSE = prose.of(__file__)
 LISTED, NEAR = 9, 3  # nearest words in a list, and on the map
 MAPPED, NEIGHBOURS = 40, 5  # words on the map, and neighbours of each that may be lost
 SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
@@ -128,15 +128,15 @@ with drawing:
             f"**{percent(lost, 0)} are not near it on this map**."
         )
 
-prose.section(PAGE, "What the map shows")
+PROSE.section("map")
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "How alike is each word to each?")
+    PROSE.section("cosines")
     if listed:
         alike = embeddings.cosines(torch.stack([vector for vector, _ in listed.values()]))
         st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=views.BARE)
 with right:
-    prose.section(PAGE, "One word in two texts")
+    PROSE.section("contexts")
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
     if one and other:
         a, b = models.read(name, one), models.read(name, other)
@@ -164,7 +164,7 @@ with right:
     else:
         st.info("One of the two texts is empty: type a few words into both.")
 
-prose.section(PAGE, "160 analogies")
+PROSE.section("analogies")
 left, right = st.columns([2, 3], gap="large")
 rows = [
     {"kind": sort, "question": f"{a} : {b} = {c} : ?", "answer": d, "nearest": raw, "inputs left out": other}
@@ -192,9 +192,9 @@ with right:
 
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
+    PROSE.section("notice")
 with right:
-    prose.section(PAGE, "What an embedding is not")
+    PROSE.section("myth")
     st.page_link("language/word2vec.py")
-prose.section(PAGE, "The code that computed this")
+PROSE.section("code")
 prose.source(embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting)

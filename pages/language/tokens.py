@@ -9,7 +9,7 @@ from pages.shared.examples import CORPUS, LANGUAGES, QUIRKS
 from viz.components.token_cuts import label
 from viz.tokens import visible
 
-PAGE = "language/tokens"
+PROSE = prose.of(__file__)
 DRAWN, STEPPED, LEARNED = 600, 40, 400  # characters that are drawn, of a word that is stepped through; merges to learn
 
 YOURS = "yours"
@@ -36,7 +36,7 @@ tokenizers = {name: model.tokenizer} | beside
 
 left, right = st.columns(2, gap="large")
 with right:
-    prose.section(PAGE, "Learn the merges from a text of yours")
+    PROSE.section("learn")
     corpus = controls.text("Text to learn from", CORPUS, key="corpus", height=110)
     count = st.slider("Merges", 0, LEARNED, 15, key="merges", bind="query-params")
     if len(corpus) > models.STUDIED:
@@ -51,7 +51,7 @@ with right:
     st.dataframe(rows[::-1], hide_index=True, height=213)
     tokenizers[YOURS] = from_merges([pair for pair, _ in learned])
 with left:
-    prose.section(PAGE, "From bytes to tokens, merge by merge")
+    PROSE.section("merges")
     whose = controls.choice("Tokenizer", list(tokenizers), name, key="tokenizer")
     known = models.ranks(whose) if whose != YOURS else {pair: rank for rank, (pair, _) in enumerate(learned)}
     found = list(dict.fromkeys(word[:STEPPED] for word in words(tokenizers[whose], text[:DRAWN])))
@@ -74,7 +74,7 @@ with picture:
     holds = f"The context of {prose.literal(name)} holds {limit:,}{lost}"
     st.progress(min(1.0, used / limit), f"**{used:,} tokens** from {size}. {holds}")
 
-prose.section(PAGE, "What a language costs")
+PROSE.section("languages")
 table, costs = st.columns([2, 3], gap="large")
 with table:
     lines = controls.text("Lines, each of a language and a text in it", LANGUAGES, key="languages", height=320)
@@ -93,8 +93,8 @@ with costs:
 
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
+    PROSE.section("notice")
 with right:
-    prose.section(PAGE, "What a token is not")
-prose.section(PAGE, "The code that computed this")
+    PROSE.section("myth")
+PROSE.section("code")
 prose.source(merge_steps, learn_merges)

@@ -9,13 +9,13 @@ from pages.shared.examples import SIX, TWELVE
 from pages.shared.runtime import progress
 from viz.charts import bars
 
-PAGE = "language/word2vec"
+PROSE = prose.of(__file__)
 QUESTION = ("man", "king", "woman", "queen")
 PAIRS = [("paris", "london"), ("king", "castle"), ("king", "queen")]  # how alike are they?
 DEFAULT, OFF = 1e-3, 0.0  # share of all words from which on some occurrences are left out
 
 st.subheader("Word2Vec: is king - man + woman = queen in the words, or in the dice?")
-st.markdown(prose.sections(PAGE)[""])
+PROSE.section("intro")
 epochs = st.slider("Epochs", 10, 300, 100, 10, key="epochs", bind="query-params")
 for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, TWELVE)), 1):
     with column:
@@ -46,6 +46,6 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
                     found = word2vec.cosine(trained, a, b)
                     said.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
             st.caption(" ".join(said))
-prose.section(PAGE, "What the twenty trainings say")
-prose.section(PAGE, "The code that computed this")
+PROSE.section("notice")
+PROSE.section("code")
 prose.source(word2vec.training, word2vec.rank)

@@ -1,52 +1,92 @@
-"""The words of a lesson: the .md beside its page, cut at its ## headings."""
+"""The words of a lesson: the .md beside its page, cut at its headings. A section is found by its id, not by its title.
+
+    ## What to notice {#notice}
+
+Titles may change or be translated; ids are short English words that pages use.
+"""
 
 import ast
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from threading import Lock
+from typing import NamedTuple
 
 import streamlit as st
 
 PAGES = Path(__file__).parents[1]
+HEADING = re.compile(r"^## (.+)\n", re.M)
+TITLE_AND_ID = re.compile(r"(.+?) +\{#([a-z0-9-]+)\}")
+INTRO = "intro"  # the id of what stands before the first heading
 PARSER = Lock()  # where two threads parse at once, Python 3.11 may raise a SystemError
 
 
+class Section(NamedTuple):
+    """A section: its title and its body in Markdown. What stands before the first heading has no title."""
+
+    title: str
+    body: str
+
+
+class Prose(NamedTuple):
+    """The sections of a lesson by id, in the order of its file; `file` is named in errors."""
+
+    file: str
+    sections: Mapping[str, Section]
+
+    def section(self, id: str) -> None:
+        """Draw one section; raises KeyError, with the ids that there are, for an unknown id."""
+        if id not in self.sections:
+            raise KeyError(f"{self.file} has no section {{#{id}}}; its sections are: {', '.join(self.sections)}")
+        title, body = self.sections[id]
+        if title:
+            st.subheader(title)
+        st.markdown(body)
+
+
 @cache
-def sections(page: str) -> dict[str, str]:
-    """The sections of a page's prose, by heading; what stands before the first one is under ""."""
-    text = (PAGES / f"{page}.md").read_text("utf-8")
-    first, *others = re.split(r"^## (.+)\n", text, flags=re.M)
-    return {"": first.strip()} | {heading: body.strip() for heading, body in zip(others[::2], others[1::2])}
+def of(script: str) -> Prose:
+    """The prose of a page: `PROSE = prose.of(__file__)`."""
+    file = Path(script).with_suffix(".md")
+    return Prose(file.name, parse(file.read_text("utf-8"), file.name))
 
 
-def section(page: str, heading: str) -> None:
-    """Show one section; raises KeyError where the prose has none of that heading."""
-    st.subheader(heading)
-    st.markdown(sections(page)[heading])
+def parse(text: str, file: str) -> dict[str, Section]:
+    """The sections of a text by id; raises ValueError for a heading without an id and for an id that stands twice."""
+    intro, *others = HEADING.split(text)
+    sections = {INTRO: Section("", intro.strip())} if intro.strip() else {}
+    for heading, body in zip(others[::2], others[1::2]):
+        match = TITLE_AND_ID.fullmatch(heading)
+        if not match:
+            raise ValueError(f"{file}: the heading {heading!r} has no id, such as {{#notice}}")
+        title, id = match.groups()
+        if id in sections:
+            raise ValueError(f"{file}: two sections have the id {{#{id}}}")
+        sections[id] = Section(title, body.strip())
+    return sections
 
 
 @cache
-def code(one: object) -> str:
+def code(shown: object) -> str:
     """The source of a function, method or class, as it runs here."""
     with PARSER:
-        return dedent(inspect.getsource(one))
+        return dedent(inspect.getsource(shown))
 
 
 @cache
 def statement(function: Callable, words: str) -> str:
-    """The statement of a function in which some words stand, under the number of its line in its file.
+    """The shortest statement of a function that holds some words, below its file and line number.
 
-    Raises ValueError where there is none.
+    Raises ValueError if no statement holds them.
     """
-    written, first = inspect.getsourcelines(function)
-    text = dedent("".join(written)).splitlines()
+    source_lines, first = inspect.getsourcelines(function)
+    text = dedent("".join(source_lines)).splitlines()
     with PARSER:
         statements = [node for node in ast.walk(ast.parse("\n".join(text))) if isinstance(node, ast.stmt)]
-    spans = [(one.end_lineno - one.lineno, one.lineno - 1, one.end_lineno) for one in statements]
+    spans = [(node.end_lineno - node.lineno, node.lineno - 1, node.end_lineno) for node in statements]
     spans = [span for span in spans if words in "\n".join(text[span[1] : span[2]])]
     _, start, end = min(spans)
     file = Path(inspect.getsourcefile(inspect.unwrap(function))).relative_to(PAGES.parent)
@@ -55,25 +95,25 @@ def statement(function: Callable, words: str) -> str:
 
 def source(*shown: object) -> None:
     """Show the source of functions, methods or classes."""
-    st.code("\n\n".join(code(one) for one in shown), language="python")
+    st.code("\n\n".join(map(code, shown)), language="python")
 
 
 def lines(*places: tuple[Callable, str]) -> None:
-    """Show of each function the statement in which some words stand; raises ValueError where there is none."""
+    """Show the statement of each function that holds some words; raises ValueError if there is none."""
     st.code("\n\n".join(statement(*place) for place in places), language="python", wrap_lines=True)
 
 
-def close(page: str, *shown: object) -> None:
-    """The end of a lesson: what to notice, what is often told wrong, and the source of what computed it."""
+def close(words: Prose, *shown: object) -> None:
+    """The end of a lesson: what to notice, what it is not, and the source of what computed it."""
     left, right = st.columns(2, gap="large")
     with left:
-        section(page, "What to notice")
+        words.section("notice")
     with right:
-        section(page, "What is often told wrong")
-    section(page, "The code that computed this")
+        words.section("myth")
+    words.section("code")
     source(*shown)
 
 
 def literal(text: object) -> str:
-    """What a visitor typed, for a sentence in Markdown: every sign stands for itself."""
+    """Text of a visitor as Markdown in which every character stands for itself."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))

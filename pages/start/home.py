@@ -8,7 +8,7 @@ from model.toy_world.exact import divergence
 from pages.shared import components as views
 from pages.shared import controls, course, lesson, models, prose
 
-PAGE = "start/home"
+PROSE = prose.of(__file__)
 COLUMNS = 4  # sections of the course in a row
 SHOWN = 8  # of the next words, the likeliest by its guess and by the truth
 
@@ -56,11 +56,11 @@ with right:
         st.markdown("**How surprised was it?** Above each token: how little it had expected it (−ln p, in nats).")
         views.strip("surprises", reading.tokens, reading.surprises, full=5)
 
-prose.section(PAGE, "What you see")
+PROSE.section("seen")
 if reading.model.card:
-    prose.section(PAGE, "The built-in model")
+    PROSE.section("built-in")
 else:
-    prose.section(PAGE, "Another model")
+    PROSE.section("other")
 st.subheader("The course")
 sections = [*enumerate(course.SECTIONS)]
 for first in range(0, len(sections), COLUMNS):

@@ -10,7 +10,7 @@ from pages.shared import components as views
 from pages.shared import controls, models, prose
 from pages.shared.examples import INSIDE, OUTSIDE
 
-PAGE = "start/knows"
+PROSE = prose.of(__file__)
 
 heading = st.container()
 model = models.load(controls.model())
@@ -58,11 +58,11 @@ def told(prompts: list[str]) -> None:
 
 
 if not model.card:
-    prose.section(PAGE, "What is asked of another model")
+    PROSE.section("other")
     told([*INSIDE, *OUTSIDE])
     st.stop()
 
-prose.section(PAGE, "What the numbers say")
+PROSE.section("numbers")
 
 st.subheader("What it has read")
 st.markdown(
@@ -74,7 +74,7 @@ rng = random.Random(draw)
 texts = [{"texts of its world": world.document(rng)} for _ in range(8)]
 st.dataframe(texts, hide_index=True, height="content")
 
-prose.section(PAGE, "Beside the truth")
+PROSE.section("truth")
 columns = st.columns(2, gap="large")
 beside = models.beside_the_truth(model.name)
 full = max(0.5, *(distance for _, distances in beside for distance in distances))
@@ -82,8 +82,8 @@ for number, (tokens, distances) in enumerate(beside):
     with columns[number % 2]:
         views.strip(f"distances {number}", tokens, distances, full)
 
-prose.section(PAGE, "Outside its world")
+PROSE.section("outside")
 told(OUTSIDE)
 
-prose.section(PAGE, "How the truth is computed")
+PROSE.section("code")
 prose.source(world.document, truth._walk)

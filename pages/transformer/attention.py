@@ -8,7 +8,7 @@ from pages.shared import components as views
 from pages.shared import controls, prose
 from viz.charts import heatmaps as matrices
 
-PAGE = "transformer/attention"
+PROSE = prose.of(__file__)
 DRAWN = 32  # tokens in the matrices of the steps
 
 st.subheader("Attention: which earlier words does each word look at?")
@@ -41,15 +41,15 @@ with steps:
             st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
         if len(reading.tokens) > DRAWN:
             st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens; the row of numbers has them all.")
-        prose.section(PAGE, "What the three matrices show")
+        PROSE.section("matrices")
     elif steps.open:
         st.info("A mean of heads has no scores of its own: pick one head in the picture.")
 
 left, right = st.columns(2, gap="large")
 with left:
-    prose.section(PAGE, "What to notice")
-    prose.section(PAGE, "Why divide by the square root?")
+    PROSE.section("notice")
+    PROSE.section("scaling")
 with right:
-    prose.section(PAGE, "What attention is not")
-prose.section(PAGE, "The code that computed this")
+    PROSE.section("myth")
+PROSE.section("code")
 prose.source(CausalSelfAttention)

@@ -18,7 +18,7 @@ from viz.charts import bars, curves
 from viz.percent import percent
 from viz.tokens import visible
 
-PAGE = "transformer/block"
+PROSE = prose.of(__file__)
 ACTIVE, WORDS, FEW = 10, 5, 3  # neurons in the table, and words that a part, and a neuron, is written towards
 DEPTH, DEEPEST = 12, 24  # of an untrained stack
 
@@ -106,13 +106,13 @@ def mlp() -> None:
         numbers = ("passes on", "length")
         config = {name: st.column_config.NumberColumn(format="%.2f", width=80) for name in numbers}
         st.dataframe(rows, hide_index=True, column_config=config | {"neuron": st.column_config.TextColumn(width=70)})
-        prose.section(PAGE, "What the words mean")
+        PROSE.section("words")
 
 
 @st.fragment
 def stacks() -> None:
     """Ask for a way to stack untrained blocks, and draw what becomes of gradients and tokens."""
-    prose.section(PAGE, "Stack them, untrained")
+    PROSE.section("stacks")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         norm = controls.choice("Layer norm", depth.NORMS, depth.NORMS[0], key="stacked")
         residual = st.toggle("Residual connections", True, key="residual", bind="query-params")
@@ -142,7 +142,7 @@ def stacks() -> None:
 
 def switched_off() -> None:
     """Take the residual connections out of the trained model, and say what is left."""
-    prose.section(PAGE, "Take them out of the trained model")
+    PROSE.section("removed")
     alike, logits = models.without_residual(reading.model.name, reading.prompt)
     vocabulary = models.vocabulary(reading.model.name)[0]
 
@@ -181,11 +181,11 @@ with picture:
     views.road(reading.tokens, road.places, *numbers, picked=(position, layer), on_pick=pick)
 added()
 
-prose.section(PAGE, "Before it is read, it is normalised")
+PROSE.section("norm")
 norms()
-prose.section(PAGE, "The MLP, neuron by neuron")
+PROSE.section("mlp")
 mlp()
 stacks()
 switched_off()
 
-prose.close(PAGE, Block, MLP, gelu, block.road, block.to_logits, depth.through)
+prose.close(PROSE, Block, MLP, gelu, block.road, block.to_logits, depth.through)

@@ -14,7 +14,7 @@ from viz.charts import bars
 from viz.components.forward_pass import Box
 from viz.tokens import visible
 
-PAGE = "transformer/gpt"
+PROSE = prose.of(__file__)
 SHOWN, LIKELIEST, FIRST = 5, 12, 8  # next words in the picture and in the table; numbers of a vector in the table
 MASKS = ("with the mask", "without")
 THIS, OWN = "this model", "your own"
@@ -131,7 +131,7 @@ def asked() -> Sizes:
 @st.fragment
 def counter() -> None:
     """Count the parameters of a model of any sizes, and compare."""
-    prose.section(PAGE, "How many numbers has it learned?")
+    PROSE.section("parameters")
     try:
         wanted = asked()
     except ValueError as error:
@@ -161,7 +161,7 @@ def counter() -> None:
 
 def future() -> None:
     """Change the last token, and show what that does to the logits before it, with the mask and without."""
-    prose.section(PAGE, "Can it see the future?")
+    PROSE.section("future")
     if len(reading.tokens) == 1:
         st.info("One token has none before it: type more.")
         return
@@ -208,4 +208,4 @@ opened(*found.get(box, (None, None, None)))
 
 counter()
 future()
-prose.close(PAGE, GPT.trace, Block.forward, parameters.count)
+prose.close(PROSE, GPT.trace, Block.forward, parameters.count)

@@ -18,7 +18,7 @@ from viz.charts import bars, curves
 from viz.charts import heatmaps as drawn
 from viz.tokens import visible
 
-PAGE = "transformer/hand"
+PROSE = prose.of(__file__)
 VIEWS = HAND, PROMPT, HEADS = "By hand", "On your prompt", "Several heads"
 DRAWN, WORDS = 32, 3  # queries of a prompt that are worked out, and words that a head writes towards
 FIRST, LAST = f"the first {DRAWN} tokens", f"the last {DRAWN}"
@@ -86,7 +86,7 @@ def library(readers: Sequence[str], multiplied: Callable[[int], byhand.Steps]) -
     """How hard the look-up is when the queries are multiplied."""
     left, right = st.columns(2, gap="large")
     with left:
-        prose.section(PAGE, "The library, and where it misleads")
+        PROSE.section("library")
     with right:
         st.markdown("**The largest weight** of each reader, as the queries are multiplied:")
         rows = [multiplied(n).weights.amax(-1).tolist() for n in SHARPER]
@@ -98,7 +98,7 @@ def contract() -> None:
     """The weight of the clause that fits, by its distance and by the length of the contract."""
     left, middle, right = st.columns(3, gap="large")
     with left:
-        prose.section(PAGE, "The contract, and where it misleads")
+        PROSE.section("contract")
         fit = st.slider("Score of the clause that fits", 0.0, 10.0, 4.0, 0.5, key="fit", bind="query-params")
     with middle:
         by = {
@@ -205,6 +205,6 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     st.subheader("Attention by hand: what does a head compute?", width="content")
     view = controls.choice("View", VIEWS, HAND, key="view", label_visibility="collapsed")
 {HAND: written, PROMPT: on_prompt, HEADS: several}[view]()
-prose.section(PAGE, "What the heads add" if view == HEADS else "What to notice")
-prose.section(PAGE, "The code that computed this")
+PROSE.section("heads" if view == HEADS else "notice")
+PROSE.section("code")
 prose.source(*((lens.by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask)))

@@ -16,7 +16,7 @@ from pages.shared.runtime.queue import permit
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
 
-PAGE = "transformer/positions"
+PROSE = prose.of(__file__)
 DRAWN, MATRIX = 32, 240  # tokens in a matrix of this page, and how wide it is, in pixels
 ROWS = 128  # positions that are drawn of a whole table: a picture has no more rows that can be told apart
 ONE, OTHER, TAKEN = "dog bites man", "man bites dog", 12  # two orders; words of the prompt that are taken
@@ -148,7 +148,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
 @st.fragment
 def two_orders() -> None:
     """Ask for two orders of the same words, and draw what comes of them; the rest of the page stays as it is."""
-    prose.section(PAGE, "Shuffle the words")
+    PROSE.section("order")
     left, right = st.columns(2)
     one = left.text_input("One order", ONE, key="one", bind="query-params").split()
     other = right.text_input("Another order of the same words", OTHER, key="other", bind="query-params").split()
@@ -201,31 +201,31 @@ match scheme:
         with left:
             added(gpt.wpe.weight)
         with right:
-            prose.section(PAGE, "Learned")
+            PROSE.section("learned")
     case "sinusoidal":
         with left:
             added(positions.sinusoidal(*gpt.wpe.weight.shape))
             rotated()
         with right:
-            prose.section(PAGE, "Sinusoidal")
+            PROSE.section("sinusoidal")
     case "RoPE":
         with left:
             turned(*(part[0, head].double() for part in (attention["none"].q, attention["none"].k)))
         with right:
-            prose.section(PAGE, "RoPE")
+            PROSE.section("rope")
     case "ALiBi":
         with left:
             taken_off()
         with right:
-            prose.section(PAGE, "ALiBi")
+            PROSE.section("alibi")
     case "none":
         with left:
             st.markdown("**The first token’s share** for a head that looks at all tokens alike: 1, 1/2, 1/3, …")
             views.strip("shares", tokens, [1 / (n + 1) for n in range(len(tokens))], full=1)
         with right:
-            prose.section(PAGE, "None")
+            PROSE.section("none")
 
-prose.section(PAGE, "The same words under five schemes")
+PROSE.section("schemes")
 field = controls.choice("Show", ["weights", "scores"], "weights", key="shown")
 draw, name = {"weights": (matrices.patterns, "pattern"), "scores": (matrices.scores, "scores")}[field]
 figures = draw({scheme: (tokens, getattr(attention[scheme], name)[0, head].numpy()) for scheme in SCHEMES}, theme)
@@ -236,7 +236,7 @@ if len(reading.tokens) > DRAWN:
     st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens.")
 
 two_orders()
-prose.section(PAGE, "Beyond the length it was trained on")
+PROSE.section("length")
 beyond, context = models.BEYOND, models.BEYOND["context"]
 left, right = st.columns([3, 2], gap="large")
 left.altair_chart(curves.beyond(beyond["loss"], context, SMOOTH, scheme, theme))
@@ -260,4 +260,4 @@ with right:
     st.code(f"python -m model.training.length_extrapolation {made}", language="bash", wrap_lines=True)
 
 shown = [positions.angles, positions.sinusoidal, positions.rotate, positions.alibi_slopes, positions.alibi]
-prose.close(PAGE, *shown, positions.PositionedAttention, positions.reordered)
+prose.close(PROSE, *shown, positions.PositionedAttention, positions.reordered)

@@ -13,7 +13,9 @@ from pages.shared import controls, models, prose
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
 
-PAGE = "transformer/scale"
+PROSE = prose.of(__file__)
+# The section on each trap.
+EXPLAINED = dict(zip(masks.TRAPS, ("blocked", "no-key", "half-precision", "sqrt", "conventions"), strict=True))
 DIVIDED, BARE = "divided by √d", "as they are"
 CURVES = {
     "spread": "standard deviation of the scores",
@@ -71,8 +73,8 @@ def trap(seed: int) -> None:
         "The same random scores each time; rows are queries, columns keys. The last picture is right. An empty cell is "
         f"NaN. {found.found}"
     )
-    prose.section(PAGE, name)
-    prose.section(PAGE, "The code that computed this")
+    PROSE.section(EXPLAINED[name])
+    PROSE.section("code")
     prose.source(masks.TRAPS[name], masks.added, masks.right)
 
 
@@ -87,9 +89,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 if view == SCALE:
     weights_of_one(width, seed)
     by_width(width, seed)
-    prose.section(PAGE, "What to notice")
+    PROSE.section("scaling")
     untrained(seed)
-    prose.section(PAGE, "The code that computed this")
+    PROSE.section("code")
     prose.source(scale.scores, scale.jacobian, scale.measure, scale.untrained)
 else:
     trap(seed)

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from model.transformer.gpt2 import Changes
 from model.transformer.parameter_count import PRESETS, total
 from pages.shared import models, prose
 from pages.shared.examples import WHOLE
-from tests.driver import HOSTILE, PAGES, page, unescaped
+from tests.driver import HOSTILE, page, unescaped
 
 WHOLE_GPT = "transformer/gpt"
 NAME = models.NAMES[0]
@@ -170,5 +171,5 @@ def test_without_the_mask_the_future_leaks() -> None:
 
 
 def test_the_code_of_the_trace_is_shown() -> None:
-    source = (PAGES / f"{WHOLE_GPT}.py").read_text("utf-8")
-    assert "prose.close(PAGE, GPT.trace" in source and inspect.getsource(written.GPT.trace)
+    shown = "\n".join(block.value for block in page(WHOLE_GPT).code)
+    assert textwrap.dedent(inspect.getsource(written.GPT.trace)) in shown

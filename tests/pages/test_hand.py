@@ -15,7 +15,7 @@ from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
 from pages.shared import matrix_editor as matrices
-from pages.shared import models, prose
+from pages.shared import models
 from tests.driver import HOSTILE, drawn, heat_maps, page
 from tests.pages.test_family import NAME as STRANGER
 from tests.pages.test_family import offer
@@ -274,18 +274,3 @@ def test_each_trap_is_computed_now(name: str) -> None:
 @pytest.mark.parametrize("link", [{"view": "x"}, {"trap": "<b>", "view": "Mask traps"}, {"wide": "3"}, {"seed": "-1"}])
 def test_a_link_that_makes_no_sense_is_left_out(link: dict[str, str]) -> None:
     assert not page(SCALE, **link).exception
-
-
-def test_each_section_of_the_prose_is_shown_in_some_view_and_once() -> None:
-    runs = {
-        HAND: [{"example": name} for name in byhand.PRESETS] + [{"view": PROMPT}, {"view": HEADS}],
-        SCALE: [{}, *({"view": "Mask traps", "trap": name} for name in masks.TRAPS)],
-    }
-    for lesson, links in runs.items():
-        written = {heading for heading, body in prose.sections(lesson).items() if heading or body}
-        shown = set()
-        for link in links:
-            headings = [element.value for element in page(lesson, **link).subheader][1:]
-            assert len(headings) == len({*headings})
-            shown |= {*headings}
-        assert shown == written

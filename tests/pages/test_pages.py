@@ -1,8 +1,5 @@
 """Every page, run whole by Streamlit's own test driver, with good input and bad."""
 
-import inspect
-import re
-
 import pytest
 
 from pages.shared import models, prose
@@ -18,6 +15,7 @@ from tests.driver import (
     TOKENS,
     page,
     pictures,
+    visits,
 )
 
 
@@ -126,15 +124,8 @@ def test_the_steps_are_those_of_the_head_in_the_link(link: dict[str, str], shown
         assert len(app.get("plotly_chart")) == 3
 
 
-VIEWS = {"transformer/hand", "transformer/scale"}  # each view has its own sections: tests/pages/test_hand.py
-
-
-@pytest.mark.parametrize("name", sorted({*SCRIPTS} - VIEWS))
-def test_each_section_of_the_prose_is_shown_once(name: str) -> None:
-    source = (PAGES / f"{name}.py").read_text("utf-8")
-    shown = re.findall(r'prose\.section\(PAGE(?:, "([^"]*)")?\)', source)
-    if "prose.close(PAGE" in source:
-        shown += re.findall(r'section\(page, "([^"]*)"\)', inspect.getsource(prose.close))
-    shown += [""] * ('prose.sections(PAGE)[""]' in source)
-    written = [heading for heading, body in prose.sections(name).items() if heading or body]
-    assert sorted(shown) == sorted(written)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_section_of_the_prose_is_drawn_in_some_view_and_never_twice_in_one(name: str) -> None:
+    views = visits(name).sections
+    assert all(len(drawn) == len({*drawn}) for drawn in views)
+    assert {id for drawn in views for id in drawn} == {*prose.of(str(PAGES / f"{name}.py")).sections}

@@ -6,7 +6,6 @@ import torch
 from torch.nn import functional as F
 
 from model.transformer import mask_pitfalls as masks
-from pages.shared import prose
 
 
 @pytest.fixture
@@ -27,7 +26,6 @@ def test_the_last_way_of_each_trap_is_torchs_own_causal_attention(name: str, sco
     expected = F.scaled_dot_product_attention(torch.from_numpy(scores) * 2 / divide, one, one, is_causal=True).numpy()
     np.testing.assert_allclose(right, expected, atol=2e-3 if name == "Half precision" else 1e-6)
     assert name == "np.sqrt" or not all(np.allclose(of, right, atol=1e-3) for of in wrong)
-    assert prose.sections("transformer/scale")[name]
 
 
 def test_what_is_added_is_softmaxed_row_by_row_without_overflow(scores: np.ndarray) -> None:

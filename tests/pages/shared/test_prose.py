@@ -1,4 +1,4 @@
-"""The code that a page shows, read by many visitors at once."""
+"""The words of a lesson by id, and the code that a page shows."""
 
 import gc
 import inspect
@@ -33,3 +33,46 @@ def test_many_may_read_the_code_at_once(crowded: None) -> None:
         read = list(readers.map(lambda way: way[0].__wrapped__(*way[1:]), ways))  # as if none had read it before
     assert len(set(read)) == 3
     assert read[0] == inspect.getsource(CausalSelfAttention)
+
+
+TEXT = """Before.
+
+## What to notice {#notice}
+
+One.
+
+## What it is not {#myth}
+
+Two.
+"""
+
+
+def test_sections_are_found_by_id_in_the_order_of_the_file() -> None:
+    assert prose.parse(TEXT, "a.md") == {
+        "intro": ("", "Before."),
+        "notice": ("What to notice", "One."),
+        "myth": ("What it is not", "Two."),
+    }
+
+
+def test_title_may_change_without_changing_the_id() -> None:
+    changed = prose.parse(TEXT.replace("What to notice", "Was auffällt: `a` {b}"), "a.md")
+    assert list(changed) == list(prose.parse(TEXT, "a.md"))
+    assert changed["notice"] == ("Was auffällt: `a` {b}", "One.")
+
+
+def test_unknown_id_is_an_error_that_lists_the_ids() -> None:
+    words = prose.Prose("a.md", prose.parse(TEXT, "a.md"))
+    with pytest.raises(KeyError, match=r"a\.md has no section \{#notices\}; its sections are: intro, notice, myth"):
+        words.section("notices")
+
+
+@pytest.mark.parametrize("heading", ["What to notice", "What to notice {notice}", "{#notice}", "Notice {#Not Ice}"])
+def test_heading_without_an_id_is_an_error_that_names_it(heading: str) -> None:
+    with pytest.raises(ValueError, match=r"a\.md: the heading .* has no id"):
+        prose.parse(f"## {heading}\n\nOne.\n", "a.md")
+
+
+def test_id_that_stands_twice_is_an_error() -> None:
+    with pytest.raises(ValueError, match="two sections have the id"):
+        prose.parse(TEXT.replace("#myth", "#notice"), "a.md")
