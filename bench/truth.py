@@ -7,8 +7,8 @@ from itertools import islice
 
 from tokenizers import Tokenizer
 
+from model.loading.folders import BUILT_IN
 from model.toy_world import grammar as world
-from model.toy_world.evaluation import FOLDER
 from model.toy_world.exact import Truth
 
 PROMPTS = ["", "The", "I", "When", "Hello, my name is", "The capital of", "Once upon a time there was a"]
@@ -16,7 +16,7 @@ PROMPTS = ["", "The", "I", "When", "Hello, my name is", "The capital of", "Once 
 
 def main(told: int = 1_000_000) -> None:
     """For each prompt the chi-square of what follows it in so many documents, against its exact probabilities."""
-    tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
     truth = Truth(tokenizer)
     starts = {prompt: tokenizer.encode(prompt).ids for prompt in PROMPTS}
     after: dict[str, Counter[int]] = {prompt: Counter() for prompt in PROMPTS}

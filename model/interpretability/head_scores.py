@@ -19,8 +19,8 @@ from model.interpretability import patching
 from model.interpretability import published_heads as known
 from model.interpretability.patching import Head, Means
 from model.interpretability.published_heads import Pairs, Seen
-from model.toy_world.evaluation import QUESTIONS
 from model.toy_world.grammar import LEXICON
+from model.toy_world.questions import QUESTIONS
 from model.transformer.gpt2 import GPT, Changes
 
 WORDS, TEXTS = 8, 6  # words that are said twice, and texts of each kind

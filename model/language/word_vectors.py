@@ -1,13 +1,13 @@
 """Word vectors of the toy world: `python -m model.language.word_vectors` trains them again.
 
-Skip-gram with negative sampling: of a word and one that stands near it, or one drawn at random,
-the dot product of an input and an output vector says which. A word's vector is the sum of its two.
-The loss asks only how often each two words stand near each other; so they are counted first, and
-every step learns from all the pairs at once, in place of a few drawn ones.
+Skip-gram with negative sampling: the dot product of a word's input vector and another word's output vector says whether
+the other word stands near it or was drawn at random. A word's vector is the sum of its two vectors. The loss depends
+only on how often each two words stand near each other; so the pairs are counted first, and every step learns from all
+of them at once instead of a few random ones.
 
-Sources: Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their
-Compositionality", section 2.2; that counts are enough: Levy and Goldberg 2014, "Neural Word Embedding
-as Implicit Matrix Factorization", section 3.1; input + output: Pennington et al. 2014, "GloVe", section 4.2.
+Sources: Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their Compositionality", section
+2.2; that counts are enough: Levy and Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", section
+3.1; input + output: Pennington et al. 2014, "GloVe: Global Vectors for Word Representation", section 4.2.
 """
 
 import argparse
@@ -23,75 +23,96 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.language.analogies import score
+from model.language.analogies import accuracy
 from model.language.embeddings import Embeddings
-from model.toy_world import grammar as world
+from model.loading.folders import CHECKPOINTS
+from model.toy_world import grammar
 
-PATH = Path(__file__).parents[1] / "checkpoints" / "words.safetensors"
+PATH = CHECKPOINTS / "words.safetensors"
 WORD = re.compile(r"[A-Za-z0-9]+")
-LEARNING_RATE, COMMON = 0.05, 3e-5
+LEARNING_RATE = 0.05
+SUBSAMPLING = 3e-5  # the paper's threshold t: a word that is more frequent is left out now and then
+LEAST = 5  # occurrences of a word that gets a vector
 
 
 def load(path: Path = PATH) -> Embeddings:
-    """The word vectors; raises FileNotFoundError where there are none."""
+    """The word vectors that come with Vitrine; raises FileNotFoundError if the file is missing."""
     with safe_open(path, "pt") as file:
         return Embeddings(json.loads(file.metadata()["words"]), file.get_tensor("vectors").float())
 
 
-def near(ids: Tensor, document: Tensor, words: int, window: int) -> Tensor:
-    """How often (words, words) one word stands near another in the same document.
+def pair_counts(ids: Tensor, documents: Tensor, words: int, window: int) -> Tensor:
+    """Weighted counts (words, words) of the pairs of words at most `window` apart in the same document.
 
-    From `ids` (T) and the number of the document (T) that each stands in. Words next to each other count 1, those
-    `window` apart 1 / window, as if each word chose at random how far it looks.
+    From `ids` (T) and the number of each one's document (T). Neighbors count 1, words `window` apart count 1 / window:
+    the mean over windows of a random size, as in word2vec.
+
+    >>> pair_counts(torch.tensor([0, 1, 2]), torch.zeros(3), words=3, window=2)
+    tensor([[0.0000, 1.0000, 0.5000],
+            [1.0000, 0.0000, 1.0000],
+            [0.5000, 1.0000, 0.0000]])
     """
     counts = torch.zeros(words * words)
-    for apart in range(1, window + 1):
-        same = document[:-apart] == document[apart:]
-        pairs = ids[:-apart][same] * words + ids[apart:][same]
-        counts += torch.bincount(pairs, minlength=words * words) * ((window - apart + 1) / window)
+    for distance in range(1, window + 1):
+        same = documents[:-distance] == documents[distance:]
+        pairs = ids[:-distance][same] * words + ids[distance:][same]
+        counts += torch.bincount(pairs, minlength=words * words) * ((window - distance + 1) / window)
     counts = counts.view(words, words)
     return counts + counts.T
 
 
-def train(documents: int, size: int, steps: int, window: int = 8, negatives: int = 5, seed: int = 1) -> Embeddings:
-    """The vectors (size) of all words that so many documents hold at least five times.
+def keep_probability(frequency: Tensor) -> Tensor:
+    """Probability (words) that an occurrence of a word is kept, from the words' counts: sqrt(t / share), at most 1.
 
-    Raises ValueError where there is no such word.
+    Source: Mikolov et al. 2013, "Distributed Representations", equation 5.
+
+    >>> keep_probability(torch.tensor([750_000.0, 249_970.0, 30.0]))
+    tensor([0.0063, 0.0110, 1.0000])
     """
+    return (SUBSAMPLING / (frequency / frequency.sum())).sqrt().clamp(max=1)
+
+
+def _corpus(documents: int, seed: int) -> tuple[list[str], Tensor, Tensor]:
+    """The words that occur at least LEAST times in so many documents; their ids (T), and the document (T) of each."""
     id_of: dict[str, int] = {}
-    read, stands_in = array("q"), array("q")
-    for number, text in enumerate(islice(world.documents(f"{seed} word vectors"), documents)):
+    all_ids, all_documents = array("q"), array("q")
+    for number, text in enumerate(islice(grammar.documents(f"{seed} word vectors"), documents)):
         for word in WORD.findall(text):
-            read.append(id_of.setdefault(word, len(id_of)))
-            stands_in.append(number)
-    ids, document = (torch.tensor(numbers) for numbers in (read, stands_in))
-    known = (ids.bincount() >= 5).nonzero()[:, 0]
-    if not len(known):
+            all_ids.append(id_of.setdefault(word, len(id_of)))
+            all_documents.append(number)
+    ids, document = torch.tensor(all_ids), torch.tensor(all_documents)
+    frequent = (ids.bincount() >= LEAST).nonzero()[:, 0]
+    if not len(frequent):
         raise ValueError(f"{documents} documents are too few: no word is in them five times")
     names = list(id_of)
-    words = [names[id] for id in known]
-    here = torch.isin(ids, known)
-    ids, document = torch.searchsorted(known, ids[here]), document[here]
+    used = torch.isin(ids, frequent)
+    return [names[id] for id in frequent], torch.searchsorted(frequent, ids[used]), document[used]
+
+
+def train(documents: int, size: int, steps: int, window: int = 8, negatives: int = 5, seed: int = 1) -> Embeddings:
+    """Vectors (size) of all words that occur at least five times in so many documents.
+
+    Raises ValueError if there is no such word.
+    """
+    words, ids, document = _corpus(documents, seed)
     frequency = ids.bincount().float()
-    # Of frequent words, which say little, most occurrences are left out (the first paper's equation 5).
-    keep = (COMMON / (frequency / frequency.sum())).sqrt().clamp(max=1)
-    together = near(ids, document, len(words), window) * keep[:, None] * keep
-    # What would be if the other word were drawn at random, by the paper's power of its frequency.
-    noise = frequency**0.75
-    apart = negatives * together.sum(1, keepdim=True) * (noise / noise.sum())
+    keep = keep_probability(frequency)
+    positive = pair_counts(ids, document, len(words), window) * keep[:, None] * keep
+    noise = frequency**0.75  # negatives are drawn by this power of the frequency, as in the paper
+    negative = negatives * positive.sum(1, keepdim=True) * (noise / noise.sum())
 
     generator = torch.Generator().manual_seed(seed)
-    inside, outside = (torch.nn.Parameter(0.01 * torch.randn(len(words), size, generator=generator)) for _ in range(2))
-    optimizer = torch.optim.Adam([inside, outside], eps=1e-15)
+    inputs, outputs = (torch.nn.Parameter(0.01 * torch.randn(len(words), size, generator=generator)) for _ in range(2))
+    optimizer = torch.optim.Adam([inputs, outputs], eps=1e-15)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps)
-        # d/dx of together * -log sigmoid(x) + apart * -log sigmoid(-x), at each x = inside . outside
-        slope = (inside @ outside.T).detach().sigmoid() * (together + apart) - together
-        inside.grad, outside.grad = slope @ outside.detach(), slope.T @ inside.detach()
+        # Gradient of -positive log sigmoid(x) - negative log sigmoid(-x) with respect to each x = input . output
+        gradient = (inputs @ outputs.T).detach().sigmoid() * (positive + negative) - positive
+        inputs.grad, outputs.grad = gradient @ outputs.detach(), gradient.T @ inputs.detach()
         optimizer.step()
         if (step + 1) % 20 == 0:
             print(f"step {step + 1} of {steps}", flush=True)
-    return Embeddings(words, (inside + outside).detach())
+    return Embeddings(words, (inputs + outputs).detach())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,21 +120,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m model.language.word_vectors", description="Train the word vectors again."
     )
-    parser.add_argument("--path", type=Path, default=PATH, help="where they are written")
+    parser.add_argument("--path", type=Path, default=PATH, help="the file to write")
     parser.add_argument("--documents", type=int, default=1_000_000)
-    parser.add_argument("--size", type=int, default=120, help="of a vector")
+    parser.add_argument("--size", type=int, default=120, help="numbers in a vector")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="another number changes the last bits of the result")
-    chosen = parser.parse_args(arguments)
-    torch.set_num_threads(chosen.threads)
-    chosen.path.parent.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    options.path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        trained = train(chosen.documents, chosen.size, chosen.steps, seed=chosen.seed)
+        trained = train(options.documents, options.size, options.steps, seed=options.seed)
     except ValueError as error:
         parser.error(str(error))
-    save_file({"vectors": trained.vectors.half()}, chosen.path, metadata={"words": json.dumps(trained.words)})
-    print(f"{len(trained.words):,} words", score(load(chosen.path)))
+    save_file({"vectors": trained.vectors.half()}, options.path, metadata={"words": json.dumps(trained.words)})
+    print(f"{len(trained.words):,} words", accuracy(load(options.path)))
 
 
 if __name__ == "__main__":

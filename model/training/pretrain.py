@@ -33,8 +33,8 @@ from torch.nn import functional as F
 
 from model.language import tokenization as tokens
 from model.loading import gpt2_format as gpt2
-from model.toy_world import evaluation as probes
 from model.toy_world import grammar as world
+from model.training import evaluation
 from model.transformer.gpt2 import GPT, GPTConfig
 from model.transformer.positions import sinusoidal
 
@@ -287,7 +287,7 @@ def train(
         },
     }
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
-    probes.main([str(folder)])  # what the card says of it holds for the weights as they are shipped
+    evaluation.main([str(folder)])  # what the card says of it holds for the weights as they are shipped
     shutil.rmtree(run.parent)
     return True
 

@@ -31,8 +31,8 @@ from model.language.tokenization import is_typable, pieces
 from model.language.word2vec import Trained, training
 from model.loading import gpt2_format as gpt2
 from model.loading import hub as download
-from model.toy_world import evaluation as probes
 from model.toy_world.exact import Distribution, Truth, divergence
+from model.training import evaluation
 from model.training import mask_leak as leak
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import GPT, Changes, Trace
@@ -115,8 +115,8 @@ class Reading(NamedTuple):
 class Measured(NamedTuple):
     """The loss of a model on texts of the toy world, beside the floor."""
 
-    told: probes.Loss
-    unread: probes.Loss  # of those that it cannot have read
+    told: evaluation.Loss
+    unread: evaluation.Loss  # of those that it cannot have read
 
 
 class Patched(NamedTuple):
@@ -171,7 +171,7 @@ def load(name: str) -> Model:
     with room(4 * sizes.parameters):
         gpt = gpt2.load(folder)
         with permit():
-            scores = probes.head_scores(gpt, tokenizer)
+            scores = evaluation.repeated_token_scores(gpt, tokenizer)
     heads = {kind: max(score for _, _, score in found) for kind, found in scores.items()}
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
     _, looks_back, _ = max((found for found in scores["previous-token head"] if found[0] == 0), key=itemgetter(2))
@@ -314,16 +314,16 @@ def examined(name: str, draw: int) -> dict[str, list[tuple[str, str, str]]]:
     """Of each kind of question, in one draw, the prompts, right answers and those of the named model."""
     _, gpt, tokenizer, card, *_ = load(name)
     with permit():
-        return probes.examine(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
+        return evaluation.replies(gpt, tokenizer, draw, ASKED if card else STRANGER_ASKED)
 
 
 @memoize(2 * DRAWS, doing="Measuring the model")
 def measure(name: str, draw: int) -> Measured:
     """How well the named model knows the toy world, by the texts of one draw."""
     _, gpt, tokenizer, *_ = load(name)
-    told = probes.held_out(TOLD, seed=f"draw {draw}")
+    told = evaluation.held_out_documents(TOLD, seed=f"draw {draw}")
     with permit():
-        return Measured(*probes.losses(gpt, tokenizer, told).values())
+        return Measured(*evaluation.losses(gpt, tokenizer, told).values())
 
 
 @memoize(4)
@@ -345,7 +345,7 @@ def reply(name: str, prompt: str) -> str:
     """How the named model goes on after a prompt, with the likeliest tokens, to the end of a text or 16 of them."""
     model = load(name)
     with permit():
-        return probes.reply(model.gpt, model.tokenizer, prompt, 16)
+        return evaluation.greedy_reply(model.gpt, model.tokenizer, prompt, 16)
 
 
 @memoize(256, doing="Asking the model")

@@ -5,7 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch.nn.functional import cosine_similarity
 
-from model.language.analogies import ANALOGIES, score
+from model.language.analogies import ANALOGIES, accuracy
 from model.language.embeddings import parse
 from pages.shared import models
 from tests.driver import CONTEXT, EMBEDDINGS, WORD2VEC, ids, page, unescaped
@@ -122,7 +122,7 @@ def test_the_analogies_are_those_of_the_vectors_in_hand() -> None:
     for kind in (models.WORD_VECTORS, "wte"):
         app = page(EMBEDDINGS, vectors=kind)
         shares, questions = (element.value for element in app.dataframe)
-        found = score(models.embeddings(models.NAMES[0] if kind == "wte" else kind))
+        found = accuracy(models.embeddings(models.NAMES[0] if kind == "wte" else kind))
         assert len(questions) == shares["questions"].sum() == 160
         words = models.embeddings(models.NAMES[0] if kind == "wte" else kind).words
         asked = [question for kind in ANALOGIES.values() for question in kind]

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from model.toy_world import evaluation as probes
+from model.toy_world.questions import QUESTIONS
+from model.training import evaluation
 from pages.shared import models
 from pages.shared.examples import INSIDE, OUTSIDE
 from tests.driver import KNOWS, drawn, ids, page
@@ -14,17 +15,19 @@ def test_what_it_knows_is_measured_now(name: str) -> None:
     app = page(KNOWS, model=name)
     assert not app.exception and not app.warning
     table, texts, told = (element.value for element in app.dataframe)
-    assert list(table["kind"]) == list(probes.QUESTIONS)
+    assert list(table["kind"]) == list(QUESTIONS)
     model, examined = models.load(name), models.examined(name, 1)
     for kind, questions in examined.items():
         for prompt, answer, said in questions[:3]:
-            first = probes.reply(model.gpt, model.tokenizer, prompt, len(ids(name, f" {answer}"))).strip()
+            first = evaluation.greedy_reply(model.gpt, model.tokenizer, prompt, len(ids(name, f" {answer}"))).strip()
             assert said.startswith(first.rstrip(".,"))  # and to the end of the word
     assert list(table["right"]) == [
         sum(answer == said for _, answer, said in questions) / models.ASKED for questions in examined.values()
     ]
     shown = [float(metric.value) for metric in app.metric]
-    every, rare = probes.losses(model.gpt, model.tokenizer, probes.held_out(models.TOLD, "draw 1")).values()
+    every, rare = evaluation.losses(
+        model.gpt, model.tokenizer, evaluation.held_out_documents(models.TOLD, "draw 1")
+    ).values()
     assert shown[:2] + shown[3:4] == pytest.approx([every.loss, every.floor, rare.above], abs=6e-4)
     assert shown[2] == pytest.approx(shown[0] - shown[1]) and shown[2] == pytest.approx(every.above, abs=1.1e-3)
     assert f"the {rare.documents} it" in app.metric[3].label

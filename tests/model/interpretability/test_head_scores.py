@@ -8,13 +8,13 @@ from model.interpretability import head_scores as zoo
 from model.interpretability import patching
 from model.interpretability import published_heads as known
 from model.loading import gpt2_format as gpt2
-from model.toy_world.evaluation import FOLDER
+from model.loading.folders import BUILT_IN
 from model.transformer.gpt2 import GPT, Changes
 
 
 @pytest.fixture(scope="module")
 def built_in() -> tuple[GPT, Tokenizer]:
-    return gpt2.load(FOLDER), Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    return gpt2.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
 def right(gpt: GPT, tokenizer: Tokenizer, kind: str, heads: list[zoo.Head], count: int = 20) -> float:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from model.interpretability import logit_lens as lens
 from model.language.tokenization import alone, pieces
 from model.loading import gpt2_format as gpt2
-from model.toy_world.evaluation import FOLDER
+from model.loading.folders import BUILT_IN
 from model.transformer.gpt2 import GPT, Changes, Edit, GPTConfig, Trace
 
 SHIPPED = "The capital of France is"
@@ -22,7 +22,7 @@ def trace(gpt: GPT, idx: torch.Tensor) -> Trace:
 
 @pytest.fixture(scope="module")
 def shipped() -> tuple[GPT, Trace]:
-    gpt, tokenizer = gpt2.load(FOLDER), gpt2.tokenizer(FOLDER, gpt2.load(FOLDER).config.vocab_size)
+    gpt, tokenizer = gpt2.load(BUILT_IN), gpt2.tokenizer(BUILT_IN, gpt2.load(BUILT_IN).config.vocab_size)
     return gpt, gpt.trace(torch.tensor([tokenizer.encode(SHIPPED).ids]))
 
 
@@ -194,7 +194,7 @@ def test_rollout_in_closed_form() -> None:
 
 
 def test_a_text_that_is_one_token_alone() -> None:
-    tokenizer = gpt2.tokenizer(FOLDER, gpt2.load(FOLDER).config.vocab_size)
+    tokenizer = gpt2.tokenizer(BUILT_IN, gpt2.load(BUILT_IN).config.vocab_size)
     assert [*pieces(tokenizer, alone(tokenizer, "Paris"))][-1] == " Paris"
     assert pieces(tokenizer, alone(tokenizer, " Paris")) == [" Paris"]
     for text in ("doghouse in Wales", "x" * 99, "\x00\x01"):
@@ -205,7 +205,7 @@ def test_a_text_that_is_one_token_alone() -> None:
 def test_the_lens_knows_the_capital_before_the_end(shipped: tuple[GPT, Trace]) -> None:
     """What the page tells of the built-in model: it stands there after the attention of its third layer."""
     gpt, trace = shipped
-    tokenizer = gpt2.tokenizer(FOLDER, gpt.config.vocab_size)
+    tokenizer = gpt2.tokenizer(BUILT_IN, gpt.config.vocab_size)
     last = slice(trace.idx.size(1) - 1, None)
     paris = tokenizer.encode(" Paris").ids[0]
     amid = lens.read(gpt, trace, "resid_mid", last, paris)

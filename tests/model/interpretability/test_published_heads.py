@@ -10,8 +10,8 @@ from model.interpretability import logit_lens as lens
 from model.interpretability import published_heads as known
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found
 from model.loading import gpt2_format as gpt2
-from model.toy_world import evaluation as probes
-from model.toy_world.evaluation import FOLDER
+from model.loading.folders import BUILT_IN
+from model.training import evaluation
 from model.transformer.gpt2 import GPT
 
 SEED = 1  # of random tokens, none of which is drawn twice
@@ -20,7 +20,7 @@ BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 @pytest.fixture(scope="module")
 def built_in() -> tuple[GPT, Tokenizer]:
-    return gpt2.load(FOLDER), Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    return gpt2.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
 def traced(pattern: torch.Tensor) -> SimpleNamespace:
@@ -57,7 +57,7 @@ def test_the_pairs_are_the_right_ones() -> None:
 
 def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[GPT, Tokenizer]) -> None:
     gpt, tokenizer = built_in
-    scores = probes.head_scores(gpt, tokenizer, seed=SEED, length=25)
+    scores = evaluation.repeated_token_scores(gpt, tokenizer, seed=SEED, length=25)
     once = torch.randint(tokenizer.get_vocab_size(), (8, 25), generator=torch.Generator().manual_seed(SEED))
     ids = torch.cat([once, once], dim=1)
     assert all(len(set(row.tolist())) == 25 for row in once)  # else a token stands there more often than twice
@@ -167,7 +167,7 @@ def test_the_number_of_a_claim() -> None:
     heads = torch.rand(12, 12)
     claim, other = BY_NAME["Previous token"], torch.tensor([[0.1, 0.9], [0.2, 0.3]])
     assert claim.number(Found(heads), GPT2_SMALL) == pytest.approx((heads[2, 2] + heads[4, 11]).item() / 2)
-    assert claim.number(Found(other), probes.gpt2.load(FOLDER).config) == pytest.approx(0.9)
+    assert claim.number(Found(other), gpt2.load(BUILT_IN).config) == pytest.approx(0.9)
     assert BY_NAME["First token"].number(Found(heads), GPT2_SMALL) == pytest.approx(heads.mean().item())
     assert claim.number(Found(heads, -3.0), GPT2_SMALL) == -3
 

@@ -15,7 +15,7 @@ from model.language.tokenization import (
     train_bpe,
     words,
 )
-from model.toy_world import evaluation as probes
+from model.training import evaluation
 from viz.tokens import visible
 
 TEXTS = [
@@ -67,7 +67,7 @@ def test_what_cannot_be_seen_is_made_visible() -> None:
 
 @pytest.fixture(scope="module")
 def told() -> list[str]:
-    return probes.held_out(3000, "tokens")
+    return evaluation.held_out_documents(3000, "tokens")
 
 
 @pytest.fixture(scope="module")

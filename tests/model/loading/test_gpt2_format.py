@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
 
+from model.loading import folders
 from model.loading import gpt2_format as gpt2
-from model.toy_world import evaluation as probes
 from model.transformer.gpt2 import GPT, GPTConfig
 
 SHIPPED = Path(gpt2.__file__).parents[1] / "checkpoints" / "vitrine"
@@ -192,7 +192,7 @@ def test_a_tokenizer_neither_cuts_nor_pads(tmp_path: Path, tiny: dict[str, bytes
 
 
 def test_matrices_are_laid_out_for_one_row_at_a_time() -> None:
-    gpt = gpt2.load(probes.FOLDER)
+    gpt = gpt2.load(folders.BUILT_IN)
     matrices = {name: weight for name, weight in gpt.named_parameters() if "h." in name and weight.dim() == 2}
     assert len(matrices) == 4 * gpt.config.n_layer
     for weight in [*matrices.values(), gpt.wte.weight]:

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
 from model.loading import gpt2_format as gpt2
-from model.toy_world import evaluation as probes
 from model.toy_world import grammar as world
 from model.toy_world.exact import Truth
+from model.toy_world.questions import QUESTIONS
+from model.training import evaluation
 from model.training import pretrain as train
 from model.transformer.gpt2 import GPT, GPTConfig
 
@@ -37,7 +38,7 @@ TINY = train.Recipe(
 def few() -> Iterator[None]:
     """Few documents held out, that the runs end soon."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probes, "held_out", partial(probes.held_out, documents=20))
+        patch.setattr(evaluation, "held_out_documents", partial(evaluation.held_out_documents, count=20))
         yield
 
 
@@ -123,7 +124,7 @@ def test_the_folder_is_whole_and_transformers_opens_it(whole: Path) -> None:
     assert card["tokens"] == 24 * 4 * 96
     assert card["nats_per_token"]["held out"]["floor"] < card["nats_per_token"]["held out"]["loss"] < math.log(400)
     assert (card["compile"], card["bfloat16"], card["device"]) == (False, False, "cpu")
-    assert set(probes.QUESTIONS) < set(card["probes"])
+    assert set(QUESTIONS) < set(card["probes"])
 
 
 def test_the_weights_on_the_way_are_kept(whole: Path) -> None:
@@ -165,11 +166,11 @@ def test_a_random_row_says_a_list_of_tokens_again_and_again(whole: Path) -> None
 
 def test_loss_and_floor_are_those_of_the_document(whole: Path) -> None:
     gpt, tokenizer = gpt2.load(whole), Tokenizer.from_file(str(whole / "tokenizer.json"))
-    (document,) = told = probes.held_out(documents=1, seed="one")
+    (document,) = told = evaluation.held_out_documents(count=1, seed="one")
     ids = tokenizer.encode(f"\n{document}\n").ids[:97]
     log_p = gpt(torch.tensor([ids[:-1]]))[0].log_softmax(-1)
     surprise = -sum(log_p[n, id].item() for n, id in enumerate(ids[1:])) / (len(ids) - 1)
-    found = probes.losses(gpt, tokenizer, told)["held out"]
+    found = evaluation.losses(gpt, tokenizer, told)["held out"]
     assert found.loss == pytest.approx(surprise, rel=1e-5)
     assert found.floor == pytest.approx(sum(Truth(tokenizer).nats(document)[:96]) / (len(ids) - 1))
 
