@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from playwright.sync_api import Browser, Route
 
-from viz.components import attention as picture
+from viz.components.attention import payload
+from viz.components.component import assets
 
 LIBRARIES = {  # of BertViz: what it asks the CDN for, the package of npm, and the file in it
     "require.min.js": ("requirejs@2.3.6", "require.js"),
@@ -41,9 +42,10 @@ def drawings(tokens: list[str], patterns: np.ndarray) -> dict[str, Callable[[], 
     """Ways to draw patterns (L, H, T, T) in one file of HTML; those of peers that are not there raise ImportError."""
 
     def vitrine() -> str:
-        payload = picture.payload(tokens, patterns, start=(0, 0), report=False, small=False, follow=False, link="")
-        js, data = (base64.b64encode(one).decode() for one in (picture.JS.encode(), payload))
-        return OURS.format(css=picture.CSS, html=picture.HTML, js=js, data=data)
+        data = payload(tokens, patterns, start=(0, 0), report=False, small=False, follow=False, link="")
+        files = assets("attention")
+        js, data = (base64.b64encode(part).decode() for part in (files.pop("js").encode(), data))
+        return OURS.format(**files, js=js, data=data)
 
     def bertviz(view: str) -> str:
         import bertviz

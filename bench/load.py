@@ -82,7 +82,7 @@ def told(answer: Answer) -> set[str]:
             case _, "vitrine.attention":
                 data = element.bidi_component.bytes
                 drawn = json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])["tokens"]
-            case _, "vitrine.strip":
+            case _, "vitrine.token_bars":
                 drawn = [cell["token"] for cell in json.loads(element.bidi_component.json).get("tokens", [])]
         texts.add("".join(drawn).replace("·", " "))
     return texts

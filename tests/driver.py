@@ -25,7 +25,9 @@ KNOWS, TOKENS, SAMPLING = "start/knows", "language/tokens", "decoding/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "transformer/positions"
 SCALPEL, ZOO = "interpretability/scalpel", "interpretability/zoo"
 SCRIPTS = [lesson.path for lesson in course.LESSONS]
-KEY = re.compile(r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|searchParams\.[sg]et\()"([^"]+)"')
+KEY = re.compile(
+    r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|link\.get\(|searchParams\.[sg]et\()"([^"]+)"'
+)
 CONTEXT = 128
 HOSTILE = {
     "spaces": "   ",

@@ -9,8 +9,7 @@ from model.decoding import kv_cache as cache
 from model.decoding import naive_generate as noted
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import STEPWISE
 from pages.shared.runtime import progress
 from viz.charts import curves
@@ -157,7 +156,7 @@ asked = reading.model.name, reading.prompt, short, temperature, seed, count
 with progress.progress_bar("The model writes") as told:
     passes = models.generated(told, *asked)
 made = [drawn(step) for step in passes]
-views.cache(
+components.kv_cache(
     [*reading.tokens, *(texts[step.id] for step in passes[:-1])],
     len(ids),
     gpt.config.n_layer,

@@ -6,8 +6,7 @@ import streamlit as st
 
 from model.decoding import beam_search as beams
 from model.decoding import sampling
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import OPEN
 
 PROSE = prose.of(__file__)
@@ -34,7 +33,7 @@ name, prompt = reading.model.name, reading.prompt
 texts, typable = models.vocabulary(name)
 logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
 named = range(len(texts)) if len(texts) <= NAMED else logits[-1].topk(NAMED).indices.tolist()
-views.sampling(
+components.sampling_chain(
     logits[-1].numpy(),
     named,
     [texts[id] for id in named],
@@ -67,13 +66,13 @@ else:
         how = " (A) and ".join(steps) + " (B)" * (len(steps) > 1)
         st.markdown(f"**Written on** with {how}, seed {seed}; above each token its surprise, in nats.")
         rows = {label: ([texts[id] for id, _ in row], [surprise for _, surprise in row]) for label, row in told.items()}
-        views.strips("written", rows, full=5)
+        components.token_bar_rows("written", rows, full=5)
 
 PROSE.section("tree")
 tree, at = controls.branches(reading)
 places = tree.texts()
 shares, likeliest = (row.tolist() for row in likeliest)
-views.branches(
+components.text_tree(
     tree.root,
     [(parent, text, models.probability(name, places[parent], id)) for parent, id, text in tree.tokens],
     at,
@@ -88,7 +87,7 @@ left, right = st.columns(2, gap="large")
 width = left.slider("Width: texts that are kept at each step", 1, beams.WIDEST, 3, key="width", bind="query-params")
 length = right.slider("Length in tokens", 1, beams.LONGEST, 5, key="length", bind="query-params")
 found, greedy = (models.searched(name, prompt, wide, length) for wide in (width, 1))
-views.beams(
+components.beam_search(
     reading.tokens[-1],
     [[(beam, texts[id], typable[id], log_p, total) for beam, id, log_p, total in step] for step in found.steps],
     width,
@@ -103,13 +102,13 @@ st.markdown(
     f"Greedy ends at a total of **{one:.2f} nats**, the best beam at **{best:.2f} nats**: **{compared}**. "
     "Above each token its surprise; a row of them adds up to its total, without the sign."
 )
-views.strips("greedy and beam", rows, full=5)
+components.token_bar_rows("greedy and beam", rows, full=5)
 
 PROSE.section("beams-use")
 
 PROSE.section("surprise")
 _, *surprises = reading.surprises
-views.strip("surprises", reading.tokens, reading.surprises, full=5)
+components.token_bars("surprises", reading.tokens, reading.surprises, full=5)
 if surprises:
     mean = sum(surprises) / len(surprises)
     bits = mean / math.log(2)

@@ -10,8 +10,7 @@ from torch import Tensor
 from model.interpretability import comparison as compare
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
-from pages.shared import components as views
-from pages.shared import controls, fetching, models, prose
+from pages.shared import components, controls, fetching, models, prose
 from pages.shared.examples import PAIRS, SIZES
 from pages.shared.models import Reading
 from viz.charts import bars
@@ -102,7 +101,7 @@ def two_models() -> None:
     cuts = [
         (f"{letter} · {it.name}", *cut(it, it.model.tokenizer.encode(shown).ids)) for letter, it in zip("AB", (a, b))
     ]
-    views.cuts(shown, cuts, chips=False)
+    components.token_cuts(shown, cuts, chips=False)
     if len(text) > CUT:
         st.caption(f"Drawn are the first {CUT} of {len(text):,} characters.")
 
@@ -129,7 +128,7 @@ def two_models() -> None:
     for column, letter, it, link in zip(st.columns(2, gap="large"), "AB", (a, b), ("", "2")):
         with column:
             st.markdown(f"**Where {letter} · {prose.literal(it.name)} looks**")
-            views.attention(it.tokens, patterns(it).numpy(), start=it.model.start, link=link)
+            components.attention(it.tokens, patterns(it).numpy(), start=it.model.start, link=link)
 
 
 def begin() -> None:
@@ -173,7 +172,7 @@ def two_prompts() -> None:
         f"**{same:,} tokens stand in both** · replaced: {len(pairs) - same:,} · in one only: "
         f"{len(columns) - len(pairs):,} · above each token its surprise, in bits"
     )
-    views.strips("aligned", rows, full=8, aligned=True)
+    components.token_bar_rows("aligned", rows, full=8, aligned=True)
 
     first = min(compare.unchanged(columns, *ids), len(pairs))
     if first == len(columns):
@@ -201,7 +200,7 @@ def two_prompts() -> None:
     with middle:
         start = max(0, first - (len(pairs) - len(drawn)))
         figure = matrices.difference(labels, one, other, start, f"L{layer} H{head}: B − A, in %", theme)
-        st.plotly_chart(figure, key="difference", config=views.BARE)
+        st.plotly_chart(figure, key="difference", config=components.NO_TOOLBAR)
     with right:
         p, q = next_word(a), next_word(b)
         st.markdown(f"**What comes next**: {percent(compare.distance(p, q), 0)} of the probability is on other words")
@@ -216,7 +215,7 @@ def two_prompts() -> None:
     }
     *columns, last = st.columns(3)
     for column, figure in zip(columns, matrices.patterns(found, theme)):
-        column.plotly_chart(figure, config=views.BARE)
+        column.plotly_chart(figure, config=components.NO_TOOLBAR)
     with last:
         PROSE.section("pictures")
 

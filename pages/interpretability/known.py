@@ -10,8 +10,7 @@ from model.interpretability import logit_lens as lens
 from model.interpretability import published_heads as known
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found, Head
 from model.loading import verify_gpt2 as check
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from viz.charts import heatmaps as matrices
 
 PROSE = prose.of(__file__)
@@ -93,7 +92,7 @@ with right:
         start = heads(claim, measured)
         reading = models.read(model.name, text)
         patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
-        views.attention(reading.tokens, patterns, start=start, follow=True)
+        components.attention(reading.tokens, patterns, start=start, follow=True)
 
 left, right = st.columns(2, gap="large")
 with left:

@@ -8,8 +8,7 @@ import torch
 
 from model.interpretability import logit_lens as lens
 from model.language import tokenization as tokens
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import WITHIN
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
@@ -113,7 +112,7 @@ follow = answer if readout in ("probability", "rank") else None
 found = models.within(name, reading.prompt, PLACES[place], first, len(shown), follow)
 layers = [f"L{n}" for n in range(gpt.config.n_layer)]
 rows = [*layers[:-1], f"{layers[-1]} = output"] if place == AFTER else [*layers, "output"]
-views.lens(
+components.lens_grid(
     shown,
     first,
     on_pick=pick,
@@ -157,7 +156,9 @@ with right:
     layer, head = (clicked[0]["layer"], clicked[0]["head"]) if clicked else strong[0]
     patterns = torch.stack([block.attn.pattern[0] for block in trace.blocks])
     st.markdown(f"**L{layer} H{head}** adds {parts.heads[layer, head]:+.2f}. Where it looks from here, in shares of 1:")
-    views.strip("looks", reading.tokens[: position + 1], patterns[layer, head, position, : position + 1].tolist(), 1)
+    components.token_bars(
+        "looks", reading.tokens[: position + 1], patterns[layer, head, position, : position + 1].tolist(), 1
+    )
 
 left, right = st.columns(2, gap="large")
 with left:
@@ -174,7 +175,7 @@ with right:
 PROSE.section("rollout")
 rolled, mean = lens.rollout(patterns), patterns.mean((0, 1))
 rows = {"mean": mean, "rollout": rolled}
-views.strips(
+components.token_bar_rows(
     "summaries",
     {of: (reading.tokens[: position + 1], row[position, : position + 1].tolist()) for of, row in rows.items()},
     1,
@@ -190,7 +191,7 @@ drawn = {
     f"{of} (all {patterns[:, :, 0, 0].numel()} heads)": (shown, row[window, window].numpy()) for of, row in rows.items()
 }
 for column, figure in zip(st.columns(2), matrices.patterns(drawn, theme)):
-    column.plotly_chart(figure, config=views.BARE, key=figure.layout.title.text)
+    column.plotly_chart(figure, config=components.NO_TOOLBAR, key=figure.layout.title.text)
 
 left, right = st.columns(2, gap="large")
 with left:

@@ -7,8 +7,7 @@ from model.interpretability import patching
 from model.language.tokenization import pieces
 from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit, Trace
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import SCALPEL
 from pages.shared.runtime import progress
 from pages.shared.runtime.queue import permit
@@ -72,7 +71,7 @@ def scalpel() -> Changes:
         if tell and progress.may_run("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
             with progress.progress_bar("Cutting one head after the other") as told:
                 effects = models.alone(told, reading.model.name, reading.prompt, how).numpy()
-        views.board(layers, heads, off, effects, flip)
+        components.head_switches(layers, heads, off, effects, flip)
         if effects is not None:
             st.caption(
                 f"By how much {named(likeliest)} becomes less likely (from 1 to 0 is 1) if only that head is cut."
@@ -105,7 +104,7 @@ def attention_of(changed: Trace, changes: Changes) -> None:
     """Draw where the heads look in the changed run."""
     patterns = torch.stack([block.attn.pattern[0] for block in changed.blocks]).numpy()
     if changes.mask:
-        views.attention(tokens, patterns, start=reading.model.start, follow=True)
+        components.attention(tokens, patterns, start=reading.model.start, follow=True)
         return
     names = controls.head_names(layers, heads)
     start = reading.model.start[0] * heads + reading.model.start[1]
@@ -115,7 +114,7 @@ def attention_of(changed: Trace, changes: Changes) -> None:
         "without the mask": (tokens, patterns[layer, head]),
     }
     for n, (column, figure) in enumerate(zip(st.columns(2), matrices.patterns(drawn, theme))):
-        column.plotly_chart(figure, key=f"pattern {n}", config=views.BARE)
+        column.plotly_chart(figure, key=f"pattern {n}", config=components.NO_TOOLBAR)
 
 
 def later_word() -> None:
@@ -130,7 +129,7 @@ def later_word() -> None:
             one, two = (gpt.trace(idx, changes).logits[0] for idx in (trace.idx, other))
         rows[name] = (tokens, patching.moved(one, two).tolist())
     st.markdown("How far the guess after each token moves (KL divergence, in nats):")
-    views.strips("later word", rows, full=1)
+    components.token_bar_rows("later word", rows, full=1)
 
 
 def leaks() -> None:
@@ -263,7 +262,7 @@ with permit():
 with right:
     outcome(changes, changed)
 st.markdown("**How far each guess moved** (KL divergence between untouched and changed, in nats):")
-views.strip("moved", tokens, patching.moved(trace.logits[0], changed.logits[0]).tolist(), full=1)
+components.token_bars("moved", tokens, patching.moved(trace.logits[0], changed.logits[0]).tolist(), full=1)
 with st.expander("Attention of the changed run", key="looks", bind="query-params") as looks:
     if looks.open:
         attention_of(changed, changes)

@@ -8,8 +8,7 @@ from model.interpretability import patching
 from model.interpretability import published_heads as known
 from model.interpretability.patching import Head
 from model.language.tokenization import pieces
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.runtime import progress
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
@@ -154,7 +153,7 @@ with right:
     text = st.selectbox(f"One of the {len(made)} texts that were made to measure it", made, key=f"text {kind}")
     reading = models.read(name, text)
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
-    views.attention(reading.tokens, patterns, start=picked, follow=True)
+    components.attention(reading.tokens, patterns, start=picked, follow=True)
 
 PROSE.section("cut")
 cut(picked, scores)

@@ -8,8 +8,7 @@ import torch
 
 from model.language import analogies, embeddings
 from model.language.embeddings import Found
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import ANOTHER, ARITHMETIC, MAP
 from viz.charts import bars, curves, points
 from viz.charts import heatmaps as matrices
@@ -122,7 +121,7 @@ with drawing:
         lost = embeddings.lost(places, flat, count)
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
         figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
-        st.plotly_chart(figure, key="map", config=views.BARE)
+        st.plotly_chart(figure, key="map", config=components.NO_TOOLBAR)
         st.markdown(
             f":orange[■] typed :violet[◆] nearest :green[✕] the sum. Of each word's {count} nearest among these, "
             f"**{percent(lost, 0)} are not near it on this map**."
@@ -134,7 +133,7 @@ with left:
     PROSE.section("cosines")
     if listed:
         alike = embeddings.cosines(torch.stack([vector for vector, _ in listed.values()]))
-        st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=views.BARE)
+        st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=components.NO_TOOLBAR)
 with right:
     PROSE.section("contexts")
     one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from model.language.tokenization import from_merges, learn_merges, merge_steps, token_bytes, words
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import CORPUS, LANGUAGES, QUIRKS
 from viz.components.token_cuts import label
 from viz.tokens import visible
@@ -60,12 +59,14 @@ with left:
     if len(word) == STEPPED:
         st.caption(f"Of a longer word the first {STEPPED} characters.")
     steps = merge_steps(tokenizers[whose], known, word)
-    views.merge_steps(word, [(step.rank, step.id, step.symbols) for step in steps])
+    components.bpe_merges(word, [(step.rank, step.id, step.symbols) for step in steps])
 
 with picture:
     shown = text[:DRAWN]
     ids = {whose: tokenizer.encode(shown).ids for whose, tokenizer in tokenizers.items()}
-    views.cuts(shown, [(whose, [token_bytes(tokenizers[whose], id) for id in cut], cut) for whose, cut in ids.items()])
+    components.token_cuts(
+        shown, [(whose, [token_bytes(tokenizers[whose], id) for id in cut], cut) for whose, cut in ids.items()]
+    )
     if len(text) > DRAWN:
         st.caption(f"Drawn are the first {DRAWN} of {len(text):,} characters.")
     used, limit = len(model.tokenizer.encode(text).ids), model.gpt.config.block_size

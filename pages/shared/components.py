@@ -1,43 +1,47 @@
-"""Mounts the pictures of viz/ in a page."""
+"""Draws the pictures of viz/components in a page, and checks what a click on one sends back."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from viz.components import attention as picture
-from viz.components import attention_steps as worked
-from viz.components import beam_search as trees
-from viz.components import bpe_merges as merges
-from viz.components import forward_pass as flows
-from viz.components import head_switches as switches
-from viz.components import kv_cache as passes
-from viz.components import lens_grid as grid
-from viz.components import next_words as words
-from viz.components import residual_stream as roads
-from viz.components import sampling_chain as chains
-from viz.components import text_tree as tried
-from viz.components import token_bars as bars
-from viz.components import token_cuts as pieces
+import viz.components.attention
+import viz.components.attention_steps
+import viz.components.beam_search
+import viz.components.bpe_merges
+import viz.components.forward_pass
+import viz.components.head_switches
+import viz.components.kv_cache
+import viz.components.lens_grid
+import viz.components.next_words
+import viz.components.residual_stream
+import viz.components.sampling_chain
+import viz.components.text_tree
+import viz.components.token_bars
+import viz.components.token_cuts
+from viz.components.component import NAMES, assets
 from viz.tokens import visible
 
-BARE = {"displayModeBar": False}  # a Plotly figure without its tools
+NO_TOOLBAR = {"displayModeBar": False}  # the configuration of a Plotly figure
 
-_attention = st.components.v2.component("vitrine.attention", html=picture.HTML, css=picture.CSS, js=picture.JS)
-_beams = st.components.v2.component("vitrine.beams", css=trees.CSS, js=trees.JS)
-_board = st.components.v2.component("vitrine.board", css=switches.CSS, js=switches.JS)
-_branches = st.components.v2.component("vitrine.branches", css=tried.CSS, js=tried.JS)
-_byhand = st.components.v2.component("vitrine.byhand", css=worked.CSS, js=worked.JS)
-_cache = st.components.v2.component("vitrine.cache", css=passes.CSS, js=passes.JS)
-_flow = st.components.v2.component("vitrine.flow", css=flows.CSS, js=flows.JS)
-_lens = st.components.v2.component("vitrine.lens", css=grid.CSS, js=grid.JS)
-_merges = st.components.v2.component("vitrine.merges", css=merges.CSS, js=merges.JS)
-_pieces = st.components.v2.component("vitrine.pieces", css=pieces.CSS, js=pieces.JS)
-_road = st.components.v2.component("vitrine.road", css=roads.CSS, js=roads.JS)
-_sampling = st.components.v2.component("vitrine.sampling", css=chains.CSS, js=chains.JS)
-_strip = st.components.v2.component("vitrine.strip", css=bars.CSS, js=bars.JS)
-_words = st.components.v2.component("vitrine.words", css=words.CSS, js=words.JS)
+_REGISTERED = {name: st.components.v2.component(f"vitrine.{name}", **assets(name)) for name in NAMES}
+
+
+def mount(name: str, data: dict[str, Any] | bytes, key: str = "", **handlers: Callable[[Any], None]) -> None:
+    """Draw a component of viz/components with its data, as the widget `key` (its own name, if none is given).
+
+    Each handler is called with the value that the component has sent under the handler's name. The value comes from
+    a browser, so the handler must check it.
+    """
+    key = key or name
+    callbacks = {f"on_{event}_change": partial(_receive, key, event, handler) for event, handler in handlers.items()}
+    _REGISTERED[name](key=key, data=data, **callbacks)
+
+
+def _receive(key: str, event: str, handler: Callable[[Any], None]) -> None:
+    handler(st.session_state[key][event])
 
 
 def attention(
@@ -50,38 +54,117 @@ def attention(
     follow: bool = False,
     link: str = "",
 ) -> None:
-    """Draw the patterns (L, H, T, T) of all layers and heads.
+    """Draw the attention patterns (L, H, T, T) of all layers and heads.
 
-    The picture starts with the head `start` and keeps what is picked in the link; with `report`
-    the page is told, too (`controls.head`), and runs again. `small` leaves out the large head;
-    with `follow` the picture goes to another `start` when the page says one. A second picture on a
-    page has other names in the link: `link` is put behind them.
+    The picture starts at the head `start` and keeps the picked head in the link. With `report` the page also receives
+    the picked head (`controls.head`) and runs again. `small` leaves out the large head. With `follow` the picture moves
+    when the page passes another `start`. A second picture on a page needs its own keys in the link: the suffix `link`.
     """
     header = {"start": start, "report": report, "small": small, "follow": follow, "link": link}
-    _attention(
-        key=f"attention{link}",
-        data=picture.payload(visible(tokens), patterns, **header),
-        on_picked_change=lambda: None,
-    )
+    data = viz.components.attention.payload(visible(tokens), patterns, **header)
+    mount("attention", data, f"attention{link}", picked=lambda head: None)
 
 
-def board(
+def attention_steps(
+    queries: Sequence[str],
+    keys: Sequence[str],
+    numbers: Mapping[str, np.ndarray],
+    divisor: float,
+    contents: Sequence[str] = (),
+) -> None:
+    """Draw the four steps of attention, and the arithmetic of one query's row."""
+    mount("attention_steps", viz.components.attention_steps.data(queries, keys, numbers, divisor, contents))
+
+
+def beam_search(
+    root: str,
+    steps: Sequence[Sequence[viz.components.beam_search.Candidate]],
+    width: int,
+    *,
+    on_take: Callable[[int, int], None],
+) -> None:
+    """Draw a beam search. A click on a token calls `on_take` with its step and row, to take the text up to there."""
+    data = viz.components.beam_search.data(root, steps, width)
+
+    def taken(value: object) -> None:
+        match value:
+            case [int(step), int(row)] if 0 <= step < len(steps) and 0 <= row < len(steps[step]):
+                if data["columns"][step][row]["typable"]:
+                    on_take(step, row)
+
+    mount("beam_search", data, taken=taken)
+
+
+def bpe_merges(word: str, steps: Sequence[viz.components.bpe_merges.Step]) -> None:
+    """Draw how byte pair encoding turns the bytes of a word into tokens, one merge after the other."""
+    mount("bpe_merges", viz.components.bpe_merges.data(word, steps))
+
+
+def forward_pass(
+    tokens: Sequence[str],
+    road: Sequence[viz.components.forward_pass.Box],
+    inside: Sequence[viz.components.forward_pass.Box],
+    words: Sequence[tuple[str, float]],
+    *,
+    token: int,
+    block: str,
+    picked: str,
+    on_token: Callable[[int], None],
+    on_box: Callable[[str], None],
+) -> None:
+    """Draw a whole model as boxes with one token's vectors. A click picks another token, or opens a box."""
+    names = {"next", *(box.name for box in (*road, *inside))}
+
+    def pick(value: object) -> None:
+        match value:
+            case ["token", int(number)] if 0 <= number < len(tokens):
+                on_token(number)
+            case ["box", str(name)] if name in names:
+                on_box(name)
+
+    data = viz.components.forward_pass.data(tokens, road, inside, words, token=token, block=block, picked=picked)
+    mount("forward_pass", data, picked=pick)
+
+
+def head_switches(
     layers: int,
     heads: int,
     off: Collection[tuple[int, int]],
     effects: np.ndarray | None,
     on_flip: Callable[[int, int | None], None],
 ) -> None:
-    """Draw all heads as switches; a click flips one, or all of a layer."""
+    """Draw all heads as switches. A click calls `on_flip` with layer and head, or with None for a whole layer."""
 
-    def flipped() -> None:
-        match st.session_state["board"].flipped:
+    def flipped(value: object) -> None:
+        match value:
             case [int(layer), None] if 0 <= layer < layers:
                 on_flip(layer, None)
             case [int(layer), int(head)] if 0 <= layer < layers and 0 <= head < heads:
                 on_flip(layer, head)
 
-    _board(key="board", data=switches.data(layers, heads, off, effects), on_flipped_change=flipped)
+    mount("head_switches", viz.components.head_switches.data(layers, heads, off, effects), flipped=flipped)
+
+
+def kv_cache(
+    tokens: Sequence[str],
+    prompt: int,
+    layers: int,
+    context: int,
+    token_bytes: int,
+    passes: Sequence[viz.components.kv_cache.Pass],
+) -> None:
+    """Draw generation pass by pass, with and without a KV cache. The pass is kept in the link."""
+    mount("kv_cache", viz.components.kv_cache.data(tokens, prompt, layers, context, token_bytes, passes))
+
+
+def lens_grid(tokens: Sequence[str], first: int, *, on_pick: Callable[[int], None], **readings: Any) -> None:
+    """Draw the grid of the logit lens. A click calls `on_pick` with the position of a token."""
+
+    def pick(position: object) -> None:
+        if isinstance(position, int) and first <= position < first + len(tokens):
+            on_pick(position)
+
+    mount("lens_grid", viz.components.lens_grid.data(tokens, first, **readings), position=pick)
 
 
 def next_words(
@@ -92,112 +175,36 @@ def next_words(
     on_pick: Callable[[str], None],
     truth: np.ndarray | None = None,
 ) -> None:
-    """Draw a bar for each of some tokens, and the true one beside it; a click picks a token."""
+    """Draw a bar for the probability of each token, beside the true one. A click calls `on_pick` with a token."""
 
-    def picked() -> None:
-        number = st.session_state["words"].word
+    def pick(number: object) -> None:
         if isinstance(number, int) and 0 <= number < len(tokens) and typable[number]:
             on_pick(tokens[number])
 
-    _words(key="words", data=words.data(tokens, probabilities, others, typable, truth), on_word_change=picked)
+    mount("next_words", viz.components.next_words.data(tokens, probabilities, others, typable, truth), word=pick)
 
 
-def byhand(
-    queries: Sequence[str],
-    keys: Sequence[str],
-    numbers: Mapping[str, np.ndarray],
-    divisor: float,
-    contents: Sequence[str] = (),
-) -> None:
-    """Draw the four steps of attention (`viz.components.attention_steps`), and the arithmetic of one query's row."""
-    _byhand(key="byhand", data=worked.data(queries, keys, numbers, divisor, contents))
-
-
-def strip(key: str, tokens: Sequence[str], values: Sequence[float], full: float) -> None:
-    """Draw a number above each token, as a bar; one of `full` is as high as the strip."""
-    _strip(key=key, data=bars.data(tokens, values, full))
-
-
-def strips(key: str, rows: Mapping[str, bars.Row], full: float, aligned: bool = False) -> None:
-    """Draw a strip, or several below each other with their names, and where their tokens part; or each that differs."""
-    _strip(key=key, data=bars.beside(rows, full, aligned))
-
-
-def cuts(text: str, cuts: Sequence[pieces.Cut], chips: bool = True) -> None:
-    """Draw a text as the tokens of the first tokenizer (`chips`), and the cuts of all of them above one another."""
-    _pieces(key="pieces", data=pieces.data(text, cuts, chips))
-
-
-def merge_steps(word: str, steps: Sequence[merges.Step]) -> None:
-    """Draw how a word becomes tokens, one merge after the other."""
-    _merges(key="merge steps", data=merges.data(word, steps))
-
-
-def flow(
-    tokens: Sequence[str],
-    road: Sequence[flows.Box],
-    inside: Sequence[flows.Box],
-    words: Sequence[tuple[str, float]],
-    *,
-    token: int,
-    block: str,
-    picked: str,
-    on_token: Callable[[int], None],
-    on_box: Callable[[str], None],
-) -> None:
-    """Draw a whole GPT as boxes, with one token's vectors; a click picks another token, or opens a box."""
-    names = {"next", *(box.name for box in (*road, *inside))}
-
-    def pick() -> None:
-        match st.session_state["flow"]["picked"]:
-            case ["token", int(number)] if 0 <= number < len(tokens):
-                on_token(number)
-            case ["box", str(name)] if name in names:
-                on_box(name)
-
-    drawn = flows.data(tokens, road, inside, words, token=token, block=block, picked=picked)
-    _flow(key="flow", data=drawn, on_picked_change=pick)
-
-
-def road(
+def residual_stream(
     tokens: Sequence[str],
     places: Sequence[tuple[int, str]],
     *numbers: np.ndarray,
     picked: tuple[int, int],
     on_pick: Callable[[int, int], None],
 ) -> None:
-    """Draw the residual stream of T tokens past N places, and what is added there; a click picks a token and a layer.
+    """Draw the residual stream of T tokens past N places. A click calls `on_pick` with a token and a layer.
 
     The numbers, each (T, N), are those of `viz.components.residual_stream.data`.
     """
 
-    def pick() -> None:
-        match st.session_state["road"]["picked"]:
+    def pick(value: object) -> None:
+        match value:
             case [int(token), int(layer)] if 0 <= token < len(tokens) and 0 <= layer <= places[-1][0]:
                 on_pick(token, layer)
 
-    _road(key="road", data=roads.data(tokens, places, *numbers, picked), on_picked_change=pick)
+    mount("residual_stream", viz.components.residual_stream.data(tokens, places, *numbers, picked), picked=pick)
 
 
-def lens(tokens: Sequence[str], first: int, *, on_pick: Callable[[int], None], **drawn: Any) -> None:
-    """Draw the grid of the lens (`viz.components.lens_grid`); a click picks the position of one of its tokens."""
-
-    def picked() -> None:
-        position = st.session_state["lens"].position
-        if isinstance(position, int) and first <= position < first + len(tokens):
-            on_pick(position)
-
-    _lens(key="lens", data=grid.data(tokens, first, **drawn), on_position_change=picked)
-
-
-def cache(
-    tokens: Sequence[str], prompt: int, layers: int, context: int, each: int, made: Sequence[passes.Pass]
-) -> None:
-    """Draw how a text is written, pass by pass (`viz.components.kv_cache`); the pass is kept in the link."""
-    _cache(key="cache", data=passes.data(tokens, prompt, layers, context, each, made))
-
-
-def sampling(
+def sampling_chain(
     logits: np.ndarray,
     named: Sequence[int],
     tokens: Sequence[str],
@@ -208,61 +215,54 @@ def sampling(
     on_take: Callable[[int], None],
     on_write: Callable[[object], None],
 ) -> None:
-    """Draw the chain from logits (V) to a token, beside the truth if there is one; a click takes it, or writes on."""
+    """Draw the sampling steps from logits (V) to a token, beside the truth if it is known.
 
-    def taken() -> None:
-        id = st.session_state["sampling"].token
+    A click calls `on_take` with the id of a token, or `on_write` with the chains that are to continue the text.
+    """
+
+    def take(id: object) -> None:
         if id in named and typable[named.index(id)]:
             on_take(id)
 
-    _sampling(
-        key="sampling",
-        data=chains.payload(logits, named, tokens, typable, seen, truth),
-        on_token_change=taken,
-        on_write_change=lambda: on_write(st.session_state["sampling"].write),
-    )
+    data = viz.components.sampling_chain.payload(logits, named, tokens, typable, seen, truth)
+    mount("sampling_chain", data, token=take, write=on_write)
 
 
-def branches(
+def text_tree(
     root: str,
-    places: Sequence[tried.Place],
+    places: Sequence[viz.components.text_tree.Place],
     at: int,
-    likeliest: Sequence[tried.Next],
+    likeliest: Sequence[viz.components.text_tree.Next],
     link: str,
     *,
     on_go: Callable[[int], None],
     on_take: Callable[[int], None],
 ) -> None:
-    """Draw the tree of what was tried; a click goes to one of its places, or takes one of the likeliest tokens."""
+    """Draw the tree of texts tried from one prompt. A click goes to a place in it, or takes one of the next tokens."""
 
-    def go() -> None:
-        place = st.session_state["branches picture"].go
+    def go(place: object) -> None:
         if isinstance(place, int) and 0 <= place <= len(places):
             on_go(place)
 
-    def take() -> None:
-        number = st.session_state["branches picture"].take
+    def take(number: object) -> None:
         if isinstance(number, int) and 0 <= number < len(likeliest) and likeliest[number][2]:
             on_take(number)
 
-    _branches(
-        key="branches picture",
-        data=tried.data(root, places, at, likeliest, link),
-        on_go_change=go,
-        on_take_change=take,
-    )
+    mount("text_tree", viz.components.text_tree.data(root, places, at, likeliest, link), go=go, take=take)
 
 
-def beams(
-    root: str, steps: Sequence[Sequence[trees.Tried]], width: int, *, on_take: Callable[[int, int], None]
+def token_bars(key: str, tokens: Sequence[str], values: Sequence[float], full: float) -> None:
+    """Draw a bar above each token, whose value is at least 0; the value `full` is as high as the picture."""
+    mount("token_bars", viz.components.token_bars.data(tokens, values, full), key)
+
+
+def token_bar_rows(
+    key: str, rows: Mapping[str, viz.components.token_bars.Row], full: float, aligned: bool = False
 ) -> None:
-    """Draw a beam search; a click takes the text up to one of its tokens, by step and row."""
-    drawn = trees.data(root, steps, width)
+    """Draw rows of token bars below each other, and mark where their tokens differ (`viz.components.token_bars`)."""
+    mount("token_bars", viz.components.token_bars.rows(rows, full, aligned), key)
 
-    def take() -> None:
-        match st.session_state["beams"].taken:
-            case [int(step), int(row)] if 0 <= step < len(steps) and 0 <= row < len(steps[step]):
-                if drawn["columns"][step][row]["typable"]:
-                    on_take(step, row)
 
-    _beams(key="beams", data=drawn, on_taken_change=take)
+def token_cuts(text: str, cuts: Sequence[viz.components.token_cuts.Cut], chips: bool = True) -> None:
+    """Draw a text as the tokens of the first tokenizer (`chips`), and the cuts of all tokenizers as rulers."""
+    mount("token_cuts", viz.components.token_cuts.data(text, cuts, chips))

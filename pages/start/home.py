@@ -5,8 +5,7 @@ import streamlit as st
 import torch
 
 from model.toy_world.exact import divergence
-from pages.shared import components as views
-from pages.shared import controls, course, lesson, models, prose
+from pages.shared import components, controls, course, lesson, models, prose
 
 PROSE = prose.of(__file__)
 COLUMNS = 4  # sections of the course in a row
@@ -23,7 +22,7 @@ with left:
         ":red[what it looks at] and :blue[what looks at it]."
     )
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
-    views.attention(reading.tokens, patterns, start=reading.model.start, small=True)
+    components.attention(reading.tokens, patterns, start=reading.model.start, small=True)
 with right:
     log_probabilities = reading.trace.logits[0].log_softmax(-1)
     truth = models.truth(reading.model.name, reading.prompt)[1:]
@@ -35,7 +34,7 @@ with right:
     st.markdown(f"**What it says next.** Of {len(guess):,} tokens, the likeliest {whose}; click one to add it.")
     true = np.array([now.get(id, 0) for id in ids]) if now else None
     tokens, can_be_typed = [texts[id] for id in ids], [typable[id] for id in ids]
-    views.next_words(tokens, guess[ids].numpy(), len(guess) - len(ids), can_be_typed, controls.append, truth=true)
+    components.next_words(tokens, guess[ids].numpy(), len(guess) - len(ids), can_be_typed, controls.append, truth=true)
 
     if reading.model.card:
         distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
@@ -43,7 +42,7 @@ with right:
             "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
             "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
         )
-        views.strip("distances", reading.tokens, distances, full=0.5)
+        components.token_bars("distances", reading.tokens, distances, full=0.5)
         if reading.cut_tokens:
             st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
         elif not now:
@@ -54,7 +53,7 @@ with right:
             )
     else:
         st.markdown("**How surprised was it?** Above each token: how little it had expected it (−ln p, in nats).")
-        views.strip("surprises", reading.tokens, reading.surprises, full=5)
+        components.token_bars("surprises", reading.tokens, reading.surprises, full=5)
 
 PROSE.section("seen")
 if reading.model.card:

@@ -6,8 +6,7 @@ import streamlit as st
 
 from model.toy_world import exact as truth
 from model.toy_world import grammar as world
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import INSIDE, OUTSIDE
 
 PROSE = prose.of(__file__)
@@ -80,7 +79,7 @@ beside = models.beside_the_truth(model.name)
 full = max(0.5, *(distance for _, distances in beside for distance in distances))
 for number, (tokens, distances) in enumerate(beside):
     with columns[number % 2]:
-        views.strip(f"distances {number}", tokens, distances, full)
+        components.token_bars(f"distances {number}", tokens, distances, full)
 
 PROSE.section("outside")
 told(OUTSIDE)

@@ -4,8 +4,7 @@ import streamlit as st
 import torch
 
 from model.transformer.gpt2 import CausalSelfAttention
-from pages.shared import components as views
-from pages.shared import controls, prose
+from pages.shared import components, controls, prose
 from viz.charts import heatmaps as matrices
 
 PROSE = prose.of(__file__)
@@ -19,7 +18,7 @@ picture = st.container()
 steps = st.expander("Open this head: scores → scaled and masked → softmax", key="steps", bind="query-params")
 with picture:
     patterns = torch.stack([block.attn.pattern[0] for block in blocks]).numpy()
-    views.attention(reading.tokens, patterns, start=reading.model.start, report=steps.open)
+    components.attention(reading.tokens, patterns, start=reading.model.start, report=steps.open)
 
 with steps:
     picked = controls.head(len(blocks), patterns.shape[1], start=reading.model.start)
@@ -35,7 +34,7 @@ with steps:
         *columns, last = st.columns(4)
         drawn = [reading.tokens[:DRAWN], *(step[:DRAWN, :DRAWN] for step in (products, scores, pattern))]
         for n, figure in enumerate(matrices.steps(*drawn, controls.theme())):
-            columns[n].plotly_chart(figure, key=f"matrix {n}", config=views.BARE)
+            columns[n].plotly_chart(figure, key=f"matrix {n}", config=components.NO_TOOLBAR)
         with last:
             query = controls.token("Numbers of the row of", reading.tokens)
             st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)

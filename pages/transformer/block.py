@@ -11,8 +11,7 @@ from torch import Tensor
 from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import MLP, Block, gelu
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import WRITTEN
 from viz.charts import bars, curves
 from viz.percent import percent
@@ -69,7 +68,7 @@ def norms() -> None:
             st.altair_chart(bars.spread(name, values, controls.theme()), width="content")
     st.markdown("**How long each token’s vector is**, before and after:")
     lengths = {"before": x.norm(dim=-1).tolist(), "normalised": np.linalg.norm(plain, axis=-1).tolist()}
-    views.strips("lengths", {name: (reading.tokens, of) for name, of in lengths.items()}, full=0)
+    components.token_bar_rows("lengths", {name: (reading.tokens, of) for name, of in lengths.items()}, full=0)
     st.caption(f"Normalised, all are √C = √{gpt.config.n_embd} = {math.sqrt(gpt.config.n_embd):.2f} long.")
 
 
@@ -178,7 +177,7 @@ with right:
 with picture:
     lengths = [part.norm(dim=-1).numpy() for part in (road.stream, road.written)]
     numbers = [*lengths, road.cosines.numpy(), road.shares.numpy()]
-    views.road(reading.tokens, road.places, *numbers, picked=(position, layer), on_pick=pick)
+    components.residual_stream(reading.tokens, road.places, *numbers, picked=(position, layer), on_pick=pick)
 added()
 
 PROSE.section("norm")

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT, Block
 from model.transformer.parameter_count import KINDS, PRESETS, Sizes
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import WHOLE
 from pages.shared.forward_steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
 from viz.charts import bars
@@ -167,7 +166,7 @@ def future() -> None:
         return
     before = reading.tokens[:-1]
     moved = {name: models.leaked(reading.model.name, reading.prompt, name == "with the mask") for name in MASKS}
-    views.strips("future", {name: (before, of) for name, of in moved.items()}, full=0)
+    components.token_bar_rows("future", {name: (before, of) for name, of in moved.items()}, full=0)
 
 
 st.subheader("The whole GPT: what happens between the prompt and the next word?")
@@ -193,7 +192,7 @@ with picture:
         name: Box(name, name, step.role, at_token(step, values).numpy(), step.before)
         for name, (step, values, _) in found.items()
     }
-    views.flow(
+    components.forward_pass(
         reading.tokens,
         [drawn[step.name] for step in road],
         [drawn[step.name] for step in INSIDE],

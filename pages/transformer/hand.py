@@ -10,8 +10,7 @@ import torch
 from model.interpretability import logit_lens as lens
 from model.interpretability import residual_stream as block
 from model.transformer import attention_steps as byhand
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared import matrix_editor as matrices
 from pages.shared.matrix_editor import Matrix
 from viz.charts import bars, curves
@@ -56,7 +55,7 @@ def written() -> None:
     mask = byhand.mask(kind, len(q), len(k))
     with right:
         found = byhand.steps(times * q, k, v, mask, divisor)
-        views.byhand(example.queries, example.keys, as_numpy(found), divisor, example.contents)
+        components.attention_steps(example.queries, example.keys, as_numpy(found), divisor, example.contents)
         if "wrong" in kind:
             wrong = "This mask is written wrongly: see what goes wrong"
             st.page_link("transformer/scale.py", label=wrong, icon=":material/warning:")
@@ -148,7 +147,7 @@ def on_prompt() -> None:
         f"d = {q.shape[1]}, √d = {divisor:.2f}. Worked out anew, its weights differ from those of the model's "
         f"own pass by {apart:.1g} at most."
     )
-    views.byhand(tokens[queries], tokens[keys], as_numpy(found), divisor)
+    components.attention_steps(tokens[queries], tokens[keys], as_numpy(found), divisor)
 
 
 def several() -> None:
@@ -172,7 +171,9 @@ def several() -> None:
         st.markdown("**What each adds**, number by number, and the sum")
         vectors = torch.cat([parts, out[None]]).numpy()
         labels = ["head"] * len(heads) + ["bias", "sum"]
-        st.plotly_chart(drawn.vectors(labels, vectors, theme=controls.theme()), key="vectors", config=views.BARE)
+        st.plotly_chart(
+            drawn.vectors(labels, vectors, theme=controls.theme()), key="vectors", config=components.NO_TOOLBAR
+        )
     with right:
         vocabulary = models.vocabulary(reading.model.name)[0]
         end = trace.blocks[-1].resid_post[0, position]

@@ -9,8 +9,7 @@ from model.language.tokenization import pieces
 from model.transformer import positions
 from model.transformer.gpt2 import Changes
 from model.transformer.positions import SCHEMES
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from pages.shared.examples import ORDER
 from pages.shared.runtime.queue import permit
 from viz.charts import curves
@@ -36,7 +35,7 @@ def added(table: torch.Tensor) -> None:
         every = st.toggle(f"All {len(table):,} positions", key="every", bind="query-params")
     step = -(-len(table) // ROWS) if every else 1
     rows = table[::step] if every else table[: len(tokens)]
-    st.plotly_chart(matrices.vectors(tokens, rows.numpy(), step, theme), key="added", config=views.BARE)
+    st.plotly_chart(matrices.vectors(tokens, rows.numpy(), step, theme), key="added", config=components.NO_TOOLBAR)
     if step > 1:
         st.caption(f"Drawn is one of every {step} of the {len(table):,} positions; the curves below hold them all.")
     left, right = st.columns(2)
@@ -97,7 +96,7 @@ def taken_off() -> None:
     left.altair_chart(curves.several(falls, "distance", "added to the score", picked=picked))
     bias = positions.alibi(len(slopes), len(tokens))[head].numpy()
     (figure,) = matrices.scores({f"added in {picked}": (tokens, bias)}, theme)
-    right.plotly_chart(figure, key="bias", config=views.BARE)
+    right.plotly_chart(figure, key="bias", config=components.NO_TOOLBAR)
 
 
 def take_the_prompt() -> None:
@@ -125,7 +124,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
     once, again = pieces(tokenizer, flat.tolist()), pieces(tokenizer, flat[order].tolist())
     left, right = st.columns([1, 3], gap="large")
     with left:
-        views.strip("moved", once, found.moved.tolist(), full=1)
+        components.token_bars("moved", once, found.moved.tolist(), full=1)
         if (most := found.moved.max().item()) < 1e-4:
             st.markdown(f"**The order is not seen.** Nothing moves by more than {most:.0e}, and that is rounding.")
         else:
@@ -142,7 +141,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
         "the other, put back": (once, other[back][:, back].numpy()),
     }
     for n, (column, figure) in enumerate(zip(right.columns(3), matrices.patterns(drawn, theme))):
-        column.plotly_chart(figure, key=f"order {n}", config=views.BARE)
+        column.plotly_chart(figure, key=f"order {n}", config=components.NO_TOOLBAR)
 
 
 @st.fragment
@@ -221,7 +220,7 @@ match scheme:
     case "none":
         with left:
             st.markdown("**The first token’s share** for a head that looks at all tokens alike: 1, 1/2, 1/3, …")
-            views.strip("shares", tokens, [1 / (n + 1) for n in range(len(tokens))], full=1)
+            components.token_bars("shares", tokens, [1 / (n + 1) for n in range(len(tokens))], full=1)
         with right:
             PROSE.section("none")
 
@@ -231,7 +230,7 @@ draw, name = {"weights": (matrices.patterns, "pattern"), "scores": (matrices.sco
 figures = draw({scheme: (tokens, getattr(attention[scheme], name)[0, head].numpy()) for scheme in SCHEMES}, theme)
 with st.container(horizontal=True):
     for n, figure in enumerate(figures):
-        st.plotly_chart(figure, key=f"scheme {n}", config=views.BARE, width=MATRIX)
+        st.plotly_chart(figure, key=f"scheme {n}", config=components.NO_TOOLBAR, width=MATRIX)
 if len(reading.tokens) > DRAWN:
     st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens.")
 

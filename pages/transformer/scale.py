@@ -8,8 +8,7 @@ import torch
 from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
-from pages.shared import components as views
-from pages.shared import controls, models, prose
+from pages.shared import components, controls, models, prose
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
 
@@ -29,7 +28,9 @@ def weights_of_one(width: int, seed: int) -> None:
     one, keys = scale.scores(width, seed)[0], [f"k{n}" for n in range(scale.KEYS)]
     rows = {DIVIDED: one / math.sqrt(width), BARE: one}
     st.markdown(f"**One query’s weights** over {scale.KEYS} random keys of {width} numbers each:")
-    views.strips("one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1)
+    components.token_bar_rows(
+        "one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1
+    )
 
 
 def by_width(width: int, seed: int) -> None:
@@ -68,7 +69,7 @@ def trap(seed: int) -> None:
     tokens = byhand.WORDS[:4]
     pictures = matrices.patterns({way: (tokens, of) for way, of in found.weights.items()}, controls.theme())
     for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
-        column.plotly_chart(figure, key=f"trap {n}", config=views.BARE)
+        column.plotly_chart(figure, key=f"trap {n}", config=components.NO_TOOLBAR)
     st.caption(
         "The same random scores each time; rows are queries, columns keys. The last picture is right. An empty cell is "
         f"NaN. {found.found}"

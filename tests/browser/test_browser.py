@@ -11,7 +11,7 @@ from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids
 from tests.browser.test_browser_sampling import open_sampling
 from tests.driver import SCRIPTS, keys
 from tests.pages.test_urls import URLS
-from viz.components.component import PERCENT
+from viz.components.component import HERE
 from viz.percent import percent
 
 PAGES = ["", "attention"]
@@ -112,7 +112,8 @@ def test_the_bars_are_those_of_the_model_and_of_the_truth(visitor: Visitors, ser
 
 def test_pictures_write_a_probability_as_pages_do(visitor: Visitors) -> None:
     shares = [0, 1e-9, 0.0004, 0.0009999, 0.001, 0.1234, 0.125, 0.0025, 0.99999, 1, -0.25, -0.125]
-    told = visitor().page.evaluate(f"{PERCENT}\n[0, 1, 2].map((n) => {shares}.map((share) => percent(share, n)))")
+    shared = (HERE / "shared.js").read_text("utf-8")
+    told = visitor().page.evaluate(f"{shared}\n[0, 1, 2].map((n) => {shares}.map((share) => percent(share, n)))")
     assert told == [[percent(share, n) for share in shares] for n in range(3)]
 
 

@@ -69,7 +69,7 @@ def test_a_weight_that_is_none_is_refused(wrong: float) -> None:
     broken = patterns(1, 1, 4)
     broken[0, 0, 2, 1] = wrong
     with pytest.raises(ValueError, match="from 0 to 1"):
-        attention.pack(broken[0])
+        attention.encode(broken[0])
 
 
 def test_a_probability_is_written_one_way_and_a_small_one_not_as_none() -> None:
@@ -154,20 +154,20 @@ def test_the_strip_is_as_high_as_its_largest_number() -> None:
 
 
 def test_strips_below_each_other_say_where_they_part() -> None:
-    data = strip.beside({"A": (["a", " b", "c"], [1, 2, 9]), "B": (["a", " c", "c"], [1, 3, math.nan])}, full=5)
+    data = strip.rows({"A": (["a", " b", "c"], [1, 2, 9]), "B": (["a", " c", "c"], [1, 3, math.nan])}, full=5)
     assert data["names"] == ["A", "B"] and data["parted"] == 1 and data["full"] == 9
     assert data["columns"][1] == [{"token": "·b", "value": 2.0}, {"token": "·c", "value": 3.0}]
     assert data["columns"][2][1] == {"token": "c", "value": None}
-    same = strip.beside({"A": (["a"], [1]), "B": (["a"], [2])}, full=5)
+    same = strip.rows({"A": (["a"], [1]), "B": (["a"], [2])}, full=5)
     assert same["parted"] is None and data["differ"] == []
-    assert strip.beside({"": (["a"], [1])}, full=5)["names"] == []
+    assert strip.rows({"": (["a"], [1])}, full=5)["names"] == []
     with pytest.raises(ValueError):
-        strip.beside({"A": (["a"], [1]), "B": (["a", "b"], [1, 2])}, full=5)
+        strip.rows({"A": (["a"], [1]), "B": (["a", "b"], [1, 2])}, full=5)
 
 
 def test_aligned_strips_mark_each_column_that_differs() -> None:
     rows = {"A": (["a", "", "c", "d"], [1, math.nan, 2, 3]), "B": (["a", "b", "c", "e"], [1, 2, 3, 4])}
-    data = strip.beside(rows, full=5, aligned=True)
+    data = strip.rows(rows, full=5, aligned=True)
     assert data["differ"] == [1, 3] and data["parted"] is None
     assert data["columns"][1] == [{"token": "", "value": None}, {"token": "b", "value": 2.0}]
 

@@ -1,7 +1,6 @@
 // The picture of attention. The server sends every pattern once; the rest happens here, in the
-// browser: picking a head, hovering, locking a word and the switches send nothing back. What was
-// chosen is kept in the link (layer, head, top, sink, shade; in a second picture layer2 and so on), so that
-// a copied link shows it again.
+// browser: picking a head, hovering, locking a word and the switches send nothing back. The choices are kept in the link
+// (layer, head, top, sink, shade; in a second picture layer2 and so on).
 
 const STEPS = 4095; // a share arrives as 12 bits: viz/attention/__init__.py
 const MEAN = "mean"; // in the link, in place of a layer's or a head's number
@@ -12,37 +11,57 @@ const TALL = 460; // the small maps together, at least, where the window has no 
 
 // ---- what was sent ---------------------------------------------------------------------------
 
-function unpack(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const count = header.tokens.length;
-  const size = (count * (count + 1)) / 2; // a pattern's rows up to the diagonal, one after the other
-  const patterns = header.layers * header.heads;
-  const start = 4 + length + 4 * patterns * count;
-  const rests = new Float32Array(bytes.slice(4 + length, start).buffer);
-  const packed = bytes.subarray(start);
+/**
+ * The patterns as `encode` (viz/components/attention) has packed them: the rows of each up to the diagonal, one after
+ * the other; and of each row the rest, which is what does not go to the first token.
+ * @param {Uint8Array} body
+ * @param {number} patterns
+ * @param {number} count tokens
+ */
+function decode(body, patterns, count) {
+  const size = (count * (count + 1)) / 2;
+  const start = 4 * patterns * count;
+  const rests = new Float32Array(body.slice(0, start).buffer);
+  const packed = body.subarray(start);
   const share = (n) => {
     const byte = (n >> 1) * 3;
-    return (n & 1 ? ((packed[byte + 1] & 15) << 8) | packed[byte + 2] : (packed[byte] << 4) | (packed[byte + 1] >> 4)) / STEPS;
+    const even = (packed[byte] << 4) | (packed[byte + 1] >> 4);
+    return (n & 1 ? ((packed[byte + 1] & 15) << 8) | packed[byte + 2] : even) / STEPS;
   };
   const weights = new Float32Array(patterns * size);
   for (let row = 0, cell = 0, n = 0; row < patterns * count; row++) {
     weights[cell++] = Math.max(0, 1 - rests[row]);
     for (let column = 1; column <= row % count; column++) weights[cell++] = share(n++) * rests[row];
   }
-  return { ...header, count, size, weights, rests };
+  return { size, weights, rests };
 }
 
+/**
+ * The place of a weight in its pattern.
+ * @param {number} row
+ * @param {number} column
+ */
 const at = (row, column) => (row * (row + 1)) / 2 + column;
 
-// The heads that a place in the map stands for: one; where head is one past the last, all of the
-// layer; where layer is, too, all there are.
+/**
+ * The numbers of the heads that a square of the map shows: one head; if `head` is one past the last, all of the layer;
+ * if `layer` is, too, all there are.
+ * @param {{ layers: number, heads: number }} data
+ * @param {number} layer
+ * @param {number} head
+ */
 function members(data, layer, head) {
   const first = (layer < data.layers ? layer : 0) * data.heads;
   if (head < data.heads) return [first + head];
   return [...Array(layer < data.layers ? data.heads : data.layers * data.heads).keys()].map((n) => first + n);
 }
 
+/**
+ * The mean of the arrays of a size that have these numbers, one after the other in `values`.
+ * @param {Float32Array} values
+ * @param {number} size
+ * @param {number[]} numbers
+ */
 function mean(values, size, numbers) {
   if (numbers.length === 1) return values.subarray(numbers[0] * size, (numbers[0] + 1) * size);
   const sum = new Float32Array(size);
@@ -50,18 +69,28 @@ function mean(values, size, numbers) {
   return sum.map((value) => value / numbers.length);
 }
 
-// The pattern without its first column, each row divided by its rest, so that it sums to 1 again; the
-// first row, which has no rest, is left empty.
+/**
+ * The pattern without its first column, each row divided by its rest, so that it sums to 1 again; the first row, which
+ * has no rest, is left empty.
+ * @param {Float32Array} weights
+ * @param {Float32Array} rests
+ */
 function withoutFirst(weights, rests) {
   const scaled = new Float32Array(weights.length);
   rests.forEach((rest, row) => {
-    for (let column = 1; column <= row; column++) scaled[at(row, column)] = rest > 0 ? weights[at(row, column)] / rest : 0;
+    for (let column = 1; column <= row; column++)
+      scaled[at(row, column)] = rest > 0 ? weights[at(row, column)] / rest : 0;
   });
   return scaled;
 }
 
-// Of each row the largest weights that together make up the share (and those equal to the last of
-// them); the others become 0.
+/**
+ * Of each row the largest weights that together make up a share of it (and those equal to the last of them); the others
+ * become 0.
+ * @param {Float32Array} weights
+ * @param {number} count
+ * @param {number} share
+ */
 function largest(weights, count, share) {
   if (share >= 1) return weights;
   const kept = new Float32Array(weights.length);
@@ -75,9 +104,12 @@ function largest(weights, count, share) {
   return kept;
 }
 
-// What a head does on this prompt, as shares of the attention of every token from the third on (for
-// the second, the one before is the first), and the effective number of tokens it looks at (the
-// exponential of a row's entropy).
+/**
+ * The habits of a head on this prompt: shares of the attention of every token from the third on (for the second, the
+ * token before is the first), and the effective number of tokens that it looks at (the exponential of a row's entropy).
+ * @param {Float32Array} weights
+ * @param {number} count
+ */
 function habits(weights, count) {
   const sums = { before: 0, first: 0, itself: 0, breadth: 0 };
   for (let row = 2; row < count; row++) {
@@ -91,9 +123,26 @@ function habits(weights, count) {
     }
     sums.breadth += Math.exp(entropy);
   }
-  return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / (count - 2)]));
+  for (const name of /** @type {const} */ (["before", "first", "itself", "breadth"])) sums[name] /= count - 2;
+  return sums;
 }
 
+/**
+ * The habits of a head in a sentence; `first` is left out where the first token is hidden.
+ * @param {string} name
+ * @param {Float32Array} weights
+ * @param {number} count
+ * @param {boolean} hidesFirst
+ */
+function describe(name, weights, count, hidesFirst) {
+  if (count < 3) return "A token can look only at itself and at the tokens before it: type a few more words.";
+  const { before, first, itself, breadth } = habits(weights, count);
+  const toFirst = hidesFirst ? "the first token is hidden" : `${percent(first)} to the first`;
+  return (
+    `${name} gives ${percent(before)} to the token before, ${percent(itself)} to itself, ` +
+    `${toFirst}; its attention is spread over about ${breadth.toFixed(1)} tokens.`
+  );
+}
 
 // ---- the picture -----------------------------------------------------------------------------
 
@@ -103,21 +152,20 @@ class Picture {
     this.find = (selector) => this.root.querySelector(selector);
     this.listen();
     this.again = () => this.draw();
-    this.observer = new ResizeObserver(() => this.root.clientWidth !== this.width && this.draw());
-    this.observer.observe(this.root);
+    this.stopResize = onResize(this.root, this.again);
     document.fonts.addEventListener("loadingdone", this.again); // a canvas does not notice by itself
   }
 
   close() {
-    this.observer.disconnect();
+    this.stopResize();
     document.fonts.removeEventListener("loadingdone", this.again);
     document.removeEventListener("keydown", this.onKey);
   }
 
-  show(data, tell) {
+  show(data, send) {
     const same = this.data && this.data.tokens.join("\0") === data.tokens.join("\0");
     this.data = data;
-    this.tell = tell;
+    this.send = send;
     this.cache = new Map();
     this.preview = null;
     if (!same) Object.assign(this, { token: null, pair: null, locked: false });
@@ -133,19 +181,18 @@ class Picture {
   // ---- state, and the link that holds it
 
   readLink() {
-    const own = ["layer", "head", "top", "sink", "shade"].map((name) => name + this.data.link);
-    const before = new URLSearchParams(window.location.search);
-    const lost = own.filter((name) => name in chosen && before.get(name) !== chosen[name]);
-    if (lost.length) writeLink(Object.fromEntries(lost.map((name) => [name, chosen[name]])));
-    const link = new URLSearchParams(window.location.search);
-    const { layers, heads, start } = this.data;
-    const number = (name, count, otherwise) => {
-      const text = link.get(name + this.data.link);
+    const { layers, heads, start, small } = this.data;
+    this.link = new LinkState(["layer", "head", "top", "sink", "shade"], this.data.link);
+    this.link.restore();
+    const number = (text, count, otherwise) => {
       if (text === null) return otherwise;
       if (text === MEAN) return count;
       return /^\d+$/.test(text) && Number(text) < count ? Number(text) : NaN;
     };
-    let [layer, head] = [number("layer", layers, start[0]), number("head", heads, start[1])];
+    let [layer, head] = [
+      number(this.link.get("layer"), layers, start[0]),
+      number(this.link.get("head"), heads, start[1]),
+    ];
     if (layer === layers) head = heads;
     const wrong = Number.isNaN(layer) || Number.isNaN(head);
     if (wrong) [layer, head] = start;
@@ -153,20 +200,14 @@ class Picture {
       ? `The link asks for a layer or a head that is not there: this model has layers 0 to ${layers - 1} and heads 0 to ${heads - 1}. You see L${layer} H${head}.`
       : "";
     this.picked = [layer, head];
-    const switches = this.data.small ? new URLSearchParams() : link; // the small picture has none
-    const told = (name) => switches.get(name + this.data.link);
-    const top = Number(told("top"));
-    this.top = top >= 10 && top <= 100 ? top : TOP;
-    this.sink = told("sink") === "1";
+    const [top, sink, shade] = ["top", "sink", "shade"].map((name) => (small ? null : this.link.get(name)));
     const shades = [...this.find(".shade").options].map((option) => option.value);
-    this.shade = shades.includes(told("shade")) ? told("shade") : shades[0];
+    this.top = Number(top) >= 10 && Number(top) <= 100 ? Number(top) : TOP;
+    this.sink = sink === "1";
+    this.shade = shades.includes(shade) ? shade : shades[0];
     this.find(".top-range").value = this.top;
     this.find(".sink").checked = this.sink;
     this.find(".shade").value = this.shade;
-  }
-
-  writeLink(values) {
-    writeLink(Object.fromEntries(Object.entries(values).map(([name, value]) => [name + this.data.link, value])));
   }
 
   pick(layer, head) {
@@ -176,10 +217,10 @@ class Picture {
     this.find(".notice").textContent = "";
     this.draw();
     this.report();
-    this.writeLink({ layer: layer < layers ? layer : MEAN, head: head < heads ? head : MEAN });
+    this.link.set({ layer: layer < layers ? layer : MEAN, head: head < heads ? head : MEAN });
   }
 
-  // A page that has heads to pick, too, says so; the first time the link goes before it.
+  // Go to the head that the page has picked; the first time the link goes before it.
   follow() {
     const start = String(this.data.start);
     const moved = this.data.follow && this.started !== undefined && this.started !== start;
@@ -187,19 +228,19 @@ class Picture {
     if (moved) this.pick(...this.data.start);
   }
 
-  // A page that shows more of the picked head asks to be told which one it is, once for each.
+  // Send the picked head to a page that shows more of it, once for each.
   report() {
     const picked = String(this.picked);
-    if (!this.data.report || this.told === picked) return;
-    this.told = picked;
-    this.tell("picked", this.picked);
+    if (!this.data.report || this.reported === picked) return;
+    this.reported = picked;
+    this.send("picked", this.picked);
   }
 
   set(name, value, inLink) {
     this[name] = value;
     this.cache = new Map();
     this.draw();
-    this.writeLink({ [name]: inLink });
+    this.link.set({ [name]: inLink });
   }
 
   get shown() {
@@ -228,17 +269,17 @@ class Picture {
   shader(weights) {
     if (this.shade === "linear") return (cell) => weights[cell];
     if (this.shade === "root") return (cell) => Math.sqrt(weights[cell]);
-    const largestOf = [];
+    const tops = [];
     for (let row = 0; row < this.data.count; row++)
-      largestOf.push(Math.max(1 / STEPS, ...weights.subarray(at(row, 0), at(row, row) + 1)));
-    return (cell, row) => weights[cell] / largestOf[row];
+      tops.push(Math.max(1 / STEPS, ...weights.subarray(at(row, 0), at(row, row) + 1)));
+    return (cell, row) => weights[cell] / tops[row];
   }
 
   // ---- pointer and keys
 
   listen() {
     this.find(".top-range").oninput = (event) => this.look({ top: Number(event.target.value) });
-    this.find(".top-range").onchange = () => this.writeLink({ top: this.top === TOP ? null : this.top });
+    this.find(".top-range").onchange = () => this.link.set({ top: this.top === TOP ? null : this.top });
     this.find(".top-range").onpointerup = (event) => event.target.blur(); // the arrow keys are the picture's again
     this.find(".sink").onchange = (event) => this.set("sink", event.target.checked, event.target.checked ? 1 : null);
     this.find(".shade").onchange = (event) => {
@@ -250,15 +291,15 @@ class Picture {
     all.onpointermove = (event) => this.look({ preview: this.headAt(event) });
     all.onpointerleave = () => this.look({ preview: null });
     all.onclick = (event) => {
-      const found = this.headAt(event);
-      if (found) this.pick(...found);
+      const square = this.headAt(event);
+      if (square) this.pick(...square);
     };
     const one = this.find(".one canvas");
     one.onpointermove = (event) => this.look({ pair: this.cellAt(event) });
     one.onpointerleave = () => this.look({ pair: null });
     one.onclick = (event) => {
-      const found = this.cellAt(event);
-      if (found) this.lock(found[0]);
+      const cell = this.cellAt(event);
+      if (cell) this.lock(cell[0]);
     };
 
     this.onKey = (event) => {
@@ -269,7 +310,8 @@ class Picture {
       const [layer, head] = this.picked;
       const { layers, heads, count } = this.data;
       const turn = (value, by, total) => (value + by + total) % total;
-      const walk = (by) => this.lock(this.token === null ? (by > 0 ? 0 : count - 1) : turn(this.token, by, count), true);
+      const walk = (by) =>
+        this.lock(this.token === null ? (by > 0 ? 0 : count - 1) : turn(this.token, by, count), true);
       const keys = {
         ArrowLeft: () => this.pick(Math.min(layer, layers - 1), turn(head, -1, heads + 1)),
         ArrowRight: () => this.pick(Math.min(layer, layers - 1), turn(head, 1, heads + 1)),
@@ -323,8 +365,7 @@ class Picture {
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
       if (!this.root.isConnected) return;
-      this.width = this.root.clientWidth;
-      this.readColours();
+      this.readColors();
       this.drawWords();
       this.drawArcs();
       this.drawAll();
@@ -333,15 +374,19 @@ class Picture {
     });
   }
 
-  readColours() {
+  readColors() {
     const style = getComputedStyle(this.root);
-    const colour = (name) => style.getPropertyValue(`--st-${name}`).trim();
-    this.colours = {
-      attention: colour("violet-color"), query: colour("blue-text-color"), key: colour("red-text-color"),
-      text: colour("text-color"), page: colour("background-color"), empty: colour("secondary-background-color"),
+    const color = (name) => style.getPropertyValue(`--st-${name}`).trim();
+    this.colors = {
+      attention: color("violet-color"),
+      query: color("blue-text-color"),
+      key: color("red-text-color"),
+      text: color("text-color"),
+      page: color("background-color"),
+      empty: color("secondary-background-color"),
     };
     this.font = style.fontFamily;
-    this.mono = colour("code-font");
+    this.mono = color("code-font");
   }
 
   canvas(selector, width, height) {
@@ -360,13 +405,10 @@ class Picture {
     const line = this.find(".tokens");
     line.replaceChildren(
       ...this.data.tokens.map((token, n) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.append(token, document.createElement("small"));
-        button.onpointerenter = () => this.locked || this.look({ token: n });
-        button.onpointerleave = () => this.locked || this.look({ token: null });
-        button.onclick = () => this.lock(n);
-        return button;
+        const created = button(token, "", () => this.lock(n), element("small"));
+        created.onpointerenter = () => this.locked || this.look({ token: n });
+        created.onpointerleave = () => this.locked || this.look({ token: null });
+        return created;
       }),
     );
   }
@@ -388,7 +430,7 @@ class Picture {
     });
 
     const reading = this.find(".reading");
-    const word = (n, role) => Object.assign(document.createElement("b"), { className: role, textContent: tokens[n] });
+    const word = (n, role) => classed(element("b", tokens[n]), role);
     const list = (cells, role) =>
       cells
         .sort((a, b) => b.weight - a.weight)
@@ -398,24 +440,33 @@ class Picture {
     const others = [...Array(count).keys()];
     if (this.pair) {
       const [row, column] = this.pair;
-      reading.replaceChildren(word(row, "q"), " (query) gives ", word(column, "k"), ` (key) ${percent(whole[at(row, column)])} of its attention`);
-    } else if (token !== null) {
-      const given = list(others.slice(0, token + 1).map((n) => ({ n, weight: whole[at(token, n)] })), "k");
-      const got = list(others.slice(token + 1).map((n) => ({ n, weight: whole[at(n, token)] })), "q");
       reading.replaceChildren(
-        word(token, ""), " looks at ", ...(given.length ? given : ["nothing that is shown"]),
-        got.length ? " · it is looked at by " : " · no later token looks at it", ...got,
+        word(row, "q"),
+        " (query) gives ",
+        word(column, "k"),
+        ` (key) ${percent(whole[at(row, column)])} of its attention`,
+      );
+    } else if (token !== null) {
+      const given = list(
+        others.slice(0, token + 1).map((n) => ({ n, weight: whole[at(token, n)] })),
+        "k",
+      );
+      const got = list(
+        others.slice(token + 1).map((n) => ({ n, weight: whole[at(n, token)] })),
+        "q",
+      );
+      reading.replaceChildren(
+        word(token, ""),
+        " looks at ",
+        ...(given.length ? given : ["nothing that is shown"]),
+        got.length ? " · it is looked at by " : " · no later token looks at it",
+        ...got,
       );
     } else {
-      const { before, first, itself, breadth } = habits(whole, count);
       const [layer, head] = this.shown;
-      const of = head < heads ? "" : layer < layers ? ` (mean of its ${heads} heads)` : ` (mean of all ${layers * heads} heads)`;
-      const toFirst = this.sink ? "the first token is hidden" : `${percent(first)} to the first`;
-      reading.textContent =
-        count < 3
-          ? "A token can look only at itself and at what stands before it: type a few more words."
-          : `${this.name(this.shown)}${of} gives ${percent(before)} to the token before, ${percent(itself)} to itself, ` +
-            `${toFirst}; it spreads as over ${breadth.toFixed(1)} tokens.`;
+      const group = layer < layers ? `mean of its ${heads} heads` : `mean of all ${layers * heads} heads`;
+      const name = head < heads ? this.name(this.shown) : `${this.name(this.shown)} (${group})`;
+      reading.textContent = describe(name, whole, count, this.sink);
     }
   }
 
@@ -427,23 +478,27 @@ class Picture {
       if (line.offsetWidth <= line.parentNode.clientWidth) break;
     }
     const context = this.canvas(".arcs", line.clientWidth, ARCS);
-    const middles = [...this.find(".tokens").children].map((button) => button.offsetLeft - line.offsetLeft + button.offsetWidth / 2);
+    const middles = [...this.find(".tokens").children].map(
+      (button) => button.offsetLeft - line.offsetLeft + button.offsetWidth / 2,
+    );
     const kept = largest(this.weights(this.shown), this.data.count, this.top / 100);
     const [token, key] = this.pair ?? [this.token, null];
     const widest = middles.at(-1) - middles[0];
     const paths = []; // one for each strength, in steps of 5 %: a thousand strokes take long
     let drawn = 0;
-    context.strokeStyle = this.colours.attention;
+    context.strokeStyle = this.colors.attention;
     for (let row = 0; row < this.data.count; row++)
       for (let column = 0; column <= row; column++) {
         const weight = kept[at(row, column)];
-        const touches = key === null ? token === null || row === token || column === token : row === token && column === key;
+        const touches =
+          key === null ? token === null || row === token || column === token : row === token && column === key;
         if (weight < 0.005 || !touches) continue;
         const path = (paths[Math.round(20 * weight)] ??= new Path2D());
         const span = middles[row] - middles[column];
         const height = (ARCS - 10) * Math.sqrt(span / widest);
         path.moveTo(span ? middles[column] : middles[row] + 5, span ? ARCS - 1 : ARCS - 8);
-        if (span) path.ellipse((middles[row] + middles[column]) / 2, ARCS - 1, span / 2, height, 0, Math.PI, 2 * Math.PI);
+        if (span)
+          path.ellipse((middles[row] + middles[column]) / 2, ARCS - 1, span / 2, height, 0, Math.PI, 2 * Math.PI);
         else path.arc(middles[row], ARCS - 8, 5, 0, 2 * Math.PI);
         drawn++;
       }
@@ -477,16 +532,23 @@ class Picture {
     context.font = `600 ${cell > 24 ? 14 : 11}px ${this.font}`;
     context.textBaseline = "middle";
     const label = (text, x, y, chosen) => {
-      context.fillStyle = chosen ? this.colours.attention : this.colours.text;
+      context.fillStyle = chosen ? this.colors.attention : this.colors.text;
       context.fillText(text, x, y);
     };
     context.textAlign = "center";
     for (let head = 0; head <= heads; head++)
-      label(head < heads ? (cell > 24 ? `H${head}` : head) : cell > 40 ? "mean" : "⌀", left + side(head) + cell / 2, above / 2, head === this.shown[1]);
+      label(
+        head < heads ? (cell > 24 ? `H${head}` : head) : cell > 40 ? "mean" : "⌀",
+        left + side(head) + cell / 2,
+        above / 2,
+        head === this.shown[1],
+      );
     context.textAlign = "left";
-    for (let layer = 0; layer < layers; layer++) label(`L${layer}`, 0, above + side(layer) + cell / 2, layer === this.shown[0]);
+    for (let layer = 0; layer < layers; layer++)
+      label(`L${layer}`, 0, above + side(layer) + cell / 2, layer === this.shown[0]);
     context.textAlign = "right";
-    if (cell > 28) label("mean of all", left + side(heads) - 4, above + side(layers) + cell / 2, this.shown[0] === layers);
+    if (cell > 28)
+      label("mean of all", left + side(heads) - 4, above + side(layers) + cell / 2, this.shown[0] === layers);
 
     context.imageSmoothingEnabled = count > cell;
     for (let layer = 0; layer <= layers; layer++)
@@ -496,29 +558,31 @@ class Picture {
         const isPicked = layer === this.picked[0] && head === this.picked[1];
         const isShown = layer === this.shown[0] && head === this.shown[1];
         if (!isPicked && !isShown) continue;
-        context.strokeStyle = this.colours.attention;
+        context.strokeStyle = this.colors.attention;
         context.lineWidth = isPicked ? 3 : 1.5;
         context.strokeRect(x - 2, y - 2, cell + 4, cell + 4);
       }
-    this.find(".all figcaption").textContent = `${layers} layers × ${heads} heads: each square is one head, each row of it one token that looks, each column one that is looked at. Click one. Keys: arrows for layer and head, comma and full stop along the tokens, m for the mean, Esc to let go.`;
+    this.find(".all figcaption").textContent =
+      `${layers} layers × ${heads} heads: each square is one head, each row of it one token that looks, each column one that is looked at. Click one. Keys: arrows for layer and head, comma and full stop along the tokens, m for the mean, Esc to let go.`;
   }
 
-  // One pixel a weight: the attention colour, as strong as the weight, on the grey of what may be seen.
+  // One pixel a weight: the attention color, as strong as the weight, on the grey of what may be seen.
   image(which) {
     const { count } = this.data;
-    const key = `${which} ${this.shade} ${this.colours.attention} ${this.colours.empty}`;
+    const key = `${which} ${this.shade} ${this.colors.attention} ${this.colors.empty}`;
     if (this.cache.has(key)) return this.cache.get(key);
     const shade = this.shader(this.weights(which));
-    const [full, empty] = [rgb(this.colours.attention), rgb(this.colours.empty)];
+    const [full, empty] = [rgb(this.colors.attention), rgb(this.colors.empty)];
     const image = new ImageData(count, count);
     for (let row = 0; row < count; row++)
       for (let column = 0; column <= row; column++) {
         const strength = shade(at(row, column), row);
         const pixel = 4 * (row * count + column);
-        for (let part = 0; part < 3; part++) image.data[pixel + part] = full[part] * strength + empty[part] * (1 - strength);
+        for (let part = 0; part < 3; part++)
+          image.data[pixel + part] = full[part] * strength + empty[part] * (1 - strength);
         image.data[pixel + 3] = 255;
       }
-    const canvas = Object.assign(document.createElement("canvas"), { width: count, height: count });
+    const canvas = Object.assign(element("canvas"), { width: count, height: count });
     canvas.getContext("2d").putImageData(image, 0, 0);
     this.cache.set(key, canvas);
     return canvas;
@@ -530,17 +594,21 @@ class Picture {
     const x = right - width;
     const strength = this.shade === "root" ? Math.sqrt : (weight) => weight;
     for (let step = 0; step < width; step++) {
-      context.fillStyle = this.colours.empty;
+      context.fillStyle = this.colors.empty;
       context.fillRect(x + step, y, 1, height);
       context.globalAlpha = strength(step / width);
-      context.fillStyle = this.colours.attention;
+      context.fillStyle = this.colors.attention;
       context.fillRect(x + step, y, 1, height);
       context.globalAlpha = 1;
     }
-    context.fillStyle = this.colours.text;
+    context.fillStyle = this.colors.text;
     context.font = `12px ${this.font}`;
     context.textAlign = "center";
-    for (const [share, text] of [[0, "0"], [0.5, "50"], [1, this.shade === "row" ? "largest" : "100 %"]])
+    for (const [share, text] of [
+      [0, "0"],
+      [0.5, "50"],
+      [1, this.shade === "row" ? "largest" : "100 %"],
+    ])
       context.fillText(text, x + share * width, y + height + 9);
   }
 
@@ -559,7 +627,14 @@ class Picture {
     for (let pass = 0; pass < 2; pass++) {
       measure.font = `${size(cell)}px ${this.mono}`;
       longest = Math.min(110, Math.max(...tokens.map((token) => measure.measureText(token).width)) + 8);
-      cell = Math.max(11, Math.min(56, Math.floor((space - 1.75 * longest - 10) / count), Math.floor(Math.max(300, below - longest - 24) / count)));
+      cell = Math.max(
+        11,
+        Math.min(
+          56,
+          Math.floor((space - 1.75 * longest - 10) / count),
+          Math.floor(Math.max(300, below - longest - 24) / count),
+        ),
+      );
     }
     const [left, above] = [longest + 4, longest * 0.8 + 14];
     this.large = { left, above, cell };
@@ -572,14 +647,14 @@ class Picture {
       const font = (chosen) => `${chosen ? "700 " : ""}${size(cell)}px ${this.mono}`;
       context.textAlign = "right";
       context.font = font(n === query);
-      context.fillStyle = this.colours.query;
+      context.fillStyle = this.colors.query;
       context.fillText(tokens[n], left - 6, above + middle, longest);
       context.save();
       context.translate(left + middle, above - 5);
       context.rotate(-0.9);
       context.textAlign = "left";
       context.font = font(n === key);
-      context.fillStyle = this.colours.key;
+      context.fillStyle = this.colors.key;
       context.fillText(tokens[n], 0, 0, longest);
       context.restore();
     }
@@ -589,7 +664,7 @@ class Picture {
     context.textAlign = "center";
     context.imageSmoothingEnabled = false;
     context.drawImage(this.image(this.shown), left, above, count * cell, count * cell);
-    context.fillStyle = this.colours.page; // the lines between the cells
+    context.fillStyle = this.colors.page; // the lines between the cells
     for (let n = 0; n < count; n++) {
       context.fillRect(left + (n + 1) * cell - 1, above + n * cell, 1, (count - n) * cell);
       context.fillRect(left, above + (n + 1) * cell - 1, (n + 1) * cell, 1);
@@ -598,18 +673,18 @@ class Picture {
       for (let column = 0; column <= row; column++) {
         const weight = weights[at(row, column)];
         if (weight < 0.005) continue;
-        context.fillStyle = shade(at(row, column), row) > 0.6 ? this.colours.page : this.colours.text;
+        context.fillStyle = shade(at(row, column), row) > 0.6 ? this.colors.page : this.colors.text;
         context.fillText((100 * weight).toFixed(decimals), left + (column + 0.5) * cell, above + (row + 0.5) * cell);
       }
 
     if (count * cell > 200) this.drawLegend(context, left + count * cell, above);
     context.lineWidth = 2;
     if (query !== null) {
-      context.strokeStyle = this.colours.query;
+      context.strokeStyle = this.colors.query;
       context.strokeRect(left, above + query * cell, (query + 1) * cell - 1, cell - 1);
     }
     if (key !== null) {
-      context.strokeStyle = this.colours.key;
+      context.strokeStyle = this.colors.key;
       context.strokeRect(left + key * cell, above + key * cell, cell - 1, (count - key) * cell - 1);
     }
     const hidden = this.sink ? " The first token is hidden and the rest of each row scaled to sum to 100 % again." : "";
@@ -619,21 +694,26 @@ class Picture {
   }
 }
 
-const swatch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+/** @type {CanvasRenderingContext2D | null} */
+let swatch = null;
 
-function rgb(colour) {
-  swatch.fillStyle = colour;
+// Red, green, blue of a color in CSS.
+function rgb(color) {
+  swatch ??= element("canvas").getContext("2d", { willReadFrequently: true });
+  swatch.fillStyle = color;
   swatch.fillRect(0, 0, 1, 1);
   return swatch.getImageData(0, 0, 1, 1).data;
 }
 
-// Streamlit calls this whenever the data or the theme has changed, and what it returns at the end.
+// Streamlit calls this whenever the data or the theme has changed, and calls the returned function at the end.
 const pictures = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
   if (!pictures.has(parentElement)) pictures.set(parentElement, new Picture(parentElement));
   const picture = pictures.get(parentElement);
-  picture.show(unpack(data), setStateValue);
+  const { header, body } = unpack(data);
+  const count = header.tokens.length;
+  picture.show({ ...header, count, ...decode(body, header.layers * header.heads, count) }, setStateValue);
   return () => {
     picture.close();
     pictures.delete(parentElement);

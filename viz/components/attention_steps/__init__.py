@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from viz.components.component import assets
 from viz.tokens import visible
 
-JS, CSS = assets("attention_steps")
-SINGLE, EXACT = 9, 17  # digits that tell every float32, and every float64, from the next
+SINGLE, EXACT = 9, 17  # significant digits that distinguish all float32, and all float64
 
 
 def data(
@@ -22,20 +20,21 @@ def data(
 ) -> dict[str, Any]:
     """What is drawn of T queries and S keys.
 
-    Of them q (T, d), k (S, d) and v (S, D); products, scaled, masked and weights (T, S); z (T, D). The divisor is
-    what the products were divided by, the contents are the names of v's columns. What is no finite number is sent as
-    its name. From the masked scores the picture takes powers: they are exact, the others have the digits of a float32.
+    The numbers are q (T, d), k (S, d) and v (S, D); products, scaled, masked and weights (T, S); z (T, D). The products
+    were divided by `divisor`; `contents` are the names of v's columns. A number that is not finite is sent by its name.
+    The masked scores are sent exactly, since the picture computes their exponentials; the others as float32.
     """
     digits = {"masked": EXACT}
-    sent = {
-        name: [[_sent(value, digits.get(name, SINGLE)) for value in row] for row in of.tolist()]
-        for name, of in numbers.items()
+    rows = {
+        name: [[_number(value, digits.get(name, SINGLE)) for value in row] for row in matrix.tolist()]
+        for name, matrix in numbers.items()
     }
     names = {"queries": visible(queries), "keys": visible(keys), "contents": list(contents)}
-    return {**names, "divisor": divisor, **sent}
+    return {**names, "divisor": divisor, **rows}
 
 
-def _sent(value: float, digits: int) -> float | str:
+def _number(value: float, digits: int) -> float | str:
+    """A number with so many significant digits; JSON has none that is not finite, so JavaScript's name of it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

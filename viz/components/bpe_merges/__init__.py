@@ -4,10 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from viz.components.component import assets
 from viz.components.token_cuts import label
-
-JS, CSS = assets("bpe_merges")
 
 Step = tuple[int, int, Sequence[bytes]]  # the rank of the pair that is merged, the id it becomes, the word afterwards
 

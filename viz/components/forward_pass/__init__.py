@@ -5,10 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from viz.components.component import assets
 from viz.tokens import visible
 
-JS, CSS = assets("forward_pass")
 DRAWN = 256  # numbers of a vector
 CLIPPED = 98  # percent of the numbers lie within the scale; what is beyond has the colour of its end
 

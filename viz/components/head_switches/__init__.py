@@ -5,10 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from viz.components.component import assets
-
-JS, CSS = assets("head_switches")
-
 
 def data(
     layers: int, heads: int, off: Collection[tuple[int, int]], effects: np.ndarray | None = None

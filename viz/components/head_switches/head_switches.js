@@ -1,35 +1,38 @@
-// All heads as switches. A click on a head turns it off or on, one on a layer's name all heads of it.
+// All heads as switches. A click on a head turns it off or on; a click on the name of a layer, all its heads.
 
-const signed = (effect) => (Math.abs(effect) < 0.005 ? "0" : effect.toFixed(2).replace("-", "−"));
+/**
+ * The effect of a head with its sign; less than half a hundredth is 0.
+ * @param {number} effect
+ */
+const signed = (effect) => (Math.abs(effect) < 0.005 ? "0" : minus(effect.toFixed(2)));
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const { layers, heads, effects } = data;
   const off = new Set(data.off.map(String));
-  const board = parentElement.querySelector(".board") ?? parentElement.appendChild(element("div", ""));
-  board.className = effects ? "board told" : "board";
+  const board = host(parentElement, "board", effects && "told");
   board.style.setProperty("--heads", heads);
-  const rows = [element("div", "", element("span", ""), ...Array.from({ length: heads }, (_, head) => element("span", `H${head}`)))];
+  const names = Array.from({ length: heads }, (_, head) => element("span", `H${head}`));
+  const rows = [element("div", "", element("span"), ...names)];
 
-  function flip(picked) {
-    setTriggerValue("flipped", picked);
+  const flip = (layer, head) => setTriggerValue("flipped", [layer, head]);
+
+  function headSwitch(layer, head) {
+    const isOff = off.has(`${layer},${head}`);
+    const effect = effects?.[layer][head];
+    const name = `L${layer} H${head}`;
+    const title = effect === undefined ? name : `${name}, alone: ${effect.toFixed(4)}`;
+    const text = isOff ? "✕" : effect === undefined ? "" : signed(effect);
+    const created = button(text, title, () => flip(layer, head));
+    classed(created, "head", effect < 0 && "less", Math.abs(effect) > 0.6 && "much");
+    created.ariaPressed = String(isOff);
+    created.ariaLabel = name;
+    if (effect !== undefined) created.style.setProperty("--effect", `${100 * Math.min(1, Math.abs(effect))}%`);
+    return created;
   }
 
   for (let layer = 0; layer < layers; layer++) {
-    const name = element("button", `L${layer}`);
-    name.title = `all heads of layer ${layer}`;
-    name.onclick = () => flip([layer, null]);
-    const cells = Array.from({ length: heads }, (_, head) => {
-      const effect = effects?.[layer][head];
-      const cell = element("button", off.has(`${layer},${head}`) ? "✕" : effect === undefined ? "" : signed(effect));
-      cell.className = `head${effect < 0 ? " less" : ""}${Math.abs(effect) > 0.6 ? " much" : ""}`;
-      cell.ariaPressed = off.has(`${layer},${head}`);
-      cell.ariaLabel = `L${layer} H${head}`;
-      cell.title = `L${layer} H${head}` + (effect === undefined ? "" : `, alone: ${effect.toFixed(4)}`);
-      if (effect !== undefined) cell.style.setProperty("--effect", `${100 * Math.min(1, Math.abs(effect))}%`);
-      cell.onclick = () => flip([layer, head]);
-      return cell;
-    });
-    rows.push(element("div", "", name, ...cells));
+    const name = button(`L${layer}`, `all heads of layer ${layer}`, () => flip(layer, null));
+    rows.push(element("div", "", name, ...Array.from({ length: heads }, (_, head) => headSwitch(layer, head))));
   }
   const focused = [...board.querySelectorAll("button")].indexOf(board.getRootNode().activeElement);
   board.replaceChildren(...rows);

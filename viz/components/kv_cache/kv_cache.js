@@ -1,145 +1,203 @@
 // Generation, pass by pass. Buttons, slider and arrow keys step through it in the browser and ask nothing of the server.
 
+const LEGEND = {
+  kept: "read from the cache",
+  new: "computed at this pass",
+  none: "not there yet",
+  gone: "fell out of the context",
+};
+
 const whole = (count) => count.toLocaleString("en");
 
+/**
+ * A count in three digits and T, G or M; a smaller one in full.
+ * @param {number} count
+ */
 function amount(count) {
-  for (const [size, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"]]) if (count >= size) return `${(count / size).toPrecision(3)} ${name}`;
-  return whole(count);
+  const sizes = /** @type {[number, string][]} */ ([
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+  ]);
+  const [size, name] = sizes.find(([size]) => count >= size) ?? [1, ""];
+  return name ? `${(count / size).toPrecision(3)} ${name}` : whole(count);
 }
 
+/**
+ * A count of bytes.
+ * @param {number} count
+ */
 function bytes(count) {
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)} MB`;
   return count >= 1e4 ? `${(count / 1e3).toFixed(0)} kB` : `${whole(count)} bytes`;
 }
 
-function button(text, title, onclick) {
-  return Object.assign(element("button", text), { type: "button", title, ariaLabel: title, onclick });
-}
-
-// What the cell of a token in a layer is at a pass.
-function state(place, { first, cached, new: fresh }, kept) {
+/**
+ * The state of a token at a pass: "gone" out of the context, "kept" in the cache, "new" (computed), or "none" (later).
+ * @param {number} place
+ * @param {{ first: number, cached: number, new: number }} pass
+ * @param {boolean} hasCache
+ */
+function state(place, { first, cached, new: fresh }, hasCache) {
   if (place < first) return "gone";
-  if (place < first + cached) return kept ? "kept" : "new";
+  if (place < first + cached) return hasCache ? "kept" : "new";
   return place < first + cached + fresh ? "new" : "none";
 }
 
-function table(data, step, kept) {
-  const one = data.passes[step];
-  const end = one.first + one.cached + one.new;
-  const states = data.text.map((_, place) => state(place, one, kept));
-  const looks = data.text.map((_, place) => {
-    const share = place < end ? one.looks[place - one.first] : undefined;
-    const bar = element("i", "");
-    bar.style.height = `${100 * (share ?? 0)}%`;
-    return element("td", "", classed(element("div", "", element("small", share >= 0.045 ? Math.round(100 * share) : ""), bar), "look"));
+/**
+ * Multiply-adds of all passes up to this one, with the cache (0) or without (1).
+ * @param {{ work: number[] }[]} passes
+ * @param {number} step
+ * @param {number} which
+ */
+const workSoFar = (passes, step, which) => passes.slice(0, step + 1).reduce((sum, { work }) => sum + work[which], 0);
+
+function table(data, step, hasCache) {
+  const pass = data.passes[step];
+  const end = pass.first + pass.cached + pass.new;
+  const states = data.text.map((_, place) => state(place, pass, hasCache));
+  const shares = data.text.map((_, place) => (place < end ? pass.looks[place - pass.first] : undefined));
+  const weights = shares.map((share) => {
+    const column = element("i");
+    column.style.height = `${100 * (share ?? 0)}%`;
+    const label = element("small", share >= 0.045 ? Math.round(100 * share) : "");
+    return element("td", "", classed(element("div", "", label, column), "look"));
   });
   const names = data.text.map((token, place) => {
-    const shown = place < end ? token : "";
-    const cell = element("td", "", element("b", shown));
-    cell.title = place < end ? `${place} ${token}${one.looks[place - one.first] === undefined ? "" : `: ${percent(one.looks[place - one.first])} of the look`}` : "";
+    const cell = element("td", "", element("b", place < end ? token : ""));
+    const weight = shares[place] === undefined ? "" : `: ${percent(shares[place])} of the attention`;
+    cell.title = place < end ? `${place} ${token}${weight}` : "";
     return classed(cell, "token", states[place], place >= data.prompt && "written");
   });
-  const layers = Array.from({ length: data.layers }, (_, layer) =>
-    element("tr", "", element("th", `L${layer}`), ...states.map((name) => classed(element("td", "", element("i", "")), "cell", name))),
-  );
-  const made = classed(element("table", "", element("tr", "", element("th", "looks at, %"), ...looks), element("tr", "", element("th", "goes in"), ...names), ...layers), data.layers > 8 && "many");
-  return { made, newest: made.rows[1].cells[end] };
-}
-
-function nextWord(one) {
-  const lines = one.likeliest.map(([word, share], n) => {
-    const bar = element("i", "");
-    bar.style.width = `${100 * share}%`;
-    return classed(element("li", "", element("b", word), element("div", "", bar), element("span", percent(share))), n === one.taken && "taken");
+  const layers = Array.from({ length: data.layers }, (_, layer) => {
+    const cells = states.map((name) => classed(element("td", "", element("i")), "cell", name));
+    return element("tr", "", element("th", `L${layer}`), ...cells);
   });
-  return [element("div", "What comes next, by the model; ", element("strong", "➜ taken")), element("ol", "", ...lines)];
+  const attention = element("tr", "", element("th", "looks at, %"), ...weights);
+  const tokens = element("tr", "", element("th", "goes in"), ...names);
+  const created = classed(element("table", "", attention, tokens, ...layers), data.layers > 8 && "many");
+  return { created, newest: tokens.cells[end] };
 }
 
-function counted(data, step, kept) {
-  const one = data.passes[step];
-  const seen = one.cached + one.new;
-  const sum = (which) => data.passes.slice(0, step + 1).reduce((so, { work }) => so + work[which], 0);
-  const rows = [
-    ["positions read", one.new, seen, whole],
-    ["multiply-adds", ...one.work, amount],
-    ["… so far", sum(0), sum(1), amount],
+function nextWord(pass) {
+  const lines = pass.likeliest.map(([word, share], n) => {
+    const line = element("li", "", element("b", word), element("div", "", bar(share)), element("span", percent(share)));
+    return classed(line, n === pass.taken && "taken");
+  });
+  const title = element("div", "The model’s next tokens; ", element("strong", "➜ taken"));
+  return [title, element("ol", "", ...lines)];
+}
+
+function counts(data, step, hasCache) {
+  const pass = data.passes[step];
+  const read = pass.cached + pass.new;
+  const size = read < data.context ? read * data.each : 0; // when the context is full, the next pass begins anew
+  const row = (name, less, more, ratio) => {
+    const [cached, plain] = [
+      classed(element("td", less), hasCache && "on"),
+      classed(element("td", more), !hasCache && "on"),
+    ];
+    return element("tr", "", element("th", name), cached, plain, element("td", ratio));
+  };
+  const numbers = [
+    ["positions read", pass.new, read, whole],
+    ["multiply-adds", ...pass.work, amount],
+    ["… so far", workSoFar(data.passes, step, 0), workSoFar(data.passes, step, 1), amount],
   ];
-  const body = rows.map(([name, less, more, told]) => element("tr", "", element("th", name), classed(element("td", told(less)), kept && "on"), classed(element("td", told(more)), !kept && "on"), element("td", `${(more / less).toFixed(1)} ×`)));
-  const size = seen < data.context ? seen * data.each : 0; // when the context is full, the next pass begins anew
-  const room = element("tr", "", element("th", "kept"), classed(element("td", bytes(size)), kept && "on"), classed(element("td", "0"), !kept && "on"), element("td", ""));
+  const rows = numbers.map(([name, less, more, text]) =>
+    row(name, text(less), text(more), `${(more / less).toFixed(1)} ×`),
+  );
   const head = element("tr", "", ...["at this pass", "with cache", "without", ""].map((name) => element("th", name)));
-  const formula = element("p", `Kept: 2 · ${data.layers} layers · ${whole(seen)} tokens · ${whole(data.each / 8 / data.layers)} numbers · 4 bytes = ${whole(size)}`);
-  return [classed(element("table", "", head, ...body, room), "counts"), ...(size ? [formula] : [])];
+  const parts = [classed(element("table", "", head, ...rows, row("kept", bytes(size), "0", "")), "counts")];
+  const factors = `2 · ${data.layers} layers · ${whole(read)} tokens · ${whole(data.each / 8 / data.layers)} numbers · 4 bytes`;
+  if (size) parts.push(element("p", `Kept: ${factors} = ${whole(size)}`));
+  return parts;
 }
 
-function said(data, step, kept) {
-  const one = data.passes[step];
-  const end = one.first + one.cached + one.new;
-  const last = data.text[end - 1];
-  if (one.first) return `The context of ${whole(data.context)} tokens is full: the oldest token falls out, every other stands one position earlier, and all are read anew. The cache is of no use any more.`;
-  const room = end < data.context ? "keys and values are kept" : "they fill the context, so that nothing of them can be kept";
-  if (!step) return `The prompt goes in: ${one.new === 1 ? "one token" : `${one.new} tokens at once`}; ${room}. Step on with › or the arrow keys.`;
-  if (!kept) return `All ${end} tokens go in again; ${end - 1} of them give the keys and values that they gave before.`;
-  return `Only “${last}” goes in. Its query looks at ${end} keys, of which ${one.cached} were kept.`;
+// What happens at a pass, in a sentence.
+function sentence(data, step, hasCache) {
+  const pass = data.passes[step];
+  const end = pass.first + pass.cached + pass.new;
+  if (pass.first)
+    return `The context of ${whole(data.context)} tokens is full: the oldest token falls out, every other moves one position forward, and all are read anew. The cache is of no use any more.`;
+  if (!step) {
+    const tokens = pass.new === 1 ? "one token" : `${pass.new} tokens at once`;
+    const room = end < data.context ? "keys and values are kept" : "they fill the context, so none of them can be kept";
+    return `The prompt goes in: ${tokens}; ${room}. Step on with › or the arrow keys.`;
+  }
+  if (!hasCache) return `All ${end} tokens go in again; ${end - 1} of them give the same keys and values as before.`;
+  return `Only “${data.text[end - 1]}” goes in. Its query looks at ${end} keys, of which ${pass.cached} were kept.`;
 }
 
-const LEGEND = { kept: "read from the cache", new: "computed at this pass", none: "not there yet", gone: "fell out of the context" };
-
-function draw(host, data) {
+function draw(root, data) {
+  const link = new LinkState(["step", "cache"]);
   const last = data.passes.length - 1;
-  const asked = readLink("step") ?? "";
+  const asked = link.get("step") ?? "";
   let step = /^[1-9]\d?$/.test(asked) && Number(asked) <= last + 1 ? Number(asked) - 1 : 0;
-  let kept = readLink("cache") !== "off";
+  let hasCache = link.get("cache") !== "off";
 
-  const slider = Object.assign(element("input", ""), { type: "range", min: 1, max: last + 1, ariaLabel: "pass" });
-  const on = Object.assign(element("input", ""), { type: "checkbox", checked: kept });
-  const at = classed(element("span", ""), "at");
-  const buttons = [["«", "the prompt", () => go(0)], ["‹", "one pass back", () => go(step - 1)], ["›", "one pass on", () => go(step + 1)], ["»", "the last pass", () => go(last)]].map((one) => button(...one));
-  const controls = classed(element("div", "", ...buttons, slider, at, element("label", "", on, " KV cache")), "controls");
-  const sentence = classed(element("p", ""), "said");
-  sentence.ariaLive = "polite";
-  const [scroll, aside] = [classed(element("div", ""), "scroll"), element("aside", "")];
-  const halves = element("span", "", classed(element("i", ""), "k"), " key ", classed(element("i", ""), "v"), " value");
-  const swatches = Object.entries(LEGEND).filter(([name]) => name !== "gone" || data.passes[last].first).map(([name, says]) => element("span", "", classed(element("span", "", element("i", "")), "cell", name), ` ${says}`));
+  const slider = Object.assign(element("input"), { type: "range", min: 1, max: last + 1, ariaLabel: "pass" });
+  const checkbox = Object.assign(element("input"), { type: "checkbox", checked: hasCache });
+  const at = classed(element("span"), "at");
+  const moves = [
+    ["«", "the prompt", () => 0],
+    ["‹", "one pass back", () => step - 1],
+    ["›", "one pass on", () => step + 1],
+    ["»", "the last pass", () => last],
+  ];
+  const buttons = moves.map(([sign, title, target]) =>
+    Object.assign(
+      button(sign, title, () => go(target())),
+      { ariaLabel: title },
+    ),
+  );
+  const controls = [...buttons, slider, at, element("label", "", checkbox, " KV cache")];
+  const status = Object.assign(classed(element("p"), "said"), { ariaLive: "polite" });
+  const [scroll, aside] = [classed(element("div"), "scroll"), element("aside")];
+  const halves = element("span", "", classed(element("i"), "k"), " key ", classed(element("i"), "v"), " value");
+  const swatches = Object.entries(LEGEND)
+    .filter(([name]) => name !== "gone" || data.passes[last].first)
+    .map(([name, text]) => element("span", "", classed(element("span", "", element("i")), "cell", name), ` ${text}`));
   const legend = classed(element("p", "", halves, ...swatches), "legend");
 
   function show() {
-    slider.value = step + 1;
+    slider.value = String(step + 1);
     at.textContent = `pass ${step + 1} of ${last + 1}`;
-    [buttons[0].disabled, buttons[1].disabled] = [!step, !step];
-    [buttons[2].disabled, buttons[3].disabled] = [step === last, step === last];
-    sentence.textContent = said(data, step, kept);
-    const { made, newest } = table(data, step, kept);
-    scroll.replaceChildren(made);
+    buttons.forEach((move, n) => (move.disabled = step === (n < 2 ? 0 : last)));
+    status.textContent = sentence(data, step, hasCache);
+    const { created, newest } = table(data, step, hasCache);
+    scroll.replaceChildren(created);
     scroll.scrollLeft = newest.offsetLeft - scroll.clientWidth + 3 * newest.clientWidth;
-    aside.replaceChildren(...nextWord(data.passes[step]), ...counted(data, step, kept));
+    aside.replaceChildren(...nextWord(data.passes[step]), ...counts(data, step, hasCache));
   }
 
-  function go(to) {
-    step = Math.min(last, Math.max(0, to));
-    writeLink({ step: step ? step + 1 : null });
+  function go(target) {
+    step = Math.min(last, Math.max(0, target));
+    link.set({ step: step ? step + 1 : null });
     show();
   }
 
   slider.oninput = () => go(Number(slider.value) - 1);
-  on.onchange = () => {
-    kept = on.checked;
-    writeLink({ cache: kept ? null : "off" });
+  checkbox.onchange = () => {
+    hasCache = checkbox.checked;
+    link.set({ cache: hasCache ? null : "off" });
     show();
   };
-  host.onkeydown = (event) => {
-    const to = { ArrowRight: step + 1, ArrowLeft: step - 1, Home: 0, End: last }[event.key];
-    if (to === undefined || event.target === slider || event.ctrlKey || event.altKey || event.metaKey) return;
+  root.onkeydown = (event) => {
+    const target = { ArrowRight: step + 1, ArrowLeft: step - 1, Home: 0, End: last }[event.key];
+    if (target === undefined || event.target === slider || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    go(to);
+    go(target);
   };
-  host.replaceChildren(controls, sentence, classed(element("div", "", classed(element("div", "", scroll, legend), "grid"), aside), "main"));
+  const grid = classed(element("div", "", scroll, legend), "grid");
+  const main = classed(element("div", "", grid, aside), "main");
+  root.replaceChildren(classed(element("div", "", ...controls), "controls"), status, main);
   show();
-  writeLink(chosen); // the page may have written its own
+  link.restore();
 }
 
 export default function ({ data, parentElement }) {
-  const host = parentElement.querySelector(".cache") ?? parentElement.appendChild(classed(element("div", ""), "cache"));
-  host.tabIndex = 0;
-  draw(host, data);
+  const root = host(parentElement, "cache");
+  root.tabIndex = 0;
+  draw(root, data);
 }

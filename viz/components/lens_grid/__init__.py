@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from viz.components.component import assets
 from viz.percent import percent
 from viz.tokens import visible
-
-JS, CSS = assets("lens_grid")
 
 # What a cell can show, and what its shade says.
 READOUTS = {

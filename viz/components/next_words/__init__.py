@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from viz.components.component import assets
 from viz.tokens import visible
-
-JS, CSS = assets("next_words")
 
 
 def data(

@@ -1,92 +1,123 @@
-// The chain from logits to a draw. What the steps do is what model/decoding/sampling.py does (a test holds the
-// two against each other). The chain, the one that was kept as A, the seed and the number of draws are kept in the link.
+// The chain from logits to a draw. Its steps are those of model/decoding/sampling.py, bit by bit: logits are float32, the
+// edges of top-p and min-p are found in float64 (a test compares the two). The chain, the one that was kept as A, the
+// seed and the number of draws are kept in the link.
 
 const SHOWN = 12; // tokens in the table
+const COLD = 1e-30; // a temperature below it counts as 0
+const RANKS = [1, 2, 3, 4, 5, 8, 10, 15, 20, 30, 40, 50, 100, 200, 500, 1000, 2000, 5000, Infinity]; // of top-k
+/**
+ * A step by its name: the value at which it is off, and the values of its slider.
+ * @type {Record<string, { name: string, off: number, values: number[] }>}
+ */
 const STEPS = {
   repetition: { name: "repetition", off: 1, values: range(1, 2, 0.05) },
   temperature: { name: "temperature", off: 1, values: range(0, 2, 0.05) },
-  "top-k": { name: "top-k", off: Infinity, values: [1, 2, 3, 4, 5, 8, 10, 15, 20, 30, 40, 50, 100, 200, 500, 1000, 2000, 5000, Infinity] },
+  "top-k": { name: "top-k", off: Infinity, values: RANKS },
   "top-p": { name: "top-p", off: 1, values: range(0, 1, 0.01) },
   "min-p": { name: "min-p", off: 0, values: range(0, 1, 0.01) },
 };
+
+/** @param {number} share */
 const fine = (share) => percent(share, 2);
 
+/**
+ * The numbers from `least` to `most` by steps.
+ * @param {number} least
+ * @param {number} most
+ * @param {number} step
+ */
 function range(least, most, step) {
   return Array.from({ length: Math.round((most - least) / step) + 1 }, (_, n) => Number((least + n * step).toFixed(2)));
 }
 
-function unpack(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  return { ...header, logits: Float64Array.from(new Float32Array(bytes.slice(4 + length).buffer)) };
+// ---- the steps -------------------------------------------------------------------------------
+
+/** @param {Float32Array} logits */
+const maximum = (logits) => logits.reduce((a, b) => Math.max(a, b), -Infinity);
+
+/**
+ * e to the power of each logit less the largest, in float64: the probabilities, but for their sum.
+ * @param {Float32Array} logits
+ */
+function powersOf(logits) {
+  const largest = maximum(logits);
+  return Float64Array.from(logits, (logit) => Math.exp(logit - largest));
 }
 
+/**
+ * The probabilities of logits, in float64.
+ * @param {Float32Array} logits
+ */
 function softmax(logits) {
-  const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-  const powers = logits.map((logit) => Math.exp(logit - largest));
+  const powers = powersOf(logits);
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((power) => power / sum);
 }
 
-const keep = (logits, kept) => logits.map((logit, id) => (kept(logit, id) ? logit : -Infinity));
+/**
+ * The logits with −∞ in place of those that are cut.
+ * @param {Float32Array} logits
+ * @param {(id: number) => boolean} isKept
+ */
+const keep = (logits, isKept) => logits.map((logit, id) => (isKept(id) ? logit : -Infinity));
 
-const MAKE = {
+/** @type {Record<string, (logits: Float32Array, value: number, seen: number[]) => Float32Array>} */
+const APPLY = {
   repetition: (logits, penalty, seen) => {
-    const made = logits.slice();
-    for (const id of seen) made[id] = made[id] < 0 ? made[id] * penalty : made[id] / penalty;
-    return made;
+    const [after, factor] = [logits.slice(), Math.fround(penalty)];
+    for (const id of seen) after[id] = after[id] < 0 ? after[id] * factor : after[id] / factor;
+    return after;
   },
   temperature: (logits, value) => {
-    if (value > 0) return logits.map((logit) => logit / value);
-    const first = logits.indexOf(logits.reduce((a, b) => Math.max(a, b), -Infinity));
-    return keep(logits, (_, id) => id === first);
+    if (value >= COLD) return logits.map((logit) => logit / Math.fround(value));
+    const first = logits.indexOf(maximum(logits));
+    return keep(logits, (id) => id === first);
   },
   "top-k": (logits, k) => {
     if (k >= logits.length) return logits;
     const least = logits.slice().sort()[logits.length - k];
-    return keep(logits, (logit) => logit >= least);
+    return keep(logits, (id) => logits[id] >= least);
   },
   "top-p": (logits, p) => {
-    const shares = softmax(logits);
-    const ascending = shares.slice().sort();
-    let first = ascending.length; // of those that are kept
-    let mass = 0;
-    do mass += ascending[--first];
-    while (first > 0 && mass < p);
-    const least = ascending[first];
-    let ties = 0; // of those that are kept, as many as the least; of equals the later ids are kept
-    while (ascending[first + ties] === least) ties++;
-    const kept = shares.map(() => 0);
-    for (let id = shares.length - 1; id >= 0; id--) kept[id] = shares[id] > least || (shares[id] === least && ties-- > 0);
-    return keep(logits, (_, id) => kept[id]);
+    if (p === 1) return logits;
+    const ascending = logits.slice().sort();
+    const sums = powersOf(ascending).reverse();
+    for (let n = 1; n < sums.length; n++) sums[n] += sums[n - 1]; // from the largest on
+    const total = sums[sums.length - 1];
+    const count = 1 + sums.findIndex((sum) => sum / total >= p);
+    const least = ascending[ascending.length - count];
+    let ties = count - ascending.filter((logit) => logit > least).length; // of equals the later ids are kept
+    const after = logits.slice();
+    for (let id = logits.length - 1; id >= 0; id--)
+      if (logits[id] < least || (logits[id] === least && ties-- <= 0)) after[id] = -Infinity;
+    return after;
   },
   "min-p": (logits, p) => {
-    const shares = softmax(logits);
-    const least = p * shares.reduce((a, b) => Math.max(a, b), 0);
-    return keep(logits, (_, id) => shares[id] >= least);
+    const powers = powersOf(logits);
+    return keep(logits, (id) => powers[id] >= p);
   },
 };
 
-// Random numbers from 0 to 1 that a seed makes come again (mulberry32).
-function* random(seed) {
-  for (let state = seed >>> 0; ; ) {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    yield ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  }
-}
-
-// The logits after the steps that are on; `told` hears of each step what came in and what it left.
-function apply(steps, raw, seen, told = () => {}) {
+/**
+ * The logits after the steps that are on; `report` is called after each step with what came in and what it left.
+ * @param {[string, number][]} steps
+ * @param {Float32Array} raw
+ * @param {number[]} seen ids in the text
+ * @param {(n: number, before: Float32Array, after: Float32Array) => void} [report]
+ */
+function apply(steps, raw, seen, report = () => {}) {
   return steps.reduce((logits, [name, value], n) => {
-    const made = value === STEPS[name].off ? logits : MAKE[name](logits, value, seen);
-    told(n, logits, made);
-    return made;
+    const after = value === STEPS[name].off ? logits : APPLY[name](logits, value, seen);
+    report(n, logits, after);
+    return after;
   }, raw);
 }
 
-// How many tokens were cut, and the probability that they had.
+/**
+ * How many tokens were cut, and the probability that they had.
+ * @param {Float32Array} logits
+ * @param {Float64Array} shares
+ */
 function lost(logits, shares) {
   let [count, mass] = [0, 0];
   for (let id = 0; id < logits.length; id++) {
@@ -97,6 +128,28 @@ function lost(logits, shares) {
   return [count, mass];
 }
 
+// ---- draws -----------------------------------------------------------------------------------
+
+/**
+ * Random numbers from 0 to 1, the same for the same seed (mulberry32).
+ * @param {number} seed
+ */
+function* random(seed) {
+  for (let state = seed >>> 0; ;) {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    yield ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  }
+}
+
+/**
+ * Draw ids by their probabilities: how often each came, and the last one (null, if none was drawn).
+ * @param {Float64Array} shares
+ * @param {number} count
+ * @param {number} seed
+ * @returns {{ counts: Map<number, number>, last: number | null }}
+ */
 function draw(shares, count, seed) {
   let sum = 0;
   const sums = shares.map((share) => (sum += share));
@@ -117,138 +170,170 @@ function draw(shares, count, seed) {
   return { counts, last };
 }
 
-const spelled = (steps) => steps.map((step) => step.join(":")).join(",");
-const words = (steps) => steps.map(([name, value]) => `${name} ${value}`).join(", ") || "no step";
+// ---- the link: chain=top-p:0.9,temperature:0.7 (the steps that are on, in their order), beside (likewise), draws, seed
 
-// What was chosen last in this browser window: another page forgets the link. And the chain that it shows.
-let latest = null;
+/** @param {[string, number][]} steps */
+const encodeSteps = (steps) => steps.map((step) => step.join(":")).join(",");
+
+/**
+ * The steps of a text in the link, and whether all of it could be read: steps that exist, once each, in their range.
+ * @param {string} text
+ * @returns {{ steps: [string, number][], isValid: boolean }}
+ */
+function decodeSteps(text) {
+  const pairs = text
+    .split(",")
+    .filter(Boolean)
+    .map((step) => step.split(":"));
+  const valid = pairs.filter(([name, value], n) => {
+    if (!Object.hasOwn(STEPS, name) || !/^\d+(\.\d+)?$/.test(value ?? "")) return false;
+    const { values } = STEPS[name];
+    const isFirst = pairs.findIndex(([other]) => other === name) === n;
+    return Number(value) >= values[0] && Number(value) <= values[values.length - 1] && isFirst;
+  });
+  const number = (name, value) => (name === "top-k" ? Math.round(Number(value)) : Number(value));
+  return { steps: valid.map(([name, value]) => [name, number(name, value)]), isValid: valid.length === pairs.length };
+}
+
+/** @param {[string, number]} step */
+const isOn = ([name, value]) => value !== STEPS[name].off;
+
+/** @param {[string, number][]} steps */
+const words = (steps) =>
+  steps
+    .filter(isOn)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ") || "no step";
+
+// ---- the picture -----------------------------------------------------------------------------
+
+/**
+ * The chain that is shown, which the tree below asks for a draw.
+ * @type {Chain | null}
+ */
 let shown = null;
-window.addEventListener("vitrine-draw", ({ detail }) => (detail.said = shown?.add() ?? ""));
 
 class Chain {
-  constructor(host) {
+  constructor(root) {
     this.readLink();
-    this.chain = element("div", "");
-    this.chain.className = "chain";
-    this.nav = element("nav", "");
-    this.table = element("table", "");
-    const scroll = element("div", "", this.table);
-    scroll.className = "scroll";
-    this.said = element("output", "");
-    this.notice = element("div", "");
-    this.notice.className = "notice";
-    host.replaceChildren(this.notice, this.chain, this.nav, scroll, this.said);
+    this.chain = classed(element("div"), "chain");
+    this.nav = element("nav");
+    this.table = element("table");
+    this.result = element("output");
+    this.notice = classed(element("div"), "notice");
+    root.replaceChildren(
+      this.notice,
+      this.chain,
+      this.nav,
+      classed(element("div", "", this.table), "scroll"),
+      this.result,
+    );
     this.layChain();
     this.layNav();
   }
 
-  // ---- the link: chain=top-p:0.9,temperature:0.7 (the steps that are on, in their order), beside (likewise), draws, seed
-
   readLink() {
-    const here = new URLSearchParams(window.location.search);
-    const link = ["chain", "beside", "seed", "draws"].some((name) => here.has(name)) ? here : (latest ?? here);
-    this.wrong = false;
-    const on = this.readSteps(link.get("chain") ?? "");
-    const names = new Set(on.map(([name]) => name)); // the places of these are taken in the order of the link
+    this.link = new LinkState(["chain", "beside", "seed", "draws"]);
+    const [seed, draws, beside] = [this.link.get("seed"), this.link.get("draws"), this.link.get("beside")];
+    const chain = decodeSteps(this.link.get("chain") ?? "");
+    const other = decodeSteps(beside ?? "");
+    const names = new Set(chain.steps.map(([name]) => name)); // the places of these are taken in the order of the link
+    const on = [...chain.steps];
     this.steps = Object.entries(STEPS).map(([name, { off }]) => (names.has(name) ? on.shift() : [name, off]));
-    this.beside = link.has("beside") ? this.readSteps(link.get("beside")) : null;
-    this.seed = /^\d{1,9}$/.test(link.get("seed") ?? "") ? Number(link.get("seed")) : 1;
-    this.draws = ["1", "200"].includes(link.get("draws")) ? Number(link.get("draws")) : 0;
-  }
-
-  readSteps(text) {
-    const asked = text.split(",").filter(Boolean).map((step) => step.split(":"));
-    const right = asked.filter(([name, value], n) => {
-      const [least, most] = Object.hasOwn(STEPS, name) ? [STEPS[name].values[0], STEPS[name].values.at(-1)] : [1, 0];
-      return /^\d+(\.\d+)?$/.test(value ?? "") && Number(value) >= least && Number(value) <= most && asked.findIndex(([other]) => other === name) === n;
-    });
-    this.wrong ||= right.length < asked.length;
-    return right.map(([name, value]) => [name, name === "top-k" ? Math.round(Number(value)) : Number(value)]);
+    this.beside = beside === null ? null : other.steps;
+    this.wrong = !chain.isValid || !other.isValid;
+    this.seed = /^\d{1,9}$/.test(seed ?? "") ? Number(seed) : 1;
+    this.draws = ["1", "200"].includes(draws) ? Number(draws) : 0;
   }
 
   writeLink() {
-    const beside = this.beside && spelled(this.beside);
-    writeLink({ chain: spelled(this.on()) || null, beside, seed: this.seed === 1 ? null : this.seed, draws: this.draws || null });
-    latest = new URLSearchParams(window.location.search);
-  }
-
-  on() {
-    return this.steps.filter(([name, value]) => value !== STEPS[name].off);
+    const beside = this.beside && encodeSteps(this.beside);
+    const chain = encodeSteps(this.steps.filter(isOn)) || null;
+    this.link.set({ chain, beside, seed: this.seed === 1 ? null : this.seed, draws: this.draws || null });
   }
 
   // ---- the controls
 
   layChain() {
-    this.cards = this.steps.map(([name, value], n) => {
-      const { off, values } = STEPS[name];
-      const move = (to, sign, title) => {
-        const button = Object.assign(element("button", sign), { type: "button", title, disabled: to < 0 || to >= this.steps.length });
-        button.setAttribute("aria-label", `${STEPS[name].name}: ${title}`);
-        button.onclick = () => {
-          [this.steps[n], this.steps[to]] = [this.steps[to], this.steps[n]];
-          this.layChain();
-          this.changed();
-          this.cards[to].slider.focus();
-        };
-        return button;
-      };
-      const slider = Object.assign(element("input", ""), { type: "range", min: 0, max: values.length - 1, step: 1 });
-      slider.value = values.findIndex((one) => one >= value);
-      slider.setAttribute("aria-label", STEPS[name].name);
-      slider.setAttribute("aria-valuetext", value === off ? "off" : value);
-      slider.oninput = () => {
-        this.steps[n][1] = values[slider.value];
-        slider.setAttribute("aria-valuetext", values[slider.value] === off ? "off" : values[slider.value]);
-        this.changed();
-      };
-      slider.ondblclick = () => {
-        slider.value = values.indexOf(off);
-        slider.oninput();
-      };
-      const does = element("small", "");
-      const head = element("header", "", element("span", STEPS[name].name), move(n - 1, "‹", "earlier"), move(n + 1, "›", "later"));
-      return { does, slider, box: element("div", "", head, slider, does) };
-    });
+    this.cards = this.steps.map((_, n) => this.card(n));
     this.chain.replaceChildren(...this.cards.map(({ box }) => box));
   }
 
+  // The slider of a step, its place in the chain, and what it does.
+  card(n) {
+    const [name, value] = this.steps[n];
+    const { off, values } = STEPS[name];
+    const move = (to, sign, title) => {
+      const swap = () => {
+        [this.steps[n], this.steps[to]] = [this.steps[to], this.steps[n]];
+        this.layChain();
+        this.changed();
+        this.cards[to].slider.focus();
+      };
+      const created = button(sign, title, swap);
+      created.disabled = to < 0 || to >= this.steps.length;
+      created.setAttribute("aria-label", `${STEPS[name].name}: ${title}`);
+      return created;
+    };
+    const slider = Object.assign(element("input"), { type: "range", min: 0, max: values.length - 1, step: 1 });
+    slider.value = String(values.findIndex((number) => number >= value));
+    slider.setAttribute("aria-label", STEPS[name].name);
+    slider.setAttribute("aria-valuetext", value === off ? "off" : String(value));
+    slider.oninput = () => {
+      const number = values[Number(slider.value)];
+      this.steps[n][1] = number;
+      slider.setAttribute("aria-valuetext", number === off ? "off" : String(number));
+      this.changed();
+    };
+    slider.ondblclick = () => {
+      slider.value = String(values.indexOf(off));
+      slider.oninput();
+    };
+    const effect = element("small");
+    const title = element("span", STEPS[name].name);
+    const head = element("header", "", title, move(n - 1, "‹", "earlier"), move(n + 1, "›", "later"));
+    return { effect, slider, box: element("div", "", head, slider, effect) };
+  }
+
   layNav() {
-    const pressed = (count, label) => {
-      const button = Object.assign(element("button", label), { type: "button", title: "once more: with the next seed" });
-      button.onclick = () => {
-        if (this.draws === count) seed.value = ++this.seed;
+    const drawing = (count, text) => {
+      const act = () => {
+        if (this.draws === count) seed.value = String(++this.seed);
         this.draws = count;
         this.changed();
       };
-      return [count, button];
+      return { count, created: button(text, "once more: with the next seed", act) };
     };
-    this.buttons = [pressed(1, "Draw one"), pressed(200, "Draw 200")];
-    this.clear = Object.assign(element("button", "×"), { type: "button", title: "no draw" });
-    this.clear.onclick = () => {
-      this.draws = 0;
+    const change = (values) => () => {
+      Object.assign(this, values());
       this.changed();
     };
-    const seed = Object.assign(element("input", ""), { type: "number", min: 0, max: 999999999, value: this.seed });
+    this.buttons = [drawing(1, "Draw one"), drawing(200, "Draw 200")];
+    this.clear = button(
+      "×",
+      "no draw",
+      change(() => ({ draws: 0 })),
+    );
+    const seed = Object.assign(element("input"), { type: "number", min: 0, max: 999999999, value: this.seed });
     seed.setAttribute("aria-label", "seed");
     seed.oninput = () => {
-      if (!/^\d{1,9}$/.test(seed.value)) return;
-      this.seed = Number(seed.value);
-      this.changed();
+      if (/^\d{1,9}$/.test(seed.value)) change(() => ({ seed: Number(seed.value) }))();
     };
-    const write = Object.assign(element("button", "Write on"), { type: "button", title: "as many as 30 tokens, each drawn by this chain" });
-    write.onclick = () => this.send("write", [this.seed, ...(this.beside ? [spelled(this.beside)] : []), spelled(this.on())].join(";"));
-    const keep = Object.assign(element("button", "Keep as A"), { type: "button", title: "keep this chain, change it to B, and see both" });
-    keep.onclick = () => {
-      this.beside = this.on().map((step) => [...step]);
-      this.changed();
-    };
-    this.drop = Object.assign(element("button", "Drop A"), { type: "button" });
-    this.drop.onclick = () => {
-      this.beside = null;
-      this.changed();
-    };
-    this.mass = element("span", "");
-    this.nav.replaceChildren(...this.buttons.map(([, button]) => button), this.clear, element("label", "seed ", seed), write, keep, this.drop, this.mass);
+    const write = button("Write on", "as many as 30 tokens, each drawn by this chain", () => {
+      const chains = [...(this.beside ? [this.beside] : []), this.steps.filter(isOn)];
+      this.send("write", [this.seed, ...chains.map(encodeSteps)].join(";"));
+    });
+    const copy = () => ({ beside: this.steps.filter(isOn).map(([name, value]) => [name, value]) });
+    const keepAsA = button("Keep as A", "keep this chain, change it to B, and see both", change(copy));
+    this.drop = button(
+      "Drop A",
+      "",
+      change(() => ({ beside: null })),
+    );
+    this.mass = element("span");
+    const draws = this.buttons.map(({ created }) => created);
+    const label = element("label", "seed ", seed);
+    this.nav.replaceChildren(...draws, this.clear, label, write, keepAsA, this.drop, this.mass);
   }
 
   changed() {
@@ -261,7 +346,7 @@ class Chain {
   // ---- the picture
 
   show(data, send) {
-    if (!this.wrong) this.writeLink(); // the server, which is not told, may have written there itself
+    if (!this.wrong) this.writeLink(); // the server may have written an older copy of the link
     Object.assign(this, { data, send, chosen: null });
     this.model = softmax(data.logits);
     this.likeliest = [...this.model.keys()].sort((a, b) => this.model[b] - this.model[a]).slice(0, SHOWN);
@@ -276,47 +361,66 @@ class Chain {
     return this.data.names[id] !== undefined && !this.data.untypable.includes(id);
   }
 
-  // The settings that are shown, each with what it makes of the logits: one without a name, or A and B.
+  // Write on the card of a step what it does to the logits.
+  describeStep(n, before, after) {
+    const [name, value] = this.steps[n];
+    const { off } = STEPS[name];
+    const { effect, box } = this.cards[n];
+    box.classList.toggle("on", value !== off);
+    if (value === off) return void (effect.textContent = Number.isFinite(off) ? `${off}: off` : "off");
+    const cuts = after.some((logit, id) => logit === -Infinity && before[id] > -Infinity);
+    const [count, mass] = cuts ? lost(after, softmax(before)) : [0, 0];
+    const greedy = name === "temperature" && value < COLD ? " (greedy)" : "";
+    effect.textContent = `${value}${greedy}${count ? ` · cuts ${fine(mass)} of what comes in` : ""}`;
+  }
+
+  // The settings that are shown, each with its logits, probabilities and draws: one without a label, or A and B.
   settings() {
     const { logits: raw, seen, read } = this.data;
-    const told = (n, before, after) => {
-      const [name, value] = this.steps[n];
-      const { does, box } = this.cards[n];
-      box.classList.toggle("on", value !== STEPS[name].off);
-      const { off } = STEPS[name];
-      if (value === off) return void (does.textContent = Number.isFinite(off) ? `${off}: off` : "off");
-      const cuts = after.some((logit, id) => logit === -Infinity && before[id] > -Infinity);
-      const [count, mass] = cuts ? lost(after, softmax(before)) : [0, 0];
-      does.textContent = `${value}${name === "temperature" && !value ? " (greedy)" : ""}${count ? ` · cuts ${fine(mass)} of what comes in` : ""}`;
-    };
-    const both = this.beside ? [["A", this.beside], ["B", this.steps]] : [["", this.steps]];
+    const seed = this.seed + 7919 * read; // other draws at each length
+    const both = this.beside
+      ? [
+          ["A", this.beside],
+          ["B", this.steps],
+        ]
+      : [["", this.steps]];
     return both.map(([label, steps]) => {
-      const logits = apply(steps, raw, seen, steps === this.steps ? told : undefined);
+      const report = (n, before, after) => this.describeStep(n, before, after);
+      const logits = apply(steps, raw, seen, steps === this.steps ? report : undefined);
       const shares = softmax(logits);
-      return { label, steps, logits, shares, ...draw(shares, this.draws, this.seed + 7919 * read) }; // at each length other numbers
+      return { label, steps, logits, shares, ...draw(shares, this.draws, seed) };
     });
   }
 
   draw() {
-    this.notice.textContent = this.wrong ? "The link asks for a step or a number that is not there; what could be read of it is used." : "";
+    const wrong = "The link asks for a step or a number that is not there; what could be read of it is used.";
+    this.notice.textContent = this.wrong ? wrong : "";
     const settings = this.settings();
-    this.buttons.forEach(([count, button]) => button.setAttribute("aria-pressed", this.draws === count));
+    this.buttons.forEach(({ count, created }) => created.setAttribute("aria-pressed", String(this.draws === count)));
     this.clear.hidden = !this.draws;
     this.drop.hidden = !this.beside;
-    this.mass.replaceChildren(
-      ...settings.map(({ label, steps, logits }) => {
-        const [count, gone] = lost(logits, this.model);
-        const kept = `kept: ${(logits.length - count).toLocaleString("en")} of ${logits.length.toLocaleString("en")} tokens, ${fine(1 - gone)} of the model’s probability; cut: ${fine(gone)}`;
-        return element("div", label ? `${label} (${words(steps.filter(([name, value]) => value !== STEPS[name].off))}) ${kept}` : kept);
-      }),
-    );
+    this.mass.replaceChildren(...settings.map((setting) => this.describeMass(setting)));
 
     const drawn = settings.map(({ last }) => last).filter((id) => id !== null);
     const ids = [...new Set([...this.likeliest, ...drawn])];
     if (this.chosen === null) this.chosen = ids[0];
-    const each = (head) => settings.map(({ label }) => head.replace("*", label));
+    const heads = this.heads(settings).map((head) => element("th", head));
+    const rows = ids.map((id) => this.row(id, settings));
+    this.table.replaceChildren(element("thead", "", element("tr", "", ...heads)), element("tbody", "", ...rows));
+    this.describeToken(settings);
+  }
+
+  describeMass({ label, steps, logits }) {
+    const [count, cut] = lost(logits, this.model);
+    const [kept, all] = [logits.length - count, logits.length].map((number) => number.toLocaleString("en"));
+    const text = `kept: ${kept} of ${all} tokens, ${fine(1 - cut)} of the model’s probability; cut: ${fine(cut)}`;
+    return element("div", label ? `${label} (${words(steps)}) ${text}` : text);
+  }
+
+  heads(settings) {
     const two = settings.length > 1;
-    const heads = [
+    const each = (head) => settings.map(({ label }) => head.replace("*", label));
+    return [
       "token",
       "logit",
       ...(two ? [] : ["after steps"]),
@@ -326,30 +430,26 @@ class Chain {
       two ? "▨ A ■ B □ before" : "■ after □ before",
       ...(this.draws ? each(two ? "* drawn / expected" : "drawn / expected") : []),
     ];
-    const rows = ids.map((id) => this.row(id, settings));
-    this.table.replaceChildren(element("thead", "", element("tr", "", ...heads.map((head) => element("th", head)))), element("tbody", "", ...rows));
-    this.tell(settings);
   }
 
   row(id, settings) {
-    const bar = (share, kind) => {
-      const made = element("i", "");
-      made.className = kind;
-      made.style.width = `${100 * share}%`;
-      return made;
-    };
-    const bars = element("td", "", ...settings.map(({ label, shares }) => bar(shares[id], label || "after")), bar(this.model[id], "model"));
-    bars.className = "bars";
-    const { logits } = settings.at(-1);
-    const cut = settings.every((one) => one.logits[id] === -Infinity);
-    const truth = this.data.truth ? [fine(this.data.truth[id] ?? 0)] : [];
-    const after = settings.length > 1 ? [] : [cut ? "cut" : logits[id].toFixed(2)];
-    const texts = [this.data.logits[id].toFixed(2), ...after, ...truth, fine(this.model[id]), ...settings.map(({ shares }) => fine(shares[id]))];
-    const drawn = this.draws ? settings.map(({ counts, shares }) => `${counts.get(id) ?? 0} / ${(this.draws * shares[id]).toFixed(1)}`) : [];
-    const name = Object.assign(element("button", this.name(id)), { type: "button", title: "how its probability comes about" });
-    const row = element("tr", "", element("td", "", name), ...texts.map((text) => element("td", text)), bars, ...drawn.map((text) => element("td", text)));
-    row.classList.toggle("cut", cut);
-    row.classList.toggle("chosen", id === this.chosen);
+    const after = settings.map(({ label, shares }) => classed(bar(shares[id]), label || "after"));
+    const bars = classed(element("td", "", ...after, classed(bar(this.model[id]), "model")), "bars");
+    const { logits } = settings[settings.length - 1];
+    const isCut = settings.every((setting) => setting.logits[id] === -Infinity);
+    const cells = [
+      this.data.logits[id].toFixed(2),
+      ...(settings.length > 1 ? [] : [isCut ? "cut" : logits[id].toFixed(2)]),
+      ...(this.data.truth ? [fine(this.data.truth[id] ?? 0)] : []),
+      fine(this.model[id]),
+      ...settings.map(({ shares }) => fine(shares[id])),
+    ].map((text) => element("td", text));
+    const draws = settings.map(({ counts, shares }) => {
+      return element("td", `${counts.get(id) ?? 0} / ${(this.draws * shares[id]).toFixed(1)}`);
+    });
+    const name = button(this.name(id), "how its probability is computed", () => {}); // the row hears the click
+    const row = element("tr", "", element("td", "", name), ...cells, bars, ...(this.draws ? draws : []));
+    classed(row, isCut && "cut", id === this.chosen && "chosen");
     row.onclick = () => {
       this.chosen = id;
       this.draw();
@@ -357,42 +457,45 @@ class Chain {
     return row;
   }
 
-  tell(settings) {
+  // How the probability of the chosen token is computed; and the tokens that were drawn, to be taken.
+  describeToken(settings) {
     const id = this.chosen;
-    const { label, logits, shares } = settings.at(-1);
-    const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-    const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
-    const power = (logits[id] - largest).toFixed(2);
-    const how =
+    const { label, logits, shares } = settings[settings.length - 1];
+    const sum = powersOf(logits).reduce((total, power) => total + power, 0);
+    const power = (logits[id] - maximum(logits)).toFixed(2);
+    const text =
       logits[id] === -Infinity
         ? `${this.name(id)} was cut, so it cannot be drawn; the model gives it ${fine(this.model[id])}.`
         : `P(${this.name(id)}) = e^${power} / ${sum.toFixed(3)} = ${fine(shares[id])}: its logit less the largest, as a power of e, over the sum of these powers of all that are kept. Before any step it was ${fine(this.model[id])}.`;
-    this.said.replaceChildren(element("span", label ? `After ${label}: ${how}` : how));
+    this.result.replaceChildren(element("span", label ? `After ${label}: ${text}` : text));
     if (this.draws !== 1) return;
     const takes = settings.flatMap(({ label, last }) => {
-      const take = Object.assign(element("button", `take ${this.name(last)}`), { type: "button" });
-      take.onclick = () => this.send("token", last);
+      const take = button(`take ${this.name(last)}`, "", () => this.send("token", last));
       take.disabled = !this.typable(last);
       return [element("b", `${label ? `${label} draws` : "Drawn"}: ${this.name(last)} `), take];
     });
-    this.said.prepend(...takes, element("br", ""));
+    this.result.prepend(...takes, element("br"));
   }
 
-  // Draw one token with this chain and take it; what there is to say if it cannot be taken.
-  add() {
+  // Draw one token with this chain and take it; a sentence, if it cannot be taken.
+  take() {
     const { last } = draw(this.settings().at(-1).shares, 1, this.seed + 7919 * this.data.read);
-    if (!this.typable(last)) return `Drawn: ${this.name(last)}, which cannot stand in the prompt. Another seed draws another token.`;
+    if (!this.typable(last))
+      return `Drawn: ${this.name(last)}, which cannot stand in the prompt. Another seed draws another token.`;
     this.send("token", last);
     return "";
   }
 }
 
+/** @type {WeakMap<HTMLElement, Chain>} */
 const chains = new WeakMap();
+const answer = ({ detail }) => (detail.answer = shown?.take() ?? "");
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const host = parentElement.querySelector(".sampling") ?? parentElement.appendChild(element("div", ""));
-  host.className = "sampling";
-  if (!chains.has(parentElement)) chains.set(parentElement, new Chain(host));
+  window.addEventListener("vitrine-draw", answer); // the same function is added once, however often
+  const root = host(parentElement, "sampling");
+  if (!chains.has(parentElement)) chains.set(parentElement, new Chain(root));
   shown = chains.get(parentElement);
-  shown.show(unpack(data), setTriggerValue);
+  const { header, body } = unpack(data);
+  shown.show({ ...header, logits: new Float32Array(body.buffer) }, setTriggerValue);
 }

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from viz.components.component import assets
 from viz.tokens import visible
 
-JS, CSS = assets("text_tree")
 SHOWN = 40  # characters of the root, its last ones
 
 Place = tuple[int, str, float]  # the place that a token stands after (the root is 0), the token, its probability

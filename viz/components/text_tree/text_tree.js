@@ -1,12 +1,5 @@
-// What was tried, as a tree: tokens run on in a line, and where they part each branch has a line of its own. A click on
-// a token goes back to it. Drawing is done by the chain above, which is asked by an event.
-
-
-function button(text, title, act, ...children) {
-  const made = Object.assign(element("button", text), { type: "button", title, onclick: act });
-  made.append(...children);
-  return made;
-}
+// The texts that were tried, as a tree: tokens run on in a line, and where they part each branch has a line of its own.
+// A click on a token goes back to it. Tokens are drawn by the chain above, which an event asks.
 
 function draw(data, send) {
   const path = new Set(data.path);
@@ -14,51 +7,49 @@ function draw(data, send) {
   const children = [[], ...data.tokens.map(() => [])];
   data.tokens.forEach(({ after }, n) => children[after].push(n + 1));
 
-  function token(n) {
-    const { token, share } = n ? data.tokens[n - 1] : { token: data.root };
-    const made = button("", n === at ? "the text ends here" : "go back to here", () => send("go", n), element("b", token));
-    if (n) made.append(element("small", percent(share)));
-    made.classList.toggle("path", path.has(n));
-    if (n === at) made.setAttribute("aria-current", "true");
-    return made;
+  function node(n) {
+    const { token, share } = n ? data.tokens[n - 1] : { token: data.root, share: 1 };
+    const parts = [element("b", token), ...(n ? [element("small", percent(share))] : [])];
+    const created = button("", n === at ? "the text ends here" : "go back to here", () => send("go", n), ...parts);
+    created.classList.toggle("path", path.has(n));
+    if (n === at) created.setAttribute("aria-current", "true");
+    return created;
   }
 
-  // The tokens from one on to where they part, and below it the branches.
+  // The tokens from a place on up to where they part, and below them the branches.
   function run(n) {
-    const line = [token(n)];
-    while (children[n].length === 1) line.push(token((n = children[n][0])));
-    const made = [element("div", "", ...line)];
-    if (children[n].length) made.push(element("ul", "", ...children[n].map((child) => element("li", "", ...run(child)))));
-    return made;
+    const line = [node(n)];
+    while (children[n].length === 1) line.push(node((n = children[n][0])));
+    const parts = [element("div", "", ...line)];
+    const branches = children[n].map((child) => element("li", "", ...run(child)));
+    if (branches.length) parts.push(element("ul", "", ...branches));
+    return parts;
   }
 
-  const said = element("output", "");
-  const roll = () => {
-    const asked = new CustomEvent("vitrine-draw", { detail: { said: "" } });
-    window.dispatchEvent(asked);
-    said.textContent = asked.detail.said;
+  const status = element("output");
+  const drawAndTake = () => {
+    const request = new CustomEvent("vitrine-draw", { detail: { answer: "" } });
+    window.dispatchEvent(request);
+    status.textContent = request.detail.answer;
   };
   const back = button("‹ back", "one token back", () => send("go", data.tokens[at - 1].after));
   back.disabled = at === 0;
   const next = data.next.map(({ token, share, typable }, n) => {
-    const made = button("", typable ? "take it" : "cannot stand in the prompt", () => send("take", n), element("b", token), element("small", percent(share)));
-    made.disabled = !typable;
-    return made;
+    const title = typable ? "take it" : "cannot stand in the prompt";
+    const created = button("", title, () => send("take", n), element("b", token), element("small", percent(share)));
+    return Object.assign(created, { disabled: !typable });
   });
-  const nav = element("nav", "", button("Draw and take one", "drawn by the chain above, with its seed", roll), back, element("span", "or take:"), ...next);
-  const tree = element("div", "", ...run(0));
-  tree.className = "tree";
-  return [nav, said, tree];
+  const drawOne = button("Draw and take one", "drawn by the chain above, with its seed", drawAndTake);
+  const nav = element("nav", "", drawOne, back, element("span", "or take:"), ...next);
+  return [nav, status, classed(element("div", "", ...run(0)), "tree")];
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const host = parentElement.querySelector(".branches") ?? parentElement.appendChild(element("div", ""));
-  host.className = "branches";
-  const focused = [...host.querySelectorAll("nav button")].indexOf(host.getRootNode().activeElement);
-  host.replaceChildren(...draw(data, setTriggerValue));
-  if (focused >= 0) host.querySelectorAll("nav button")[focused]?.focus({ preventScroll: true });
-  const tree = host.querySelector(".tree");
-  tree.scrollTop = host.querySelector("[aria-current]").offsetTop - tree.clientHeight / 2;
-
-  writeLink({ tree: data.link || null });
+  const root = host(parentElement, "branches");
+  const focused = [...root.querySelectorAll("nav button")].indexOf(root.getRootNode().activeElement);
+  root.replaceChildren(...draw(data, setTriggerValue));
+  if (focused >= 0) root.querySelectorAll("nav button")[focused]?.focus({ preventScroll: true });
+  const tree = root.querySelector(".tree");
+  tree.scrollTop = root.querySelector("[aria-current]").offsetTop - tree.clientHeight / 2;
+  new LinkState(["tree"]).set({ tree: data.link || null });
 }

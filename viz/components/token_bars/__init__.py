@@ -4,10 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from viz.components.component import assets
 from viz.tokens import visible
-
-JS, CSS = assets("token_bars")
 
 Row = tuple[Sequence[str], Sequence[float]]  # tokens, and of each a value, at least 0; NaN where there is none
 
@@ -23,7 +20,7 @@ def data(tokens: Sequence[str], values: Sequence[float], full: float) -> dict[st
     return {"tokens": rows, "full": max([full, *known])}
 
 
-def beside(rows: Mapping[str, Row], full: float, aligned: bool = False) -> dict[str, Any]:
+def rows(rows: Mapping[str, Row], full: float, aligned: bool = False) -> dict[str, Any]:
     """What strips below each other draw; marked is the column from which on their tokens are not all the same.
 
     Where they are aligned each such column is marked, and "" stands where a row has no token. A single strip goes

@@ -4,10 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from viz.components.component import assets
 from viz.tokens import visible
-
-JS, CSS = assets("token_cuts")
 
 Cut = tuple[str, Sequence[bytes], Sequence[int]]  # by whom, the bytes of each token, and its id
 
