@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -179,3 +179,8 @@ def nodes(root: Node) -> Iterator[Node]:
 
 def has_link_key(node: Node) -> bool:
     return bool(getattr(getattr(node, "proto", None), "query_param_key", ""))
+
+
+def examples(name: str, id: str = prose.EXAMPLES) -> Mapping[str, prose.Example]:
+    """The examples of a page by name."""
+    return prose.of(str(PAGES / f"{name}.py")).examples(id)

@@ -10,7 +10,6 @@ from model.decoding import naive_generate as noted
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import STEPWISE
 from pages.shared.runtime import progress
 from viz.charts import curves
 from viz.components.kv_cache import Pass
@@ -137,7 +136,7 @@ def failures(cases: Sequence[noted.Case]) -> None:
 
 
 st.subheader("Generation from inside: what does each new token cost?")
-reading = controls.reading(STEPWISE)
+reading = controls.reading(PROSE.examples())
 texts, ids = models.vocabulary(reading.model.name)[0], reading.trace.idx[0].tolist()
 gpt = reading.model.gpt
 heads = controls.head_names(gpt.config.n_layer, gpt.config.n_head)

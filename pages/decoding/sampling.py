@@ -7,7 +7,6 @@ import streamlit as st
 from model.decoding import beam_search as beams
 from model.decoding import sampling
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import OPEN
 
 PROSE = prose.of(__file__)
 NAMED, WRITTEN = 10_000, 30  # tokens that have a name in the picture, the likeliest; tokens that are written at once
@@ -28,7 +27,7 @@ def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
 
 
 st.subheader("Sampling: how does a model choose the next word?")
-reading = controls.reading(OPEN)
+reading = controls.reading(PROSE.examples())
 name, prompt = reading.model.name, reading.prompt
 texts, typable = models.vocabulary(name)
 logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()

@@ -11,13 +11,13 @@ from model.interpretability import comparison as compare
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
 from pages.shared import components, controls, fetching, models, prose
-from pages.shared.examples import PAIRS, SIZES
 from pages.shared.models import Reading
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
 
 PROSE = prose.of(__file__)
+PAIRS = PROSE.examples("examples-prompts")
 MODELS, PROMPTS = "Two models", "Two prompts"
 CUT, MATRIX, SHOWN = 600, 32, 6  # characters that are drawn, aligned tokens in a matrix, and next words
 LEAST = 0.0005  # of a probability that moves
@@ -92,7 +92,7 @@ def two_models() -> None:
         picked.append(controls.picker("Other model", "model2", models.NAMES[-1]))
     for name in dict.fromkeys(picked):
         fetching.ready(name, others=())  # a model that stands in would be compared with itself
-    controls.examples({"prompt": text}, SIZES)
+    controls.examples({"prompt": text}, PROSE.examples("examples-models"))
     controls.stop_if_empty(text)
     a, b = (models.read(name, text) for name in picked)
     controls.cut("This prompt", a, b)
@@ -134,7 +134,9 @@ def two_models() -> None:
 def begin() -> None:
     """The second prompt is that of an example that has the first one; else a copy of it, to be changed."""
     prompt = st.session_state["prompt"]
-    st.session_state["prompt2"] = next((pair.also["prompt2"] for pair in PAIRS if pair.prompt == prompt), prompt)
+    st.session_state["prompt2"] = next(
+        (pair.also["prompt2"] for pair in PAIRS.values() if pair.prompt == prompt), prompt
+    )
 
 
 def pick_head() -> None:
@@ -149,7 +151,7 @@ def two_prompts() -> None:
         with named("A"):
             one = controls.prompt()
         with named("B"):
-            other = controls.prompt("Another text", "prompt2", PAIRS[0].also["prompt2"])
+            other = controls.prompt("Another text", "prompt2", PAIRS["Who gives?"].also["prompt2"])
     with right:
         picked = controls.picker()
     name = fetching.ready(picked)

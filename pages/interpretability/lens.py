@@ -9,7 +9,6 @@ import torch
 from model.interpretability import logit_lens as lens
 from model.language import tokenization as tokens
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import WITHIN
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.components.lens_grid import READOUTS
@@ -86,7 +85,7 @@ def ranked(kind: str, adds: torch.Tensor, written: torch.Tensor, parts: list[tup
 
 
 st.subheader("The lens: at which layer does the model know, and what told it?")
-reading = controls.reading(WITHIN)
+reading = controls.reading(PROSE.examples())
 name, trace, gpt = reading.model.name, reading.trace, reading.model.gpt
 texts, typable = models.vocabulary(name)
 theme, count = controls.theme(), len(reading.tokens)

@@ -8,7 +8,6 @@ from model.language.tokenization import pieces
 from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit, Trace
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import SCALPEL
 from pages.shared.runtime import progress
 from pages.shared.runtime.queue import permit
 from viz.charts import bars, curves
@@ -163,7 +162,7 @@ def pair() -> tuple[models.Reading, int, int, int] | None:
     """Ask for the corrupted prompt: how it is read, the answer, its rival, the metric; None where there is none."""
     columns = st.columns([5, 2, 2, 4])
     with columns[0]:
-        start = next((one.also["corrupted"] for one in SCALPEL if one.prompt == reading.prompt), "")
+        start = next((one.also["corrupted"] for one in PROSE.examples().values() if one.prompt == reading.prompt), "")
         text = controls.line("Second, corrupted prompt", start, key="corrupted", icon=":material/edit:")
     if not text:
         st.info("Type a second prompt, with as many tokens as the first one and another answer.")
@@ -249,7 +248,7 @@ def patch() -> None:
 
 
 st.subheader("The scalpel: what breaks when a part is cut out?")
-reading = controls.reading(SCALPEL)
+reading = controls.reading(PROSE.examples())
 gpt, tokenizer, trace, tokens = reading.model.gpt, reading.model.tokenizer, reading.trace, reading.tokens
 layers, heads, theme = gpt.config.n_layer, gpt.config.n_head, controls.theme()
 likeliest = trace.logits[0, -1].argmax().item()

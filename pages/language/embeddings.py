@@ -9,7 +9,6 @@ import torch
 from model.language import analogies, embeddings
 from model.language.embeddings import Found
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import ANOTHER, ARITHMETIC, MAP
 from viz.charts import bars, curves, points
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -18,6 +17,8 @@ from viz.tokens import visible
 PROSE = prose.of(__file__)
 LISTED, NEAR = 9, 3  # nearest words in a list, and on the map
 MAPPED, NEIGHBOURS = 40, 5  # words on the map, and neighbours of each that may be lost
+MAP = "king queen prince princess man woman boy girl uncle aunt cat dog horse Paris Rome France Italy one two three"
+ANOTHER = "Tom gave a ring to Anna. Anna went to"  # shares words with the first example of a prompt
 SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
 
 
@@ -36,13 +37,13 @@ with right:
 with left:
     expression = controls.line(
         "Expression",
-        ARITHMETIC[0].prompt,
+        PROSE.examples()["Queen?"].prompt,
         key="expression",
         placeholder="king - man + 0.5 * woman",
         icon=":material/calculate:",
         label_visibility="collapsed",
     )
-controls.examples({"expression": expression}, ARITHMETIC)
+controls.examples({"expression": expression}, PROSE.examples())
 
 theme = controls.theme()
 lists, picture = st.columns([2, 3], gap="large")

@@ -4,11 +4,11 @@ import streamlit as st
 
 from model.language.tokenization import from_merges, learn_merges, merge_steps, token_bytes, words
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import CORPUS, LANGUAGES, QUIRKS
 from viz.components.token_cuts import label
 from viz.tokens import visible
 
 PROSE = prose.of(__file__)
+TEXTS = PROSE.examples("examples-texts")
 DRAWN, STEPPED, LEARNED = 600, 40, 400  # characters that are drawn, of a word that is stepped through; merges to learn
 
 YOURS = "yours"
@@ -27,7 +27,7 @@ def spaces_shown(word: str) -> str:
 
 
 st.subheader("Tokens: into which pieces is a text cut before a model reads it?")
-name, text = controls.asked(QUIRKS)
+name, text = controls.asked(PROSE.examples())
 model = models.load(name)
 picture = st.container()
 beside = controls.gpt2_tokenizer() if model.card else {models.NAMES[0]: models.load(models.NAMES[0]).tokenizer}
@@ -36,7 +36,7 @@ tokenizers = {name: model.tokenizer} | beside
 left, right = st.columns(2, gap="large")
 with right:
     PROSE.section("learn")
-    corpus = controls.text("Text to learn from", CORPUS, key="corpus", height=110)
+    corpus = controls.text("Text to learn from", TEXTS["Woodchucks"].prompt, key="corpus", height=110)
     count = st.slider("Merges", 0, LEARNED, 15, key="merges", bind="query-params")
     if len(corpus) > models.STUDIED:
         st.warning(f"Only the first {models.STUDIED:,} of these {len(corpus):,} characters are learned from.")
@@ -78,7 +78,12 @@ with picture:
 PROSE.section("languages")
 table, costs = st.columns([2, 3], gap="large")
 with table:
-    lines = controls.text("Lines, each of a language and a text in it", LANGUAGES, key="languages", height=320)
+    lines = controls.text(
+        "Lines, each of a language and a text in it",
+        TEXTS["One sentence in nine languages"].prompt,
+        key="languages",
+        height=320,
+    )
     if len(lines) > models.MAX_CHARACTERS:
         st.warning(f"Of these {len(lines):,} characters the first {models.MAX_CHARACTERS:,} are counted.")
     told = [line.partition(":") for line in lines[: models.MAX_CHARACTERS].splitlines()]

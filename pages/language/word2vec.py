@@ -5,7 +5,6 @@ import streamlit as st
 
 from model.language import word2vec
 from pages.shared import controls, models, prose
-from pages.shared.examples import SIX, TWELVE
 from pages.shared.runtime import progress
 from viz.charts import bars
 
@@ -17,7 +16,7 @@ DEFAULT, OFF = 1e-3, 0.0  # share of all words from which on some occurrences ar
 st.subheader("Word2Vec: is king - man + woman = queen in the words, or in the dice?")
 PROSE.section("intro")
 epochs = st.slider("Epochs", 10, 300, 100, 10, key="epochs", bind="query-params")
-for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, TWELVE)), 1):
+for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE.examples().values()), 1):
     with column:
         picture = st.container()
         rare = st.toggle(
@@ -26,7 +25,7 @@ for number, (column, lines) in enumerate(zip(st.columns(2, gap="large"), (SIX, T
             key=f"rare{number}",
             bind="query-params",
         )
-        text = controls.text("Lines to learn from", lines, key=f"lines{number}", height=330)
+        text = controls.text("Lines to learn from", example.prompt, key=f"lines{number}", height=330)
         with picture:
             try:
                 with progress.progress_bar("Word2Vec learns, from 20 seeds") as told:

@@ -11,7 +11,8 @@ from model.decoding import text_tree as tried
 from model.decoding.text_tree import Branches
 from model.language.tokenization import pieces
 from pages.shared import fetching, models, prose
-from pages.shared.examples import EXAMPLES, Example
+from pages.shared.prompts import EXAMPLES
+from pages.shared.prose import Example
 from viz.tokens import visible
 
 LINKED, BOX = 2_000, 16  # characters of a text that a link can hold, and of a model's name that its box can
@@ -46,7 +47,7 @@ def up_to(label: str, most: int, start: int, key: str) -> int:
     return st.slider(label, 0, most, start, key=key, bind="query-params")
 
 
-def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES[0].prompt) -> str:
+def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES["Who gets the key?"].prompt) -> str:
     """The prompt box; a second one has a label, a key and a text of its own."""
     return line(
         label,
@@ -92,23 +93,23 @@ def take(reading: models.Reading, ids: Sequence[int]) -> None:
     st.session_state["branches"][reading.model.name] = tree
 
 
-def examples(boxes: Mapping[str, str], offered: Sequence[Example]) -> None:
+def examples(boxes: Mapping[str, str], offered: Mapping[str, Example]) -> None:
     """Buttons that fill the boxes, and a sentence on what to look for in the example that stands in them.
 
     Of each box it is told the key, and what stands in it; the first gets the prompt of an example.
     """
     first = next(iter(boxes))
-    fills = [{first: example.prompt, **example.also} for example in offered]
+    fills = [{first: example.prompt, **example.also} for example in offered.values()]
     stands = [all(fill.get(box) == text for box, text in boxes.items()) for fill in fills]
     with st.container(horizontal=True, gap="small"):
-        for example, texts, chosen in zip(offered, fills, stands):
+        for example, texts, chosen in zip(offered.values(), fills, stands):
             st.button(
                 f":violet[**{example.name}**]" if chosen else example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
                 kwargs=texts,
             )
-    for example, chosen in zip(offered, stands):
+    for example, chosen in zip(offered.values(), stands):
         if chosen:
             st.markdown(f":material/lightbulb: {example.look_for}")
 
@@ -136,7 +137,7 @@ def model() -> str:
     return fetching.ready(picker())
 
 
-def asked(offered: Sequence[Example] = EXAMPLES) -> tuple[str, str]:
+def asked(offered: Mapping[str, Example] = EXAMPLES) -> tuple[str, str]:
     """Prompt and model side by side, and examples: the name of the model and the text. An empty one ends the page."""
     left, right = st.columns([4, 1])
     with right:
@@ -167,7 +168,7 @@ def gpt2_tokenizer() -> dict[str, Tokenizer]:
     return {}
 
 
-def reading(offered: Sequence[Example] = EXAMPLES) -> models.Reading:
+def reading(offered: Mapping[str, Example] = EXAMPLES) -> models.Reading:
     """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
     return read(*asked(offered))
 

@@ -37,7 +37,7 @@ from model.training import mask_leak as leak
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import GPT, Changes, Trace
 from model.transformer.score_scaling import Softmax, by_width
-from pages.shared.examples import INSIDE
+from pages.shared.prompts import INSIDE
 from pages.shared.runtime.catalog import CARDS, CATALOG, CHECKPOINTS, NAMES
 from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
 from pages.shared.runtime.progress import OnProgress

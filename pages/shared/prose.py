@@ -2,7 +2,16 @@
 
     ## What to notice {#notice}
 
-Titles may change or be translated; ids are short English words that pages use.
+Titles may change or be translated; ids are short English words that pages use. A section whose id begins with
+"examples" holds examples, which pages use by name. Each has its text, texts for further boxes by their keys, and what
+to look for:
+
+    ### Far agreement
+
+    > The keys near the box
+    > corrupted: The key near the box
+
+    Which heads look past the box?
 """
 
 import ast
@@ -20,6 +29,10 @@ import streamlit as st
 PAGES = Path(__file__).parents[1]
 HEADING = re.compile(r"^## (.+)\n", re.M)
 TITLE_AND_ID = re.compile(r"(.+?) +\{#([a-z0-9-]+)\}")
+EXAMPLE = re.compile(r"^### (.+)\n", re.M)
+QUOTED = re.compile(r"((?:>[^\n]*\n)*)(.*)", re.S)
+BOX = re.compile(r"([a-z0-9]+):(?: (.*))?")  # a further box: its key, which is one lower-case word, and its text
+EXAMPLES = "examples"  # the id of a section of examples, or its beginning
 INTRO = "intro"  # the id of what stands before the first heading
 PARSER = Lock()  # where two threads parse at once, Python 3.11 may raise a SystemError
 
@@ -31,11 +44,21 @@ class Section(NamedTuple):
     body: str
 
 
+class Example(NamedTuple):
+    """A text for a box, the name of its button, what to look for, and the texts of further boxes by their keys."""
+
+    name: str
+    prompt: str
+    look_for: str
+    also: Mapping[str, str] = {}
+
+
 class Prose(NamedTuple):
-    """The sections of a lesson by id, in the order of its file; `file` is named in errors."""
+    """The sections of a lesson by id, in the order of its file, and its groups of examples; `file` is for errors."""
 
     file: str
     sections: Mapping[str, Section]
+    groups: Mapping[str, Mapping[str, Example]] = {}
 
     def section(self, id: str) -> None:
         """Draw one section; raises KeyError, with the ids that there are, for an unknown id."""
@@ -46,12 +69,20 @@ class Prose(NamedTuple):
             st.subheader(title)
         st.markdown(body)
 
+    def examples(self, id: str = EXAMPLES) -> Mapping[str, Example]:
+        """The examples of one section by name; raises KeyError for an unknown id."""
+        if id not in self.groups:
+            raise KeyError(f"{self.file} has no examples {{#{id}}}; it has: {', '.join(self.groups) or 'none'}")
+        return self.groups[id]
+
 
 @cache
 def of(script: str) -> Prose:
     """The prose of a page: `PROSE = prose.of(__file__)`."""
     file = Path(script).with_suffix(".md")
-    return Prose(file.name, parse(file.read_text("utf-8"), file.name))
+    sections = parse(file.read_text("utf-8"), file.name)
+    groups = {id: parse_examples(body, file.name) for id, (_, body) in sections.items() if id.startswith(EXAMPLES)}
+    return Prose(file.name, {id: section for id, section in sections.items() if id not in groups}, groups)
 
 
 def parse(text: str, file: str) -> dict[str, Section]:
@@ -67,6 +98,24 @@ def parse(text: str, file: str) -> dict[str, Section]:
             raise ValueError(f"{file}: two sections have the id {{#{id}}}")
         sections[id] = Section(title, body.strip())
     return sections
+
+
+def parse_examples(body: str, file: str) -> dict[str, Example]:
+    """The examples of a section by name; raises ValueError for one without a text and for a name that stands twice."""
+    before, *parts = EXAMPLE.split(body)
+    if before.strip():
+        raise ValueError(f"{file}: {before.strip()[:40]!r} stands before the first example")
+    examples: dict[str, Example] = {}
+    for name, part in zip(parts[::2], parts[1::2]):
+        quoted, look_for = QUOTED.fullmatch(part.strip("\n") + "\n").groups()
+        first, *others = [line.removeprefix(">").removeprefix(" ") for line in quoted.splitlines()] or [""]
+        if not first or name in examples:
+            raise ValueError(f"{file}: the example {name!r} has no text behind a >, or its name stands twice")
+        keyed = [BOX.fullmatch(line) for line in others]
+        prompt = "\n".join([first, *(line for line, box in zip(others, keyed) if not box)])
+        also = {box[1]: box[2] or "" for box in keyed if box}
+        examples[name] = Example(name, prompt, " ".join(look_for.split()), also)
+    return examples
 
 
 @cache

@@ -7,7 +7,7 @@ import streamlit as st
 from model.toy_world import exact as truth
 from model.toy_world import grammar as world
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import INSIDE, OUTSIDE
+from pages.shared.prompts import INSIDE, OUTSIDE
 
 PROSE = prose.of(__file__)
 

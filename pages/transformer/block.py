@@ -12,7 +12,6 @@ from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import MLP, Block, gelu
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import WRITTEN
 from viz.charts import bars, curves
 from viz.percent import percent
 from viz.tokens import visible
@@ -163,7 +162,7 @@ def switched_off() -> None:
 
 
 st.subheader("The block: what do attention and the MLP add to each word?")
-reading = controls.reading(WRITTEN)
+reading = controls.reading(PROSE.examples())
 gpt, trace = reading.model.gpt, reading.trace
 road = block.road(trace)
 

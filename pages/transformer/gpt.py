@@ -7,7 +7,6 @@ from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT, Block
 from model.transformer.parameter_count import KINDS, PRESETS, Sizes
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import WHOLE
 from pages.shared.forward_steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
 from viz.charts import bars
 from viz.components.forward_pass import Box
@@ -170,7 +169,7 @@ def future() -> None:
 
 
 st.subheader("The whole GPT: what happens between the prompt and the next word?")
-reading = controls.reading(WHOLE)
+reading = controls.reading(PROSE.examples())
 gpt, trace = reading.model.gpt, reading.trace
 sizes = parameters.of(gpt.config)
 presets = {THIS: sizes, **PRESETS}

@@ -10,7 +10,6 @@ from model.transformer import positions
 from model.transformer.gpt2 import Changes
 from model.transformer.positions import SCHEMES
 from pages.shared import components, controls, models, prose
-from pages.shared.examples import ORDER
 from pages.shared.runtime.queue import permit
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
@@ -175,7 +174,7 @@ def two_orders() -> None:
 
 
 st.subheader("Positions: how does the model know the order of the words?")
-reading = controls.reading(ORDER)
+reading = controls.reading(PROSE.examples())
 gpt, tokens, idx = reading.model.gpt, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
 size, names = gpt.config.n_embd, [f"H{n}" for n in range(gpt.config.n_head)]
 theme = controls.theme()

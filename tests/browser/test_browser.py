@@ -6,10 +6,10 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from pages.shared import models
-from pages.shared.examples import INSIDE, OPEN
+from pages.shared.prompts import INSIDE
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read, start_server
 from tests.browser.test_browser_sampling import open_sampling
-from tests.driver import SCRIPTS, keys
+from tests.driver import SCRIPTS, examples, keys
 from tests.pages.test_urls import URLS
 from viz.components.component import HERE
 from viz.percent import percent
@@ -69,7 +69,7 @@ def test_what_is_chosen_can_be_read(visitor: Visitors, server: str, scheme: str)
     one = visitor(color_scheme=scheme)
     one.page.goto(f"{server}/tokens")
     stand_out(one, "[role=radio][aria-checked=true] p", ".merges b.new")
-    open_sampling(one, server, prompt=OPEN[0].prompt, draws="1")
+    open_sampling(one, server, prompt=examples("decoding/sampling")["A story"].prompt, draws="1")
     stand_out(one, ".stButton strong", ".sampling [aria-pressed=true]", ".branches .path b", ".beams .best *")
 
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from pages.shared import models
-from pages.shared.examples import PAIRS
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
+from tests.driver import examples
 
 Visitors = Callable[..., Visitor]
 PROMPTS = "compare=Two+prompts"
@@ -51,7 +51,7 @@ def test_each_of_two_pictures_has_its_own_head_in_the_link(visitor: Visitors, se
 
 
 def test_a_head_is_clicked_and_the_link_shows_it_again(visitor: Visitors, server: str) -> None:
-    pair = PAIRS[1]
+    pair = examples("interpretability/compare", "examples-prompts")["Where is whom?"]
     one = visitor()
     one.page.goto(f"{server}/compare?{PROMPTS}&prompt={quote(pair.prompt)}&prompt2={quote(pair.also['prompt2'])}")
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first

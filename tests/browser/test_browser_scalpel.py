@@ -10,8 +10,8 @@ from model.interpretability import head_scores as zoo
 from model.interpretability import patching
 from model.transformer.gpt2 import Changes
 from pages.shared import models
-from pages.shared.examples import SCALPEL
 from tests.browser.conftest import SCREENS, Visitor, fits
+from tests.driver import examples
 from viz.percent import percent
 
 Visitors = Callable[..., Visitor]
@@ -36,7 +36,7 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
     one = visitor()
     one.page.goto(f"{server}/scalpel")
     one.rest()
-    reading = models.read(NAME, SCALPEL[0].prompt)
+    reading = models.read(NAME, examples("interpretability/scalpel")["Who gets the key?"].prompt)
     head = one.page.get_by_role("button", name="L0 H1", exact=True)
     head.click()
     one.page.wait_for_url("**off=0.1*")

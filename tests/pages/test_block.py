@@ -11,13 +11,12 @@ from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import Changes, gelu
 from pages.shared import models
-from pages.shared.examples import WRITTEN
-from tests.driver import HOSTILE, page
+from tests.driver import HOSTILE, examples, page
 from viz.tokens import visible
 
 BLOCK = "transformer/block"
 NAME = models.NAMES[0]
-PROMPT = WRITTEN[0].prompt
+PROMPT = examples("transformer/block")["Who gets the key?"].prompt
 
 
 def drawn(app: AppTest) -> dict:
@@ -146,7 +145,7 @@ def test_another_prompt_lets_go_of_a_token_that_it_has_not() -> None:
     assert drawn(app)["picked"] == [len(drawn(app)["tokens"]) - 1, 3]
 
 
-@pytest.mark.parametrize("example", WRITTEN, ids=lambda example: example.name)
+@pytest.mark.parametrize("example", examples("transformer/block").values(), ids=lambda example: example.name)
 def test_an_example_fills_the_box(example) -> None:
     app = page(BLOCK)
     app.button(key=f"example {example.name}").click().run()

@@ -14,13 +14,13 @@ from streamlit.testing.v1 import AppTest
 from model.interpretability import comparison as compare
 from model.toy_world.exact import divergence
 from pages.shared import models, prose
-from pages.shared.examples import PAIRS, SIZES
 from pages.shared.runtime.catalog import Entry
-from tests.driver import HOSTILE, drawn, heat_maps, page, pictures, unescaped
+from tests.driver import HOSTILE, drawn, examples, heat_maps, page, pictures, unescaped
 from tests.hub import Hub, repository
 
 COMPARE, PROMPTS = "interpretability/compare", "Two prompts"
 A, B = models.NAMES
+SIZES, PAIRS = (examples(COMPARE, f"examples-{group}") for group in ("models", "prompts"))
 LONG = "cat " * 300 + "and the last word is Paris"
 
 
@@ -59,7 +59,7 @@ def aligned(one: str, other: str) -> tuple[list[compare.Column], list[tuple[int,
     return columns, [pair for pair in columns if None not in pair], compare.unchanged(columns, *ids)
 
 
-@pytest.mark.parametrize("prompt", [example.prompt for example in SIZES])
+@pytest.mark.parametrize("prompt", [example.prompt for example in SIZES.values()])
 def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
     app = page(COMPARE, prompt=prompt)
     assert not app.exception and not app.warning
@@ -79,7 +79,7 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
         assert number(numbers["next word: from the truth"][n]) == pytest.approx(apart, abs=0.0051)
 
 
-@pytest.mark.parametrize("prompt", [example.prompt for example in SIZES])
+@pytest.mark.parametrize("prompt", [example.prompt for example in SIZES.values()])
 def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
     bars = chart(page(COMPARE, prompt=prompt), "told")
     assert len(bars) == 3 * 6
@@ -150,7 +150,7 @@ def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(h
     assert "nothing of it can be shown" in offer
 
 
-@pytest.mark.parametrize("example", PAIRS, ids=lambda example: example.name)
+@pytest.mark.parametrize("example", PAIRS.values(), ids=lambda example: example.name)
 def test_an_example_fills_both_boxes_and_its_heads_moved(example) -> None:
     app = page(COMPARE, compare=PROMPTS)
     app.button(key=f"example {example.name}").click().run()
@@ -174,33 +174,35 @@ def test_an_example_fills_both_boxes_and_its_heads_moved(example) -> None:
 
 
 def test_what_the_examples_say_of_two_prompts_is_so() -> None:
-    who, where, many, land, more = ([patterns(text) for text in (pair.prompt, pair.also["prompt2"])] for pair in PAIRS)
+    who, where, many, land, more = (
+        [patterns(text) for text in (pair.prompt, pair.also["prompt2"])] for pair in PAIRS.values()
+    )
     maps = {
         pair.name: moved(page(COMPARE, compare=PROMPTS, prompt=pair.prompt, prompt2=pair.also["prompt2"]))
-        for pair in PAIRS
+        for pair in PAIRS.values()
     }
     assert maps["Who gives?"].max() < 0.25 and maps["France or Italy"].max() < 0.4
-    assert models.read(A, PAIRS[1].prompt).tokens[14] == " Anna"
+    assert models.read(A, PAIRS["Where is whom?"].prompt).tokens[14] == " Anna"
     for look, behind in zip(where, (1, 7)):
         assert (look[1, [1, 3], 14, behind] > 0.9).all()
     key, keys = (look[..., -1, 1] for look in many)
     assert keys[3, 7] > 0.8 and key[3, 7] < 0.1
     assert all(look[0, 2, -1, -2] > 0.9 for look in more)
-    for pair in (PAIRS[0], PAIRS[3]):
+    for pair in (PAIRS["Who gives?"], PAIRS["France or Italy"]):
         p, q = (models.read(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.also["prompt2"]))
         assert compare.distance(p, q) > 0.95
 
 
 def test_what_the_examples_say_of_two_models_is_so() -> None:
     said = {}
-    for example in SIZES:
+    for example in SIZES.values():
         for name in models.NAMES:
             reading = models.read(name, example.prompt)
             guess = reading.trace.logits[0, -1].softmax(-1)
             said[example.name, name] = models.vocabulary(name)[0][guess.argmax()], guess.max().item(), guess
     assert said["Who gets the key?", A][:2] == (" Tom", pytest.approx(1, abs=0.01))
     bits = compare.entropy(said["Who gets the key?", B][2].log()) / math.log(2)
-    assert f"{bits:.1f} bits" in SIZES[0].look_for
+    assert f"{bits:.1f} bits" in SIZES["Who gets the key?"].look_for
     assert [said["Where is she?", name][0] for name in models.NAMES] == [" kitchen", " cellar"]
     assert said["Yesterday", A][0] == " walked" and said["Yesterday", B][0].endswith("ed")
     assert said["Sums", A][0] == " 12" and 0.9 < said["Sums", A][1] < 0.99
@@ -211,7 +213,7 @@ def test_what_the_examples_say_of_two_models_is_so() -> None:
 
 @pytest.mark.parametrize("rows", ["All rows", "The last row"])
 def test_the_rows_that_count_are_chosen(rows: str) -> None:
-    one, other = PAIRS[1].prompt, PAIRS[1].also["prompt2"]
+    one, other = PAIRS["Where is whom?"].prompt, PAIRS["Where is whom?"].also["prompt2"]
     app = page(COMPARE, compare=PROMPTS, prompt=one, prompt2=other, rows=rows, changed="L1 H6")
     _, pairs, first = aligned(one, other)
     expected = compare.moved(patterns(one), patterns(other), pairs)[..., first if rows == "All rows" else -1 :].mean(-1)
@@ -249,7 +251,10 @@ def test_equal_prompts_differ_in_nothing() -> None:
 
 def test_a_prompt_of_ones_own_is_copied_to_be_changed() -> None:
     app = page(COMPARE)
-    for prompt, other in [("My own words", "My own words"), (PAIRS[3].prompt, PAIRS[3].also["prompt2"])]:
+    for prompt, other in [
+        ("My own words", "My own words"),
+        (PAIRS["France or Italy"].prompt, PAIRS["France or Italy"].also["prompt2"]),
+    ]:
         app.text_input(key="prompt").set_value(prompt).run()
         app.segmented_control(key="compare").set_value(PROMPTS).run()
         assert not app.exception

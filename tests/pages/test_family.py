@@ -13,12 +13,13 @@ from streamlit.testing.v1 import AppTest
 from model.language import tokenization as tokens
 from model.loading import gpt2_format as gpt2
 from model.transformer.gpt2 import GPT, GPTConfig
-from pages.shared import examples, models
+from pages.shared import models, prose
 from pages.shared.runtime.catalog import Entry
 from tests.driver import (
     EMBEDDINGS,
     HOSTILE,
     KNOWS,
+    PAGES,
     POSITIONS,
     SCRIPTS,
     TOKENS,
@@ -114,9 +115,15 @@ def test_what_holds_for_the_built_in_model_only_names_it(script: str) -> None:
 
 
 def test_what_to_look_for_holds_for_every_model_or_names_one() -> None:
-    offered = [one for found in vars(examples).values() if isinstance(found, list) for one in found]
-    told = [one.look_for for one in offered if isinstance(one, examples.Example)]
-    assert len(told) > 20
+    lessons = [PAGES / script for script in SCRIPTS] + [PAGES / "shared/prompts"]
+    groups = [
+        group
+        for lesson in lessons
+        if lesson.with_suffix(".md").is_file()
+        for group in prose.of(f"{lesson}.py").groups.values()
+    ]
+    told = [example.look_for for group in groups for example in group.values()]
+    assert len(told) > 50
     assert [sentence for sentence in told if OURS.search(sentence) and not NAMED.search(sentence)] == []
 
 

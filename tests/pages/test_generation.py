@@ -9,13 +9,13 @@ from streamlit.testing.v1 import AppTest
 from model.decoding import kv_cache as cache
 from model.decoding import naive_generate as noted
 from pages.shared import models
-from pages.shared.examples import STEPWISE
-from tests.driver import CONTEXT, HOSTILE, drawn, page, unescaped
+from tests.driver import CONTEXT, HOSTILE, drawn, examples, page, unescaped
 from viz.tokens import visible
 
 GENERATION = "decoding/generation"
 
 NAME, STORY = models.NAMES[0], "Once upon a time there was a"
+STEPWISE = examples("decoding/generation")
 
 
 def picture(app: AppTest) -> dict:
@@ -193,7 +193,7 @@ def test_prompts_that_end_alike_are_tried_once(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_example_brings_its_context() -> None:
     app = page(GENERATION, prompt=STORY)
-    for example in (STEPWISE[-1], *STEPWISE):
+    for example in (STEPWISE["Full at once"], *STEPWISE.values()):
         app.button(key=f"example {example.name}").click().run()
         assert not app.exception and not app.warning
         drawing = picture(app)

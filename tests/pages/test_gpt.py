@@ -14,12 +14,11 @@ from model.transformer import gpt2 as written
 from model.transformer.gpt2 import Changes
 from model.transformer.parameter_count import PRESETS, total
 from pages.shared import models, prose
-from pages.shared.examples import WHOLE
-from tests.driver import HOSTILE, page, unescaped
+from tests.driver import HOSTILE, examples, page, unescaped
 
 WHOLE_GPT = "transformer/gpt"
 NAME = models.NAMES[0]
-PROMPT = WHOLE[0].prompt
+PROMPT = examples("transformer/gpt")["Who gets the key?"].prompt
 IN_A_BLOCK = "resid_pre ln_1 q k v pattern z out resid_mid ln_2 mlp_pre mlp_post mlp_out resid_post".split()
 
 

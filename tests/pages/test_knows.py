@@ -6,7 +6,7 @@ import torch
 from model.toy_world.questions import QUESTIONS
 from model.training import evaluation
 from pages.shared import models
-from pages.shared.examples import INSIDE, OUTSIDE
+from pages.shared.prompts import INSIDE, OUTSIDE
 from tests.driver import KNOWS, drawn, ids, page
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pages.shared import models, prose
-from pages.shared.examples import EXAMPLES
+from pages.shared.prompts import EXAMPLES
 from tests.driver import (
     CONTEXT,
     HOSTILE,
@@ -41,7 +41,7 @@ def test_typing_changes_the_picture(name: str) -> None:
     assert "·France".encode() in pictures(app)[0]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
 def test_an_example_fills_the_box_and_says_what_to_look_for(example) -> None:
     app = page("transformer/attention")
     app.button(key=f"example {example.name}").click().run()

@@ -13,14 +13,14 @@ from model.interpretability import patching
 from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit
 from pages.shared import models, prose
-from pages.shared.examples import SCALPEL as EXAMPLES
 from pages.shared.runtime import progress
-from tests.driver import CONTEXT, HOSTILE, drawn, heat_maps, page, pictures
+from tests.driver import CONTEXT, HOSTILE, drawn, examples, heat_maps, page, pictures
 from tests.driver import SCALPEL as LESSON
 from viz.tokens import visible
 
 NAME = models.NAMES[0]
-PROMPT = EXAMPLES[0].prompt
+EXAMPLES = examples(LESSON)
+PROMPT = EXAMPLES["Who gets the key?"].prompt
 
 
 def charts(app: AppTest) -> list[pd.DataFrame]:
@@ -127,7 +127,7 @@ def test_attention_of_the_changed_run_is_drawn_without_the_mask_too() -> None:
     assert np.triu(found["without the mask"], 1).sum() > 0.1 and not np.triu(found["untouched"], 1).any()
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
 def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
     app = page(LESSON)
     app.button(key=f"example {example.name}").click().run()
@@ -226,9 +226,11 @@ def test_what_takes_too_long_is_refused_with_a_sentence(monkeypatch: pytest.Monk
 def test_what_the_examples_say_is_so() -> None:
     """On the built-in model, whichever its heads are."""
     likeliest = {
-        example.name: models.read(NAME, example.prompt).trace.logits[0, -1].argmax().item() for example in EXAMPLES
+        example.name: models.read(NAME, example.prompt).trace.logits[0, -1].argmax().item()
+        for example in EXAMPLES.values()
     }
-    gives, agrees, fact, copies, where = EXAMPLES
+    names = ("Far agreement", "A fact", "Say it again", "Where is she?")
+    agrees, fact, copies, where = (EXAMPLES[name] for name in names)
     tokenizer = models.load(NAME).tokenizer
 
     def says(logits: torch.Tensor) -> str:

@@ -8,11 +8,13 @@ import pytest
 from model.language.tokenization import train_bpe
 from model.loading import hub as download
 from pages.shared import models
-from pages.shared.examples import LANGUAGES as LINES
-from tests.driver import CONTEXT, HOSTILE, TOKENS, drawn, ids, page, unescaped
+from tests.driver import CONTEXT, HOSTILE, TOKENS, drawn, examples, ids, page, unescaped
 from tests.hub import Hub
 
-LANGUAGES = dict(line.split(": ") for line in LINES.splitlines())
+LANGUAGES = dict(
+    line.split(": ")
+    for line in examples(TOKENS, "examples-texts")["One sentence in nine languages"].prompt.splitlines()
+)
 
 
 @pytest.mark.parametrize("prompt", [*HOSTILE.values(), "When Anna and Tom", "é" * 300], ids=[*HOSTILE, "plain", "é"])

@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from model.language import word2vec
-from pages.shared.examples import SIX, TWELVE
+from tests.driver import examples
 
+TEXTS = examples("language/word2vec")
 QUESTION = ("man", "king", "woman", "queen")
 
 
@@ -80,7 +81,7 @@ def test_what_is_frequent_is_left_out_as_often_as_the_libraries_do() -> None:
 
 
 def test_six_sentences_leave_the_answer_to_chance() -> None:
-    trained = word2vec.train(lines(SIX))
+    trained = word2vec.train(lines(TEXTS["Six sentences"].prompt))
     assert len(trained.words) == 23
     assert word2vec.turned(trained) > 0.999
     alike = word2vec.cosine(trained, "paris", "london")
@@ -90,9 +91,9 @@ def test_six_sentences_leave_the_answer_to_chance() -> None:
 
 
 def test_twelve_lines_of_the_right_kind_do_not() -> None:
-    trained = word2vec.train(lines(TWELVE), sample=0)
+    trained = word2vec.train(lines(TEXTS["Twelve lines"].prompt), sample=0)
     assert word2vec.rank(trained, *QUESTION).count(1) >= 19
-    lost = word2vec.train(lines(TWELVE))
+    lost = word2vec.train(lines(TEXTS["Twelve lines"].prompt))
     assert word2vec.rank(lost, *QUESTION).count(1) <= 8
 
 

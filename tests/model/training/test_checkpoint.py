@@ -18,7 +18,8 @@ from model.training import evaluation
 from model.training.evaluation import held_out_documents, repeated_token_scores
 from model.transformer.gpt2 import GPT, GPTConfig
 from model.transformer.positions import SCHEMES, first_attention
-from pages.shared.examples import ORDER, OUTSIDE
+from pages.shared.prompts import OUTSIDE
+from tests.driver import examples
 
 CARD = json.loads((BUILT_IN / "card.json").read_text("utf-8"))
 
@@ -129,7 +130,7 @@ def test_the_shipped_files_are_small() -> None:
     assert word_vectors.PATH.stat().st_size < 1_000_000
 
 
-@pytest.mark.parametrize("example", ORDER, ids=lambda example: example.name)
+@pytest.mark.parametrize("example", examples("transformer/positions").values(), ids=lambda example: example.name)
 def test_only_positions_distinguish_a_repeated_token(built_in: GPT, tokenizer: Tokenizer, example) -> None:
     ids = tokenizer.encode(example.prompt).ids
     repeats = [(position, ids.index(id)) for position, id in enumerate(ids) if ids.index(id) < position]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from model.transformer.gpt2 import GPT, CausalSelfAttention
-from pages.shared import prose
+from pages.shared import course, prompts, prose
 
 
 @pytest.fixture
@@ -76,3 +76,45 @@ def test_heading_without_an_id_is_an_error_that_names_it(heading: str) -> None:
 def test_id_that_stands_twice_is_an_error() -> None:
     with pytest.raises(ValueError, match="two sections have the id"):
         prose.parse(TEXT.replace("#myth", "#notice"), "a.md")
+
+
+EXAMPLES = """
+### Far agreement
+
+> The keys near the box
+> corrupted: The key near the box
+> answer:
+
+Which heads look
+past the box?
+
+### Lines
+
+>  river: one
+> English: The cat
+"""
+
+
+def test_examples_have_a_text_further_boxes_and_what_to_look_for() -> None:
+    agreement, lines = prose.parse_examples(EXAMPLES, "a.md").values()
+    boxes = {"corrupted": "The key near the box", "answer": ""}
+    assert agreement == ("Far agreement", "The keys near the box", "Which heads look past the box?", boxes)
+    assert lines == ("Lines", " river: one\nEnglish: The cat", "", {})
+
+
+@pytest.mark.parametrize("body", ["### A\n\nNo text.\n", "### A\n\n> a\n\n### A\n\n> b\n", "Before.\n\n### A\n\n> a\n"])
+def test_malformed_example_is_an_error_that_names_the_file(body: str) -> None:
+    with pytest.raises(ValueError, match=r"a\.md"):
+        prose.parse_examples(body, "a.md")
+
+
+def test_unknown_examples_are_an_error() -> None:
+    with pytest.raises(KeyError, match=r"a\.md has no examples \{#examples-x\}; it has: none"):
+        prose.Prose("a.md", {}).examples("examples-x")
+
+
+def test_examples_of_the_same_name_as_a_shared_one_have_its_prompt() -> None:
+    for lesson in course.LESSONS:
+        for group in prose.of(str(prose.PAGES / f"{lesson.path}.py")).groups.values():
+            for name in group.keys() & prompts.EXAMPLES.keys():
+                assert group[name].prompt == prompts.EXAMPLES[name].prompt, f"{lesson.path}: {name}"
