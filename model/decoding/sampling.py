@@ -35,19 +35,31 @@ def top_k(logits: Tensor, k: float) -> Tensor:
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """The likeliest are left that together have a probability of p or more, the one that crosses it included."""
+    """The likeliest are left that together have a probability of p or more, the one that crosses it included.
+
+    Of equal logits at the edge the later ids are left. The sum runs from the largest probability on, in float64, as in
+    the browser: where it is exactly p, the two keep the same tokens. Example: of logits log [.5, .3, .15, .05],
+    top_p(logits, 0.9) leaves the first three.
+    """
     _check("top-p", p, 0, 1)
+    if p == 1:
+        return logits
     ascending, order = logits.sort(stable=True)
-    cut = ascending.softmax(-1).cumsum(-1) <= 1 - p
-    cut[-1] = False  # one is always left
-    return logits.masked_fill(torch.zeros_like(cut).scatter(0, order, cut), -math.inf)
+    sums = _powers(ascending).flip(0).cumsum(0)
+    kept = int((sums / sums[-1] < p).sum()) + 1  # the one that crosses p, too
+    return logits.index_fill(0, order[: len(order) - kept], -math.inf)
 
 
 def min_p(logits: Tensor, p: float) -> Tensor:
-    """Those are left that have at least p times the probability of the likeliest."""
+    """Those are left that have at least p times the probability of the likeliest, computed in float64."""
     _check("min-p", p, 0, 1)
-    probabilities = logits.softmax(-1)
-    return logits.masked_fill(probabilities < p * probabilities.max(), -math.inf)
+    return logits.masked_fill(_powers(logits) < p, -math.inf)
+
+
+def _powers(logits: Tensor) -> Tensor:
+    """e to the power of each logit less the largest, in float64: the probabilities, but for their sum."""
+    exact = logits.double()
+    return (exact - exact.max()).exp()
 
 
 def repetition(logits: Tensor, penalty: float, ids: Iterable[int] = ()) -> Tensor:

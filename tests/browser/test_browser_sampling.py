@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import torch
 
 from model.decoding import sampling
 from pages.shared import models
@@ -42,6 +43,7 @@ def test_sampling_opens_and_fits(visitor: Visitors, server: str, width: int, sch
         "temperature:1.6,top-k:5",
         "top-p:0.9,temperature:2",
         "temperature:2,top-p:0.9",
+        "repetition:1.5",
         "repetition:1.5,min-p:0.1,top-k:50",
         "top-p:0",
         "min-p:1",
@@ -49,11 +51,12 @@ def test_sampling_opens_and_fits(visitor: Visitors, server: str, width: int, sch
     ],
 )
 def test_what_the_browser_samples_from_is_what_the_model_does(visitor: Visitors, server: str, chain: str) -> None:
-    prompt = "Anna and Tom sat in the"
+    prompt = "The cat and the cat and the" if chain == "repetition:1.5" else "Anna and Tom sat in the"
     one = open_sampling(visitor(), server, prompt=prompt, chain=chain)
     guess, steps = read(prompt)[1], [step.split(":") for step in chain.split(",") if step]
     logits = models.read(models.NAMES[0], prompt).trace.logits[0, -1]
     logits = sampling.apply([(name, float(value)) for name, value in steps], logits, ids_of(prompt))
+    assert not steps or not torch.allclose(logits.softmax(-1), guess, atol=1e-4)  # the chain does something
     after, kept = logits.softmax(-1), logits.isfinite()
     ids = guess.topk(12).indices.tolist()
     assert percentages(column(one, "P of the model")) == pytest.approx(

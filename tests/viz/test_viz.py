@@ -17,7 +17,6 @@ from viz.components import head_switches as board
 from viz.components import lens_grid as lens
 from viz.components import next_words as words
 from viz.components import residual_stream as road
-from viz.components import sampling_chain as sampling
 from viz.components import text_tree as branches
 from viz.components import token_bars as strip
 from viz.components import token_cuts as pieces
@@ -222,21 +221,6 @@ def test_what_a_merge_made_is_marked() -> None:
     assert (rows[1]["rank"], rows[2]["id"]) == (5, 265)
     kept = merges.data("xab", [(0, 256, [b"x", b"ab"])])["rows"][1]["symbols"]
     assert [symbol["new"] for symbol in kept] == [False, True]
-
-
-def test_the_logits_of_the_whole_vocabulary_are_sent() -> None:
-    logits = np.random.default_rng(0).normal(size=501)
-    packed = sampling.payload(logits, [7, 9], [" a", "\n"], [True, False], [9, 3, 9], {7: 0.25})
-    length = int.from_bytes(packed[:4], "little")
-    header = json.loads(packed[4 : 4 + length])
-    told = {"seen": [3, 9], "read": 3, "truth": {"7": 0.25}}
-    assert header == {"names": {"7": "·a", "9": "⏎"}, "untypable": [9], **told}
-    whole = sampling.payload(logits, range(3), ["a", "b", "c"], [True] * 3, [9, 3, 9], {7: 0.25})
-    header = json.loads(whole[4 : 4 + int.from_bytes(whole[:4], "little")])
-    assert header == {"names": ["a", "b", "c"], "untypable": [], **told}
-    assert np.array_equal(np.frombuffer(packed[4 + length :], "<f4"), logits.astype("f4"))
-    with pytest.raises(ValueError, match="not a finite number"):
-        sampling.payload(np.array([0.0, np.nan]), [], [], [], [], {})
 
 
 def test_a_bar_is_as_long_as_its_cosine_and_what_was_typed_is_told_apart() -> None:
