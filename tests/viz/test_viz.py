@@ -8,7 +8,6 @@ import pytest
 
 from viz.charts import bars, curves, points
 from viz.charts import heatmaps as matrices
-from viz.components import attention
 from viz.components import attention_steps as byhand
 from viz.components import beam_search as beams
 from viz.components import bpe_merges as merges
@@ -28,47 +27,6 @@ def patterns(layers: int, heads: int, tokens: int, sink: float = 0) -> np.ndarra
     scores[..., 0] += sink
     weights = np.where(np.tril(np.ones((tokens, tokens), bool)), np.exp(scores), 0)
     return weights / weights.sum(-1, keepdims=True)
-
-
-def unpacked(packed: bytes, heads: int, tokens: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rest of each row (N, T) and the shares of it (N, T, T), read bit by bit and not as they were written."""
-    rest = np.frombuffer(packed[: 4 * heads * tokens], "<f4").reshape(heads, tokens)
-    count = heads * tokens * (tokens - 1) // 2
-    bits = np.unpackbits(np.frombuffer(packed[4 * heads * tokens :], np.uint8))[: count * 12].reshape(count, 12)
-    shares = iter(bits @ (1 << np.arange(11, -1, -1)) / 4095)
-    found = np.zeros((heads, tokens, tokens))
-    for head in range(heads):
-        for row in range(tokens):
-            for column in range(1, row + 1):
-                found[head, row, column] = next(shares)
-    return rest, found
-
-
-@pytest.mark.parametrize("tokens", [1, 2, 3, 8])
-@pytest.mark.parametrize("sink", [0, 12])
-def test_the_weights_arrive_right_to_12_bits_beside_a_sink_too(tokens: int, sink: float) -> None:
-    sent = patterns(3, 5, tokens, sink)
-    message = attention.payload([f"t{n}" for n in range(tokens)], sent, start=(1, 2))
-    length = int.from_bytes(message[:4], "little")
-    header = json.loads(message[4 : 4 + length])
-    assert (header["layers"], header["heads"], len(header["tokens"]), header["start"]) == (3, 5, tokens, [1, 2])
-    rest, shares = unpacked(message[4 + length :], 15, tokens)
-    sent = sent.reshape(15, tokens, tokens)
-    np.testing.assert_allclose(1 - rest, sent[:, :, 0], atol=1e-6)
-    np.testing.assert_allclose((shares * rest[..., None])[..., 1:], sent[..., 1:], atol=0.5 / 4095 + 1e-6)
-    np.testing.assert_allclose(shares[:, 1:].sum(-1), 1, atol=0.5 / 4095 * tokens)
-
-
-def test_144_heads_at_64_tokens_take_less_than_half_a_megabyte() -> None:
-    assert len(attention.payload(["·token"] * 64, patterns(12, 12, 64), start=(0, 0))) < 500_000
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -0.1, 1.1])
-def test_a_weight_that_is_none_is_refused(wrong: float) -> None:
-    broken = patterns(1, 1, 4)
-    broken[0, 0, 2, 1] = wrong
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        attention.encode(broken[0])
 
 
 def test_a_probability_is_written_one_way_and_a_small_one_not_as_none() -> None:
