@@ -73,6 +73,8 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
         bits = -sum(log_p[at - 1, ids[at]].item() for at in range(len(ids) - count, len(ids))) / math.log(2)
         assert number(numbers["surprise per byte"][n]) == pytest.approx(bits / len(f" {rest}"), abs=0.0051)
         assert number(numbers["surprise per token"][n]) == pytest.approx(bits / count, abs=0.0051)
+        perplexity = numbers["surprise per token"][n].split("perplexity ")[1].rstrip(")").replace(",", "")
+        assert float(perplexity) == pytest.approx(2 ** (bits / count), rel=1e-5, abs=0.051)
         assert numbers["tokens"][n].startswith(f"{len(ids)} of ")
         now = models.truth(name, prompt)[-1]
         apart = divergence(now, log_p[-1]) / math.log(2)

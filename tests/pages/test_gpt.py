@@ -127,6 +127,8 @@ def test_a_preset_is_counted(name: str) -> None:
     app = page(WHOLE_GPT, preset=name)
     assert not app.exception
     assert parameters(app) == total(PRESETS[name])
+    (gigabytes,) = [re.search(r"\(bfloat16\) they take ([\d,.]+) GB", element.value) for element in app.caption]
+    assert float(gigabytes[1].replace(",", "")) == pytest.approx(total(PRESETS[name]) * 16 / 8 / 10**9, abs=0.0051)
     (table,) = [one.value for one in app.dataframe if "formula" in one.value]
     assert table["parameters"].sum() == total(PRESETS[name])
     assert table["share"].sum() == pytest.approx(1)

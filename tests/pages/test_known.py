@@ -41,6 +41,7 @@ def test_a_claim_is_measured_now(claim: Claim) -> None:
     number = claim.number(found, model.gpt.config)
     verdict = sentence(app, f"**{WORD[number >= claim.least]}")
     assert abs(float(verdict.split("here: ")[1].split("*")[0]) - number) <= 0.00501
+    assert verdict.startswith(":material/check_circle:" if number >= claim.least else ":material/cancel:")
     assert all(paper.arxiv in sentence(app, claim.says) for paper in claim.papers)
     np.testing.assert_allclose(shown(app), found.heads.numpy(), atol=1e-6)
     assert len(pictures(app)) == 1

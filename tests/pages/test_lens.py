@@ -99,6 +99,21 @@ def at(position: str) -> AppTest:
     return app.run()
 
 
+@pytest.mark.parametrize("link", [{}, {"answer": "French", "rival": "Italy"}, {"answer": "Italy", "rival": "Paris"}])
+def test_the_likelier_token_is_so_many_times_as_likely(link: dict[str, str]) -> None:
+    app = page(LENS, prompt=FRANCE, **link)
+    probabilities = models.read(NAME, FRANCE).trace.logits[0, -1].double().softmax(-1)
+    answer, rival = probabilities.topk(2).indices.tolist()
+    if link:
+        answer, rival = (ids(NAME, f" {link[key]}")[0] for key in ("answer", "rival"))
+    (sentence,) = [element.value for element in app.markdown if "times as likely" in element.value]
+    name, times = re.search(r"\*\*: \*\*(.+?)\*\* is (\S+) times as likely", sentence).groups()
+    likelier, other = (answer, rival) if probabilities[answer] > probabilities[rival] else (rival, answer)
+    assert ids(NAME, unescaped(name).replace("·", " ")) == [likelier]
+    ratio = (probabilities[likelier] / probabilities[other]).item()
+    assert float(times.replace(",", "")) == pytest.approx(ratio, rel=0.06 if ratio < 100 else 0.01)
+
+
 def test_answer_and_rival_are_chosen_by_name() -> None:
     app = page(LENS, prompt=FRANCE, answer="French", rival="Italy")
     assert not app.exception and not app.warning

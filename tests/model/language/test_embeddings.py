@@ -140,6 +140,15 @@ def test_the_plane_of_pca_keeps_the_most_variance_there_is() -> None:
     assert abs((points - points.mean(0)).T @ (points - points.mean(0)))[0, 1] < 1e-3
 
 
+def test_the_shares_of_pca_are_those_of_the_mapped_vectors() -> None:
+    """Fitted to other vectors: the variance along each axis, as a share of the variance of the vectors on the map."""
+    fitted = torch.tensor([[2.0, 0, 0], [-2, 0, 0], [0, 1, 0], [0, -1, 0]])
+    vectors = torch.tensor([[1.0, 0, 3], [-1, 0, -3], [0, 2, 0], [0, -2, 0]])
+    points, shares = embeddings.pca(vectors, fitted)
+    assert points.abs().tolist() == vectors[:, :2].abs().tolist()
+    torch.testing.assert_close(shares, torch.tensor([2.0, 8.0]) / (2 + 8 + 18))
+
+
 def test_a_sum_of_three_words_and_they_are_true_to_scale_in_their_plane() -> None:
     generator = torch.Generator().manual_seed(1)
     a, b, c, other = torch.randn(4, 50, generator=generator)

@@ -64,6 +64,20 @@ def test_every_article_fits_every_word() -> None:
                 assert all((text[0] in "aeiou") == (article[1] in ("an", "An")) for text in texts), template
 
 
+def test_an_article_slot_writes_an_before_each_vowel() -> None:
+    slots = [
+        slot
+        for template in (world.HERE / "sentences.txt").read_text("utf-8").splitlines()
+        for slot in world.SLOT.finditer(template)
+        if slot["a"]
+    ]
+    phrases = {phrase for slot in slots for phrase in world._slot(slot, "").texts}
+    examples = {"an apple", "an eagle", "an icicle", "an oval", "an umbrella", "an uncle", "a cat"}
+    assert examples <= {phrase.lower() for phrase in phrases}
+    for phrase in phrases:
+        assert re.match(r"([Aa]n [aeiou]|[Aa] [^aeiou])", phrase), phrase
+
+
 def test_a_line_with_a_wrong_slot_is_refused() -> None:
     with pytest.raises(KeyError):
         world.line("The {unicorn} is here.")
@@ -138,6 +152,17 @@ def test_a_repeat_is_one(told: list[str]) -> None:
     assert len(repeats) > 500
     for words in repeats:
         assert any(words == words[: len(words) // times] * times for times in (2, 3))
+
+
+def test_a_list_to_repeat_grows_with_probability_5_in_6_up_to_16_words(told: list[str]) -> None:
+    """The built-in model was trained on this distribution: shares within five standard deviations."""
+    lengths = []
+    for words in (text[:-1].split() for text in told if set(text[:-1].split()) <= set(world.LEXICON)):
+        lengths.append(next(n for n in range(2, 17) if len(words) in (2 * n, 3 * n) and words[:n] == words[n : 2 * n]))
+    for length in range(2, 17):
+        p = (5 / 6) ** (length - 2) * (1 if length == 16 else 1 / 6)
+        deviation = math.sqrt(len(lengths) * p * (1 - p))
+        assert abs(lengths.count(length) - len(lengths) * p) < 5 * deviation, length
 
 
 def test_sums_are_right(told: list[str]) -> None:
