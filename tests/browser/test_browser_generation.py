@@ -89,4 +89,4 @@ def test_a_prompt_that_fills_the_context_leaves_nothing_kept(visitor: Visitors, 
     one = opened(visitor(), f"{server}/generation?prompt={quote(STORY)}")
     assert "keys and values are kept" in one.page.locator(".cache .said").inner_text()
     one = opened(visitor(), f"{server}/generation?prompt={quote('cat ' * 200)}")
-    assert "nothing of them can be kept" in one.page.locator(".cache .said").inner_text()
+    assert "none of them can be kept" in one.page.locator(".cache .said").inner_text()
