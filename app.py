@@ -83,15 +83,15 @@ class WithLimits:
 
 
 @asynccontextmanager
-async def warm(app: st.App) -> AsyncIterator[None]:
-    """Import torch and load the built-in model before the first visitor comes."""
-    from pages.shared import models
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Import torch and open the built-in model before the first visitor comes."""
+    from pages.shared.warm import warm
 
     # For each new visitor, Streamlit looks through all 2,000 modules for files to watch, even where it is told to watch
     # none (`server.fileWatcherType`): 0.1 s in which nobody is answered. Pages are watched still, modules are not.
     LocalSourcesWatcher.update_watched_modules = lambda self: None
     asyncio.base_events._set_nodelay = send_at_once
-    models.warm()
+    warm()
     yield
 
 
@@ -115,7 +115,7 @@ def failed(error: Exception) -> bool:
 
 app = st.App(
     "pages/contents.py",
-    lifespan=warm,
+    lifespan=lifespan,
     middleware=[Middleware(WithHeaders), Middleware(WithLimits)],
     on_script_error=failed,
 )

@@ -17,6 +17,7 @@ from model.language.tokenization import train_bpe
 from model.loading import gpt2_format as gpt2
 from model.transformer.gpt2 import GPT
 from pages.shared import models
+from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
 
 
@@ -27,7 +28,7 @@ def main(names: int = 10) -> None:
         folder = Path(name)
         gpt2.save(GPT(GPT2_SMALL), folder)
         train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
-        print(f"models may take {models.MODELS / 1e6:,.0f} MB, readings {models.READINGS / 1e6:,.0f} MB")
+        print(f"models may take {models.MODELS / 1e6:,.0f} MB, readings {readings.READINGS / 1e6:,.0f} MB")
         print(f"{'':10}   opened in (s)   read in (s)   models kept (MB)   readings kept (MB)   in memory (MB)")
         print(f"{'none':10}   {'':13}   {'':11}   {0:16,.0f}   {0:18,.0f}   {resident():14,.0f}")
         for number in range(names):
@@ -36,10 +37,10 @@ def main(names: int = 10) -> None:
             began = time.perf_counter()
             models.load(one)
             opened = time.perf_counter()
-            models.read(one, "the cat sat on the mat " * 20)
+            readings.read(models.load(one), "the cat sat on the mat " * 20)
             print(
                 f"{one:10}   {opened - began:13.1f}   {time.perf_counter() - opened:11.2f}"
-                f"   {models.load.cache.currsize / 1e6:16,.0f}   {models.read.cache.currsize / 1e6:18,.0f}"
+                f"   {models.load.cache.currsize / 1e6:16,.0f}   {readings.forward_pass.cache.currsize / 1e6:18,.0f}"
                 f"   {resident():14,.0f}"
             )
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from model.loading import gpt2_format as gpt2
 from model.loading import hub as download
 from model.transformer.gpt2 import GPT, GPTConfig
-from pages.shared import models
+from pages.shared.compute import language
 from tests.hub import Hub, repository
 
 torch.set_num_threads(1)
@@ -48,7 +48,7 @@ def nothing_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     download.forget()
-    models.gpt2_tokenizer.cache_clear()
+    language.gpt2_tokenizer.cache_clear()
 
 
 @pytest.fixture(scope="session")

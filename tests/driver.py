@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Node
 
 from pages.shared import course, models, prose
+from pages.shared.compute import readings
 from pages.shared.runtime.catalog import CATALOG, CHECKPOINTS, Entry
 
 PAGES = Path(prose.__file__).parents[1]
@@ -59,6 +60,11 @@ def pictures(app: AppTest) -> list[bytes]:
 
 def ids(name: str, text: str) -> list[int]:
     return models.load(name).tokenizer.encode(text).ids
+
+
+def read_prompt(name: str, prompt: str) -> readings.Reading:
+    """The reading of a prompt by the model of that name."""
+    return readings.read(models.load(name), prompt)
 
 
 def all_drawn(app: AppTest, field: str) -> list[dict]:

@@ -14,10 +14,10 @@ from streamlit.watcher import LocalSourcesWatcher
 from websockets import CloseCode
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app import FULL, VISITORS, app, warm
+from app import FULL, VISITORS, app, lifespan
 from bench.server import running
 from bench.session import visit
-from pages.shared import models
+from pages.shared import warm
 
 
 async def waits() -> bool:
@@ -40,11 +40,11 @@ async def waits() -> bool:
 def test_no_packet_waits_for_the_receipt_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_events, "_set_nodelay", base_events._set_nodelay)  # both are put back in the end
     monkeypatch.setattr(LocalSourcesWatcher, "update_watched_modules", LocalSourcesWatcher.update_watched_modules)
-    monkeypatch.setattr(models, "warm", lambda: None)
+    monkeypatch.setattr(warm, "warm", lambda: None)
 
     async def before_and_after() -> tuple[bool, bool]:
         before = await waits()
-        async with warm(app):
+        async with lifespan(app):
             return before, await waits()
 
     with ThreadPoolExecutor(1) as thread:  # that of the tests has the loop of the browser

@@ -10,6 +10,7 @@ from model.decoding import naive_generate as noted
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT
 from pages.shared import components, controls, models, prose
+from pages.shared.compute import decoding
 from pages.shared.runtime import progress
 from viz.charts import curves
 from viz.components.kv_cache import Pass
@@ -68,7 +69,7 @@ def saved() -> None:
         if not progress.may_run("Writing it both ways", work, "both"):
             return
         with progress.progress_bar("Writing it with the cache and without") as told:
-            found = models.generated_anew(told, *asked)
+            found = decoding.time_generation(told, *asked)
         _, *others = found  # the first pass reads the prompt, both ways
         with_it, without = (1000 * sum(times) / len(others) for times in zip(*(one[:2] for one in others)))
         apart, same = max(one.apart for one in found), sum(one.same for one in found)
@@ -125,7 +126,7 @@ def failures(cases: Sequence[noted.Case]) -> None:
     work = 2 * len(cases) * cache.multiply_adds(gpt.config, NOTED, read_off=NOTED)
     if not progress.may_run("Running both on the end of your prompt", work, "notes"):
         return
-    logits, outcomes = models.noted_cases(reading.model.name, tuple(ids[-NOTED:]))
+    logits, outcomes = decoding.try_naive_generate(reading.model, tuple(ids[-NOTED:]))
     for case, (theirs, ours) in zip(cases, outcomes, strict=True):
         with st.container(border=True):
             columns = st.columns([3, 4, 4])
@@ -136,9 +137,9 @@ def failures(cases: Sequence[noted.Case]) -> None:
 
 
 st.subheader("Generation from inside: what does each new token cost?")
-reading = controls.reading(PROSE.examples())
-texts, ids = models.vocabulary(reading.model.name)[0], reading.trace.idx[0].tolist()
-gpt = reading.model.gpt
+reading = controls.ask_prompt(PROSE.examples())
+texts, ids = models.vocabulary(reading.model).texts, reading.ids
+gpt = reading.model.decoder
 heads = controls.head_names(gpt.config.n_layer, gpt.config.n_head)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     head = st.selectbox("Where the newest token looks", [MEAN, *heads], key="head", bind="query-params", width=220)
@@ -151,9 +152,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input("Seed, 0 to 999", 0, 999, 1, key="seed", bind="query-params", width=120)
     short = SHORT if context.startswith(str(SHORT)) else None
     count = MANY if progress.may_run(f"Writing {MANY} tokens, not {FEW}", writing(MANY), "many") else FEW
-asked = reading.model.name, reading.prompt, short, temperature, seed, count
+asked = reading, short, temperature, seed, count
 with progress.progress_bar("The model writes") as told:
-    passes = models.generated(told, *asked)
+    passes = decoding.generate(told, *asked)
 made = [drawn(step) for step in passes]
 components.kv_cache(
     [*reading.tokens, *(texts[step.id] for step in passes[:-1])],

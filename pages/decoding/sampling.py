@@ -7,6 +7,7 @@ import streamlit as st
 from model.decoding import beam_search as beams
 from model.decoding import sampling
 from pages.shared import components, controls, models, prose
+from pages.shared.compute import decoding, readings
 
 PROSE = prose.of(__file__)
 NAMED, WRITTEN = 10_000, 30  # tokens that have a name in the picture, the likeliest; tokens that are written at once
@@ -27,9 +28,9 @@ def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
 
 
 st.subheader("Sampling: how does a model choose the next word?")
-reading = controls.reading(PROSE.examples())
-name, prompt = reading.model.name, reading.prompt
-texts, typable = models.vocabulary(name)
+reading = controls.ask_prompt(PROSE.examples())
+model, prompt = reading.model, reading.prompt
+texts, typable = models.vocabulary(model)
 logits, read = reading.trace.logits[0], reading.trace.idx[0].tolist()
 named = range(len(texts)) if len(texts) <= NAMED else logits[-1].topk(NAMED).indices.tolist()
 components.sampling_chain(
@@ -38,8 +39,8 @@ components.sampling_chain(
     [texts[id] for id in named],
     [typable[id] for id in named],
     read,
-    models.true_next(name, prompt),
-    on_take=lambda id: controls.take(reading, [id]),
+    readings.true_next(reading),
+    on_take=lambda id: controls.append_tokens(reading, [id]),
     on_write=write,
 )
 
@@ -54,7 +55,7 @@ if asked is None or written_after != prompt:
 else:
     try:
         seed, made = chains(asked)
-        told = {label: models.written(name, prompt, chain, seed, WRITTEN) for label, chain in made.items()}
+        told = {label: decoding.write(reading, chain, seed, WRITTEN) for label, chain in made.items()}
     except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         st.warning(f"This cannot be written: {prose.literal(error)}")
         st.session_state["written"] = prompt, None
@@ -68,29 +69,29 @@ else:
         components.token_bar_rows("written", rows, full=5)
 
 PROSE.section("tree")
-tree, at = controls.branches(reading)
+tree, at = controls.text_tree(reading)
 places = tree.texts()
 shares, likeliest = (row.tolist() for row in likeliest)
 components.text_tree(
     tree.root,
-    [(parent, text, models.probability(name, places[parent], id)) for parent, id, text in tree.tokens],
+    [(parent, text, readings.next_probability(model, places[parent], id)) for parent, id, text in tree.tokens],
     at,
     [(texts[id], share, typable[id]) for id, share in zip(likeliest, shares)],
     tree.written() if tree.tokens else "",
     on_go=lambda place: st.session_state.update(prompt=places[place]),
-    on_take=lambda number: controls.take(reading, [likeliest[number]]),
+    on_take=lambda number: controls.append_tokens(reading, [likeliest[number]]),
 )
 
 PROSE.section("beams")
 left, right = st.columns(2, gap="large")
 width = left.slider("Width: texts that are kept at each step", 1, beams.WIDEST, 3, key="width", bind="query-params")
 length = right.slider("Length in tokens", 1, beams.LONGEST, 5, key="length", bind="query-params")
-found, greedy = (models.searched(name, prompt, wide, length) for wide in (width, 1))
+found, greedy = (decoding.search_beams(reading, wide, length) for wide in (width, 1))
 components.beam_search(
     reading.tokens[-1],
     [[(beam, texts[id], typable[id], log_p, total) for beam, id, log_p, total in step] for step in found.steps],
     width,
-    on_take=lambda step, row: controls.take(reading, [one.id for one in found.path(step, row)]),
+    on_take=lambda step, row: controls.append_tokens(reading, [one.id for one in found.path(step, row)]),
 )
 paths = {"greedy": greedy.path(length - 1, 0), "best beam": found.path(length - 1, 0)}
 rows = {label: ([texts[one.id] for one in path], [-one.log_p for one in path]) for label, path in paths.items()}

@@ -11,7 +11,8 @@ from model.interpretability import comparison as compare
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
 from pages.shared import components, controls, fetching, models, prose
-from pages.shared.models import Reading
+from pages.shared.compute import readings
+from pages.shared.compute.readings import Reading
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -55,10 +56,10 @@ def ranked(probabilities: Tensor, ids: Sequence[int | None]) -> list[bars.Guess]
 
 def measures(reading: Reading, first: int, size: int) -> dict[str, str]:
     """Numbers of one reading; those of the text are over its tokens from the first on, which are so many bytes."""
-    config, guess = reading.model.gpt.config, reading.trace.logits[0, -1].log_softmax(-1)
+    config, guess = reading.model.decoder.config, reading.trace.logits[0, -1].log_softmax(-1)
     bits = compare.surprises(reading.trace)[first:].sum().item() / math.log(2)
     count = len(reading.tokens) - first
-    now = models.true_next(reading.name, reading.prompt)
+    now = readings.true_next(reading)
     return {
         "surprise per byte": f"**{bits / size:.2f} bits**" if size else "–",
         "surprise per token": f"{bits / count:.2f} bits (perplexity {2 ** (bits / count):,.1f})" if size else "–",
@@ -71,12 +72,12 @@ def measures(reading: Reading, first: int, size: int) -> dict[str, str]:
 
 def guesses(a: Reading, b: Reading, pairs: Sequence[compare.Column]) -> None:
     """Draw how likely two readings find some next words, and the truth of one prompt where it is known."""
-    texts = [models.vocabulary(it.name)[0] for it in (a, b)]
+    texts = [models.vocabulary(it.model).texts for it in (a, b)]
     words = [texts[1][other] if one is None else texts[0][one] for one, other in pairs]
     sides = list(zip((a, b), zip(*pairs)))
     drawn = {letter: ranked(next_word(it), ids) for letter, (it, ids) in zip("AB", sides)}
     for it, ids in sides if a.prompt == b.prompt else []:
-        if now := models.true_next(it.name, it.prompt):
+        if now := readings.true_next(it):
             drawn["truth"] = [None if id is None else (now.get(id, 0.0), None) for id in ids]
     st.altair_chart(bars.beside(words, drawn, theme), key="next words")
 
@@ -85,21 +86,22 @@ def two_models() -> None:
     """One prompt, read by two models."""
     left, *rights = st.columns([5, 2, 2])
     with left:
-        text = controls.prompt()
+        text = controls.prompt_box()
     with rights[0], named("A"):
-        picked = [controls.picker()]
+        picked = [controls.model_picker()]
     with rights[1], named("B"):
-        picked.append(controls.picker("Other model", "model2", models.NAMES[-1]))
-    for name in dict.fromkeys(picked):
-        fetching.ready(name, others=())  # a model that stands in would be compared with itself
-    controls.examples({"prompt": text}, PROSE.examples("examples-models"))
+        picked.append(controls.model_picker("Other model", "model2", models.NAMES[-1]))
+    # A model that stands in would be compared with itself.
+    ready = {name: fetching.ready(name, others=()) for name in dict.fromkeys(picked)}
+    controls.example_buttons({"prompt": text}, PROSE.examples("examples-models"))
     controls.stop_if_empty(text)
-    a, b = (models.read(name, text) for name in picked)
-    controls.cut("This prompt", a, b)
+    a, b = (readings.read(ready[name], text) for name in picked)
+    controls.warn_if_cut("This prompt", a, b)
 
     shown = text[:CUT]
     cuts = [
-        (f"{letter} · {it.name}", *cut(it, it.model.tokenizer.encode(shown).ids)) for letter, it in zip("AB", (a, b))
+        (f"{letter} · {it.model.name}", *cut(it, it.model.tokenizer.encode(shown).ids))
+        for letter, it in zip("AB", (a, b))
     ]
     components.token_cuts(shown, cuts, chips=False)
     if len(text) > CUT:
@@ -116,7 +118,7 @@ def two_models() -> None:
     with right:
         size, *firsts = compare.rest(*(cut(it, it.trace.idx[0].tolist())[0] for it in (a, b)))
         columns = [measures(it, first, size) for it, first in zip((a, b), firsts)]
-        names = [f"{letter} · {prose.literal(it.name)}" for letter, it in zip("AB", (a, b))]
+        names = [f"{letter} · {prose.literal(it.model.name)}" for letter, it in zip("AB", (a, b))]
         st.table([{"": what} | dict(zip(names, (of[what] for of in columns))) for what in columns[0]], hide_index=True)
         st.caption(
             f"The surprise is that of the last {size:,} of {len(text.encode()):,} bytes, which both have guessed."
@@ -127,7 +129,7 @@ def two_models() -> None:
 
     for column, letter, it, link in zip(st.columns(2, gap="large"), "AB", (a, b), ("", "2")):
         with column:
-            st.markdown(f"**Where {letter} · {prose.literal(it.name)} looks**")
+            st.markdown(f"**Where {letter} · {prose.literal(it.model.name)} looks**")
             components.attention(it.tokens, patterns(it).numpy(), start=it.model.start, link=link)
 
 
@@ -149,15 +151,15 @@ def two_prompts() -> None:
     left, right = st.columns([4, 1])
     with left:
         with named("A"):
-            one = controls.prompt()
+            one = controls.prompt_box()
         with named("B"):
-            other = controls.prompt("Another text", "prompt2", PAIRS["Who gives?"].also["prompt2"])
+            other = controls.prompt_box("Another text", "prompt2", PAIRS["Who gives?"].also["prompt2"])
     with right:
-        picked = controls.picker()
-    name = fetching.ready(picked)
-    controls.examples({"prompt": one, "prompt2": other}, PAIRS)
+        picked = controls.model_picker()
+    model = fetching.ready(picked)
+    controls.example_buttons({"prompt": one, "prompt2": other}, PAIRS)
     controls.stop_if_empty(one, other)
-    a, b = (controls.read(name, text, f"Prompt {letter}") for letter, text in (("A", one), ("B", other)))
+    a, b = (controls.read(model, text, f"Prompt {letter}") for letter, text in (("A", one), ("B", other)))
     ids = [it.trace.idx[0].tolist() for it in (a, b)]
 
     columns = compare.align(*ids)

@@ -10,7 +10,8 @@ from model.interpretability import logit_lens as lens
 from model.interpretability import published_heads as known
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found, Head
 from model.loading import verify_gpt2 as check
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import interpretability, readings
 from viz.charts import heatmaps as matrices
 
 PROSE = prose.of(__file__)
@@ -29,7 +30,7 @@ def holds(claim: Claim, found: Found) -> str:
 def caption(claim: Claim) -> str:
     """Whether the claim holds for its own text."""
     try:
-        return holds(claim, models.measured(model.name, claim.name, claim.text))
+        return holds(claim, interpretability.measure_claim(model, claim.name, claim.text))
     except ValueError:
         return "cannot be asked here"
 
@@ -76,21 +77,21 @@ def take_text() -> None:
 st.subheader("Known heads: does what was found in GPT-2 hold in this model?")
 left, right = st.columns([1, 3], gap="large")
 with left:
-    model = models.load(controls.model())
-    gpt = model.gpt
+    model = controls.ask_model()
+    gpt = model.decoder
     names = list(BY_NAME)
     captions = [caption(BY_NAME[name]) for name in names]
     claim = BY_NAME[st.radio("Claim", names, captions=captions, key="claim", bind="query-params", on_change=take_text)]
 with right:
-    text = controls.line("Text", claim.text, key="text", icon=":material/edit:", label_visibility="collapsed")
+    text = controls.text_line("Text", claim.text, key="text", icon=":material/edit:", label_visibility="collapsed")
     try:
-        measured = models.measured(model.name, claim.name, text)
+        measured = interpretability.measure_claim(model, claim.name, text)
     except ValueError as error:
         st.info(f"The claim cannot be asked of this text: {error}.")
     else:
         verdict(claim, measured)
         start = heads(claim, measured)
-        reading = models.read(model.name, text)
+        reading = readings.read(model, text)
         patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
         components.attention(reading.tokens, patterns, start=start, follow=True)
 

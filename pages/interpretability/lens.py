@@ -9,6 +9,7 @@ import torch
 from model.interpretability import logit_lens as lens
 from model.language import tokenization as tokens
 from pages.shared import components, controls, models, prose
+from pages.shared.compute import interpretability
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.components.lens_grid import READOUTS
@@ -85,13 +86,13 @@ def ranked(kind: str, adds: torch.Tensor, written: torch.Tensor, parts: list[tup
 
 
 st.subheader("The lens: at which layer does the model know, and what told it?")
-reading = controls.reading(PROSE.examples())
-name, trace, gpt = reading.model.name, reading.trace, reading.model.gpt
-texts, typable = models.vocabulary(name)
+reading = controls.ask_prompt(PROSE.examples())
+name, trace, gpt = reading.model.name, reading.trace, reading.model.decoder
+texts, typable = models.vocabulary(reading.model)
 theme, count = controls.theme(), len(reading.tokens)
 position, first = picked(count - 1), max(0, count - WINDOW)
 if first:
-    first = controls.up_to(f"The first of {WINDOW} tokens shown", first, first, key="from")
+    first = controls.bounded_slider(f"The first of {WINDOW} tokens shown", first, first, key="from")
     position = min(max(position, first), first + WINDOW - 1)
 here, logits = trace.idx[0, position].item(), trace.logits[0, position]
 
@@ -108,7 +109,7 @@ if rival == answer:
 
 shown = reading.tokens[first : first + WINDOW]
 follow = answer if readout in ("probability", "rank") else None
-found = models.within(name, reading.prompt, PLACES[place], first, len(shown), follow)
+found = interpretability.read_lens(reading, PLACES[place], first, len(shown), follow)
 layers = [f"L{n}" for n in range(gpt.config.n_layer)]
 rows = [*layers[:-1], f"{layers[-1]} = output"] if place == AFTER else [*layers, "output"]
 components.lens_grid(

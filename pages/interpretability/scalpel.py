@@ -7,7 +7,9 @@ from model.interpretability import patching
 from model.language.tokenization import pieces
 from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit, Trace
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import interpretability, readings, training
+from pages.shared.compute.interpretability import REPLACEMENTS
 from pages.shared.runtime import progress
 from pages.shared.runtime.queue import permit
 from viz.charts import bars, curves
@@ -21,13 +23,13 @@ PROSE = prose.of(__file__)
 def flip(layer: int, head: int | None) -> None:
     """Switch a head off, or on again; or, where none is named, all of the layer."""
     flipped = {(layer, head)} if head is not None else {(layer, n) for n in range(heads)}
-    off = controls.cut_heads(layers, heads)
-    controls.switch_off(off - flipped if flipped <= off else off | flipped)
+    off = controls.ablated_heads(layers, heads)
+    controls.set_ablated_heads(off - flipped if flipped <= off else off | flipped)
 
 
 def heal() -> None:
     """Put everything back."""
-    controls.switch_off(())
+    controls.set_ablated_heads(())
     st.session_state.update(positions=True, mask=True, residual=True, mlps=[])
 
 
@@ -51,7 +53,7 @@ def scalpel() -> Changes:
     """Ask what is switched off."""
     asked = st.container(horizontal=True, vertical_alignment="bottom")
     place = st.container()
-    off = controls.cut_heads(layers, heads)
+    off = controls.ablated_heads(layers, heads)
     with st.container(horizontal=True, vertical_alignment="center"):
         switches = {
             name: st.toggle(name.capitalize(), True, key=name, bind="query-params")
@@ -61,7 +63,7 @@ def scalpel() -> Changes:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         offered = [f"L{n}" for n in range(layers)]
         mlps = st.pills("MLPs off", offered, selection_mode="multi", key="mlps", bind="query-params")
-        how = controls.choice("In place of what is cut", models.CUTS, models.CUTS[0], key="instead")
+        how = controls.choice("In place of what is cut", REPLACEMENTS, REPLACEMENTS[0], key="instead")
     with asked:
         st.markdown("**Click heads to switch them off**, a layer’s name for all of it.", width="stretch")
         tell = st.toggle("Show what each does alone", key="alone", bind="query-params")
@@ -69,14 +71,14 @@ def scalpel() -> Changes:
     with place:
         if tell and progress.may_run("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
             with progress.progress_bar("Cutting one head after the other") as told:
-                effects = models.alone(told, reading.model.name, reading.prompt, how).numpy()
+                effects = interpretability.ablate_each_head(told, reading, how).numpy()
         components.head_switches(layers, heads, off, effects, flip)
         if effects is not None:
             st.caption(
                 f"By how much {named(likeliest)} becomes less likely (from 1 to 0 is 1) if only that head is cut."
             )
     edits = patching.cut(
-        off, [offered.index(name) for name in mlps], models.instead(reading.model.name, reading.prompt, how)
+        off, [offered.index(name) for name in mlps], interpretability.replacement(reading.model, how, reading)
     )
     return Changes(**switches, edits=edits)
 
@@ -118,7 +120,7 @@ def attention_of(changed: Trace, changes: Changes) -> None:
 
 def later_word() -> None:
     """Change the last token, and draw whether the guesses before it notice."""
-    word = controls.line("Put another word in place of the last one", "dog", key="last")
+    word = controls.text_line("Put another word in place of the last one", "dog", key="last")
     ids = tokenizer.encode(f" {word.strip()}").ids[:1]
     other = trace.idx.clone()
     other[0, -1:] = torch.tensor(ids)
@@ -139,8 +141,8 @@ def leaks() -> None:
     if guess is None:
         return
     with progress.progress_bar("Training two small models on random words") as told:
-        off = models.leak_trained(lambda share: told(share / 2), False)
-        on = models.leak_trained(lambda share: told(0.5 + share / 2), True)
+        off = training.train_mask_leak(lambda share: told(share / 2), False)
+        on = training.train_mask_leak(lambda share: told(0.5 + share / 2), True)
     curve = {
         "mask off": [step.loss for step in off],
         "mask on": [step.loss for step in on],
@@ -158,34 +160,34 @@ def leaks() -> None:
     )
 
 
-def pair() -> tuple[models.Reading, int, int, int] | None:
+def pair() -> tuple[readings.Reading, int, int, int] | None:
     """Ask for the corrupted prompt: how it is read, the answer, its rival, the metric; None where there is none."""
     columns = st.columns([5, 2, 2, 4])
     with columns[0]:
         start = next((one.also["corrupted"] for one in PROSE.examples().values() if one.prompt == reading.prompt), "")
-        text = controls.line("Second, corrupted prompt", start, key="corrupted", icon=":material/edit:")
+        text = controls.text_line("Second, corrupted prompt", start, key="corrupted", icon=":material/edit:")
     if not text:
         st.info("Type a second prompt, with as many tokens as the first one and another answer.")
         return None
-    other = models.read(reading.model.name, text)
+    other = readings.read(reading.model, text)
     with columns[1]:
-        answer = controls.next_id("Answer", likeliest, "answer", tokenizer)
+        answer = controls.ask_next_token("Answer", likeliest, "answer", tokenizer)
     with columns[2]:
         others = other.trace.logits[0, -1].topk(2).indices.tolist()
-        rival = controls.next_id("Rival", others[others[0] == answer], "rival", tokenizer)
+        rival = controls.ask_next_token("Rival", others[others[0] == answer], "rival", tokenizer)
     with columns[3]:
         metric = controls.choice("Measured by", patching.METRICS, patching.METRICS[0], key="metric")
     return other, answer, rival, patching.METRICS.index(metric)
 
 
-def swept(other: models.Reading, answer: int, rival: int) -> models.Patched | None:
+def swept(other: readings.Reading, answer: int, rival: int) -> interpretability.PatchingEffects | None:
     """Patch every part; None where that is not wanted yet. Raises ValueError where the prompts are no pair."""
     begin = patching.first_difference(trace.idx, other.trace.idx)
     work = patching.cost(gpt.config, len(tokens) - begin + heads, len(tokens))
     if not progress.may_run("Patching every part", work, "patch anyway"):
         return None
     with progress.progress_bar("Patching one part after the other") as told:
-        found = models.patched(told, reading.model.name, reading.prompt, other.prompt, answer, rival)
+        found = interpretability.patch_each_part(told, reading, other, answer, rival)
     return found
 
 
@@ -248,8 +250,8 @@ def patch() -> None:
 
 
 st.subheader("The scalpel: what breaks when a part is cut out?")
-reading = controls.reading(PROSE.examples())
-gpt, tokenizer, trace, tokens = reading.model.gpt, reading.model.tokenizer, reading.trace, reading.tokens
+reading = controls.ask_prompt(PROSE.examples())
+gpt, tokenizer, trace, tokens = reading.model.decoder, reading.model.tokenizer, reading.trace, reading.tokens
 layers, heads, theme = gpt.config.n_layer, gpt.config.n_head, controls.theme()
 likeliest = trace.logits[0, -1].argmax().item()
 

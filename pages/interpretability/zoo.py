@@ -8,7 +8,8 @@ from model.interpretability import patching
 from model.interpretability import published_heads as known
 from model.interpretability.patching import Head
 from model.language.tokenization import pieces
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import interpretability, readings
 from pages.shared.runtime import progress
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
@@ -19,7 +20,7 @@ PROSE = prose.of(__file__)
 LISTED, LENGTH = 5, 15  # heads that are listed, and about how many tokens a question has
 COUNTS = (20, 10, 8, 4, 2, 1)  # questions of a kind: as many as the size of the model allows, in a search half of them
 CUT = {"this head": 1, "the best 2": 2, "the best 4": 4, "the best 8": 8}
-HOW = (models.CUTS[0], models.CUTS[2])
+HOW = (interpretability.REPLACEMENTS[0], interpretability.REPLACEMENTS[2])
 
 
 def listed(some: list[Head]) -> str:
@@ -61,8 +62,8 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     if not progress.may_run(f"Asking {count} questions of each kind", work, "ask anyway"):
         return
     with progress.progress_bar("Asking the model, untouched and cut") as told:
-        before = models.answered(lambda part: told(part / 2), name, count, (), HOW[0])
-        after = models.answered(lambda part: told(0.5 + part / 2), name, count, tuple(gone), how)
+        before = interpretability.answer_questions(lambda part: told(part / 2), model, count, (), HOW[0])
+        after = interpretability.answer_questions(lambda part: told(0.5 + part / 2), model, count, tuple(gone), how)
     asked = zoo.KINDS[kind].asked
     left, right = st.columns(2, gap="large")
     with left:
@@ -102,8 +103,8 @@ def search() -> None:
     ):
         return
     with progress.progress_bar("Cutting one head after the other") as told:
-        before = models.answered(lambda part: told(part / 10), name, count, (), HOW[0])[asked]
-        found = models.searched_heads(lambda part: told(0.1 + 0.9 * part), name, asked, count, how)
+        before = interpretability.answer_questions(lambda part: told(part / 10), model, count, (), HOW[0])[asked]
+        found = interpretability.search_heads(lambda part: told(0.1 + 0.9 * part), model, asked, count, how)
     sure = sum(one.probability for one in before) / count
     lost = sure - found.probability
     left, right = st.columns([3, 2], gap="large")
@@ -126,11 +127,10 @@ def search() -> None:
 st.subheader("Head zoo: what is each head for, and who misses it?")
 left, right = st.columns([1, 4], gap="large")
 with left:
-    name = controls.model()
-    model, theme = models.load(name), controls.theme()
-    gpt, tokenizer = model.gpt, model.tokenizer
+    model, theme = controls.ask_model(), controls.theme()
+    gpt, tokenizer = model.decoder, model.tokenizer
     try:
-        scored = models.zoo_scores(name)
+        scored = interpretability.score_heads(model)
     except ValueError as error:
         st.info(f"The texts of the zoo do not fit into this model: {error}.")
         st.stop()
@@ -151,7 +151,7 @@ with right:
         st.altair_chart(bars.compared([listed([one]) for one in top], shares, theme))
     made = [text for text, _ in zoo.texts(kind)]
     text = st.selectbox(f"One of the {len(made)} texts that were made to measure it", made, key=f"text {kind}")
-    reading = models.read(name, text)
+    reading = readings.read(model, text)
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
     components.attention(reading.tokens, patterns, start=picked, follow=True)
 

@@ -8,7 +8,8 @@ import torch
 
 from model.language import analogies, embeddings
 from model.language.embeddings import Found
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import language, readings
 from viz.charts import bars, curves, points
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -19,6 +20,7 @@ LISTED, NEAR = 9, 3  # nearest words in a list, and on the map
 MAPPED, NEIGHBOURS = 40, 5  # words on the map, and neighbours of each that may be lost
 MAP = "king queen prince princess man woman boy girl uncle aunt cat dog horse Paris Rome France Italy one two three"
 ANOTHER = "Tom gave a ring to Anna. Anna went to"  # shares words with the first example of a prompt
+WORD_VECTORS = "word vectors"
 SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
 
 
@@ -33,9 +35,9 @@ def marked(found: Mapping[str, Found]) -> None:
 st.subheader("Embeddings: can one calculate with words?")
 left, right = st.columns([4, 1])
 with right:
-    name = controls.model()
+    model = controls.ask_model()
 with left:
-    expression = controls.line(
+    expression = controls.text_line(
         "Expression",
         PROSE.examples()["Queen?"].prompt,
         key="expression",
@@ -43,13 +45,14 @@ with left:
         icon=":material/calculate:",
         label_visibility="collapsed",
     )
-controls.examples({"expression": expression}, PROSE.examples())
+controls.example_buttons({"expression": expression}, PROSE.examples())
 
 theme = controls.theme()
 lists, picture = st.columns([2, 3], gap="large")
 with lists:
-    kind = controls.choice("Vectors", [models.WORD_VECTORS, "wte"], models.WORD_VECTORS, key="vectors")
-    vectors = models.embeddings(name if kind == "wte" else kind)
+    kind = controls.choice("Vectors", [WORD_VECTORS, "wte"], WORD_VECTORS, key="vectors")
+    owner = model if kind == "wte" else None
+    vectors = language.embeddings(owner)
     terms, found, near, answer, arrows = [], {}, {}, {}, []
     try:
         terms = embeddings.parse(expression)
@@ -72,10 +75,10 @@ with lists:
 with picture:
     laid = controls.choice("Map", [f"plane of {SUM}", "plane of all words", PAIRS], f"plane of {SUM}", key="axes")
     drawing = st.container()
-    text = controls.line("Words on the map", MAP, key="words")
+    text = controls.text_line("Words on the map", MAP, key="words")
     ends = []
     if laid == PAIRS:
-        pairs = controls.line("Four words: to the right from … to …, up from … to …", ENDS, key="pairs")
+        pairs = controls.text_line("Four words: to the right from … to …, up from … to …", ENDS, key="pairs")
         try:
             ends = embeddings.ends(vectors, pairs)
         except ValueError as error:
@@ -137,11 +140,11 @@ with left:
         st.plotly_chart(matrices.cosines([*listed], alike.numpy(), theme), key="cosines", config=components.NO_TOOLBAR)
 with right:
     PROSE.section("contexts")
-    one, other = controls.prompt(), controls.line("Another text", ANOTHER, key="another")
+    one, other = controls.prompt_box(), controls.text_line("Another text", ANOTHER, key="another")
     if one and other:
-        a, b = models.read(name, one), models.read(name, other)
-        controls.cut("The first text", a)
-        controls.cut("The other text", b)
+        a, b = readings.read(model, one), readings.read(model, other)
+        controls.warn_if_cut("The first text", a)
+        controls.warn_if_cut("The other text", b)
         both = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
         if both:
             names = visible(both)
@@ -169,7 +172,7 @@ left, right = st.columns([2, 3], gap="large")
 rows = [
     {"kind": sort, "question": f"{a} : {b} = {c} : ?", "answer": d, "nearest": raw, "inputs left out": other}
     for sort, questions in analogies.ANALOGIES.items()
-    for (a, b, c, d), (raw, other) in zip(questions, models.analogies(name if kind == "wte" else kind)[sort])
+    for (a, b, c, d), (raw, other) in zip(questions, language.answer_analogies(owner)[sort])
 ]
 with left:
     shares = [

@@ -4,6 +4,7 @@ import streamlit as st
 
 from model.language.tokenization import from_merges, learn_merges, merge_steps, token_bytes, words
 from pages.shared import components, controls, models, prose
+from pages.shared.compute import language, readings
 from viz.components.token_cuts import label
 from viz.tokens import visible
 
@@ -27,8 +28,8 @@ def spaces_shown(word: str) -> str:
 
 
 st.subheader("Tokens: into which pieces is a text cut before a model reads it?")
-name, text = controls.asked(PROSE.examples())
-model = models.load(name)
+model, text = controls.ask_model_and_prompt(PROSE.examples())
+name = model.name
 picture = st.container()
 beside = controls.gpt2_tokenizer() if model.card else {models.NAMES[0]: models.load(models.NAMES[0]).tokenizer}
 tokenizers = {name: model.tokenizer} | beside
@@ -36,11 +37,11 @@ tokenizers = {name: model.tokenizer} | beside
 left, right = st.columns(2, gap="large")
 with right:
     PROSE.section("learn")
-    corpus = controls.text("Text to learn from", TEXTS["Woodchucks"].prompt, key="corpus", height=110)
+    corpus = controls.text_area("Text to learn from", TEXTS["Woodchucks"].prompt, key="corpus", height=110)
     count = st.slider("Merges", 0, LEARNED, 15, key="merges", bind="query-params")
-    if len(corpus) > models.STUDIED:
-        st.warning(f"Only the first {models.STUDIED:,} of these {len(corpus):,} characters are learned from.")
-    learned = models.learned(corpus, count)
+    if len(corpus) > language.STUDIED:
+        st.warning(f"Only the first {language.STUDIED:,} of these {len(corpus):,} characters are learned from.")
+    learned = language.learn_merges(corpus, count)
     if len(learned) < count:
         st.info(f"After {len(learned)} merges no two neighbours are left that occur twice: it needs a longer text.")
     rows = [
@@ -52,7 +53,10 @@ with right:
 with left:
     PROSE.section("merges")
     whose = controls.choice("Tokenizer", list(tokenizers), name, key="tokenizer")
-    known = models.ranks(whose) if whose != YOURS else {pair: rank for rank, (pair, _) in enumerate(learned)}
+    if whose == YOURS:
+        known = {pair: rank for rank, (pair, _) in enumerate(learned)}
+    else:
+        known = language.merge_ranks(whose, tokenizers[whose])
     found = list(dict.fromkeys(word[:STEPPED] for word in words(tokenizers[whose], text[:DRAWN])))
     longest = found.index(max(found, key=len))
     word = st.selectbox("Word", found, longest, key="word", bind="query-params", format_func=spaces_shown)
@@ -69,7 +73,7 @@ with picture:
     )
     if len(text) > DRAWN:
         st.caption(f"Drawn are the first {DRAWN} of {len(text):,} characters.")
-    used, limit = len(model.tokenizer.encode(text).ids), model.gpt.config.block_size
+    used, limit = len(model.tokenizer.encode(text).ids), model.decoder.config.block_size
     size = f"{len(text.split()):,} words ({len(text):,} characters, {len(text.encode()):,} bytes)"
     lost = f": the first {used - limit:,} are not read." if used > limit else "."
     holds = f"The context of {prose.literal(name)} holds {limit:,}{lost}"
@@ -78,22 +82,22 @@ with picture:
 PROSE.section("languages")
 table, costs = st.columns([2, 3], gap="large")
 with table:
-    lines = controls.text(
+    lines = controls.text_area(
         "Lines, each of a language and a text in it",
         TEXTS["One sentence in nine languages"].prompt,
         key="languages",
         height=320,
     )
-    if len(lines) > models.MAX_CHARACTERS:
-        st.warning(f"Of these {len(lines):,} characters the first {models.MAX_CHARACTERS:,} are counted.")
-    told = [line.partition(":") for line in lines[: models.MAX_CHARACTERS].splitlines()]
-    texts = {language.strip(): (text or language).strip() for language, _, text in told if language.strip()}
+    if len(lines) > readings.MAX_CHARACTERS:
+        st.warning(f"Of these {len(lines):,} characters the first {readings.MAX_CHARACTERS:,} are counted.")
+    told = [line.partition(":") for line in lines[: readings.MAX_CHARACTERS].splitlines()]
+    texts = {name.strip(): (text or name).strip() for name, _, text in told if name.strip()}
 with costs:
     per = controls.choice("Tokens", list(PER), "in all", key="per")
     rows = [
-        {"language": language}
+        {"language": spoken}
         | {whose: PER[per](len(tokenizer.encode(said).ids), said) for whose, tokenizer in tokenizers.items()}
-        for language, said in texts.items()
+        for spoken, said in texts.items()
     ]
     st.dataframe(rows, hide_index=True, height="content")
 

@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 
 from model.language import word2vec
-from pages.shared import controls, models, prose
+from pages.shared import controls, prose
+from pages.shared.compute import language
 from pages.shared.runtime import progress
 from viz.charts import bars
 
@@ -25,11 +26,11 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
             key=f"rare{number}",
             bind="query-params",
         )
-        text = controls.text("Lines to learn from", example.prompt, key=f"lines{number}", height=330)
+        text = controls.text_area("Lines to learn from", example.prompt, key=f"lines{number}", height=330)
         with picture:
             try:
                 with progress.progress_bar("Word2Vec learns, from 20 seeds") as told:
-                    trained = models.word2vec(told, text, DEFAULT if rare else OFF, epochs)
+                    trained = language.train_word2vec(told, text, DEFAULT if rare else OFF, epochs)
                 ranks = word2vec.rank(trained, *QUESTION)
             except ValueError as error:
                 st.warning(f"This cannot be learned from: {error}.")

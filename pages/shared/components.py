@@ -57,8 +57,9 @@ def attention(
     """Draw the attention patterns (L, H, T, T) of all layers and heads.
 
     The picture starts at the head `start` and keeps the picked head in the link. With `report` the page also receives
-    the picked head (`controls.head`) and runs again. `small` leaves out the large head. With `follow` the picture moves
-    when the page passes another `start`. A second picture on a page needs its own keys in the link: the suffix `link`.
+    the picked head (`controls.picked_head`) and runs again. `small` leaves out the large head. With `follow` the
+    picture moves when the page passes another `start`. A second picture on a page needs its own keys in the link: the
+    suffix `link`.
     """
     header = {"start": start, "report": report, "small": small, "follow": follow, "link": link}
     data = viz.components.attention.payload(visible(tokens), patterns, **header)

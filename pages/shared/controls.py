@@ -1,4 +1,8 @@
-"""The controls that follow the user through all lessons. They are the state, and the link holds it."""
+"""The controls of the lessons. They hold the state of a page, and the link holds it too.
+
+Keys of the link that several lessons share, so that a choice follows the visitor from one lesson to the next: PROMPT,
+MODEL, AT (a token of the prompt), BLOCK and SEED below, and `layer` and `head` of the attention picture.
+"""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -7,49 +11,54 @@ from typing import Any
 import streamlit as st
 from tokenizers import Tokenizer
 
-from model.decoding import text_tree as tried
+from model.decoding import text_tree as trees
 from model.decoding.text_tree import Branches
 from model.language.tokenization import pieces
 from pages.shared import fetching, models, prose
+from pages.shared.compute import language, readings
+from pages.shared.compute.readings import Reading
+from pages.shared.models import Model
 from pages.shared.prompts import EXAMPLES
 from pages.shared.prose import Example
+from pages.shared.runtime.catalog import GPT2
 from viz.tokens import visible
 
-LINKED, BOX = 2_000, 16  # characters of a text that a link can hold, and of a model's name that its box can
+PROMPT, MODEL, AT, BLOCK, SEED = "prompt", "model", "at", "block", "seed"
+LINK_CHARACTERS, BOX_CHARACTERS = 2_000, 16  # of a text that the link holds, and of a model's name that its box shows
 
 
-def line(label: str, start: str, key: str, **looks: Any) -> str:
-    """A box for one line of text, kept in the link; the page follows while it is typed."""
-    return st.text_input(label, start, key=key, bind="query-params", live=True, **looks)
+def text_line(label: str, start: str, key: str, **options: Any) -> str:
+    """A box for one line of text, held in the link; the page reruns while the visitor types."""
+    return st.text_input(label, start, key=key, bind="query-params", live=True, **options)
 
 
-def text(label: str, start: str, key: str, height: int) -> str:
-    """A box for lines of text; as long as they are few, the link holds them."""
+def text_area(label: str, start: str, key: str, height: int) -> str:
+    """A box for several lines of text, held in the link while it is short."""
     st.session_state.setdefault(key, st.query_params.get(key, start))
-    written = st.text_area(label, key=key, height=height, persist_state="session")
-    if written != start and len(written) <= LINKED:
-        st.query_params[key] = written
+    text = st.text_area(label, key=key, height=height, persist_state="session")
+    if text != start and len(text) <= LINK_CHARACTERS:
+        st.query_params[key] = text
     else:
         st.query_params.pop(key, None)
-    return written
+    return text
 
 
-def choice(label: str, offered: Sequence[str], start: str, key: str, **looks: Any) -> str:
-    """One of some names, kept in the link; a link that names none means `start`."""
-    picked = st.segmented_control(label, offered, default=start, key=key, bind="query-params", required=True, **looks)
+def choice(label: str, options: Sequence[str], start: str, key: str, **more: Any) -> str:
+    """A choice of one name, held in the link; a link with an unknown name means `start`."""
+    picked = st.segmented_control(label, options, default=start, key=key, bind="query-params", required=True, **more)
     return picked or start
 
 
-def up_to(label: str, most: int, start: int, key: str) -> int:
-    """A slider from 0 to an end that another prompt or model moves, kept in the link; what is beyond it is the end."""
-    if st.session_state.get(key, 0) > most:  # Streamlit would raise where the end comes nearer twice
+def bounded_slider(label: str, most: int, start: int, key: str) -> int:
+    """A slider from 0 to a bound that depends on prompt or model, held in the link; a larger value is the bound."""
+    if st.session_state.get(key, 0) > most:  # Streamlit would raise when the bound is lowered twice
         st.session_state[key] = most
     return st.slider(label, 0, most, start, key=key, bind="query-params")
 
 
-def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES["Who gets the key?"].prompt) -> str:
-    """The prompt box; a second one has a label, a key and a text of its own."""
-    return line(
+def prompt_box(label: str = "Prompt", key: str = PROMPT, start: str = EXAMPLES["Who gets the key?"].prompt) -> str:
+    """The prompt box; a second one on a page has its own label, key and text."""
+    return text_line(
         label,
         start,
         key=key,
@@ -59,63 +68,63 @@ def prompt(label: str = "Prompt", key: str = "prompt", start: str = EXAMPLES["Wh
     )
 
 
-def append(token: str) -> None:
-    """Continue the prompt with a token that was clicked or drawn."""
-    st.session_state["prompt"] += token
+def append_to_prompt(token: str) -> None:
+    """Append a token that was clicked or sampled to the prompt."""
+    st.session_state[PROMPT] += token
 
 
-def branches(reading: models.Reading) -> tuple[Branches, int]:
-    """The tree of what was tried with the model in hand, and the place of the prompt in it.
+def text_tree(reading: Reading) -> tuple[Branches, int]:
+    """The tree of texts that were tried with this model, and the node of the prompt in it.
 
-    The first tree comes from the link; a prompt that is none of a tree's texts is the root of a new one.
+    The first tree comes from the link. A prompt that is not in the tree is the root of a new one.
     """
     name, prompt = reading.model.name, reading.prompt
-    grown = st.session_state.setdefault("branches", {})  # with each model
+    grown = st.session_state.setdefault("branches", {})  # by model
     if not grown and "tree" in st.query_params:
         try:
-            grown[name] = tried.read(st.query_params["tree"], prompt, reading.model.tokenizer)
+            grown[name] = trees.read(st.query_params["tree"], prompt, reading.model.tokenizer)
         except ValueError:
             st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
-            del st.query_params["tree"]  # said once
+            del st.query_params["tree"]  # so that this is shown once
     tree = grown.get(name)
     if tree is None or prompt not in tree.texts():
         tree = Branches(prompt)
     return tree, tree.texts().index(prompt)
 
 
-def take(reading: models.Reading, ids: Sequence[int]) -> None:
-    """Continue the prompt with tokens that were clicked or drawn; in the tree, they are a branch."""
-    tree, at = branches(reading)
+def append_tokens(reading: Reading, ids: Sequence[int]) -> None:
+    """Append tokens that were clicked or sampled to the prompt; in the tree they are a branch."""
+    tree, node = text_tree(reading)
     for id in ids:
-        text = models.vocabulary(reading.model.name)[0][id]
-        tree, at = tree.grow(at, id, text)
-        append(text)
+        text = reading.model.token(id)
+        tree, node = tree.grow(node, id, text)
+        append_to_prompt(text)
     st.session_state["branches"][reading.model.name] = tree
 
 
-def examples(boxes: Mapping[str, str], offered: Mapping[str, Example]) -> None:
-    """Buttons that fill the boxes, and a sentence on what to look for in the example that stands in them.
+def example_buttons(boxes: Mapping[str, str], examples: Mapping[str, Example]) -> None:
+    """Buttons that fill boxes with an example, and what to look for in the example that they hold now.
 
-    Of each box it is told the key, and what stands in it; the first gets the prompt of an example.
+    `boxes` has the text of each box by its key; the first box gets the example's prompt.
     """
     first = next(iter(boxes))
-    fills = [{first: example.prompt, **example.also} for example in offered.values()]
-    stands = [all(fill.get(box) == text for box, text in boxes.items()) for fill in fills]
+    fills = [{first: example.prompt, **example.also} for example in examples.values()]
+    current = [all(fill.get(box) == text for box, text in boxes.items()) for fill in fills]
     with st.container(horizontal=True, gap="small"):
-        for example, texts, chosen in zip(offered.values(), fills, stands):
+        for example, texts, chosen in zip(examples.values(), fills, current):
             st.button(
                 f":violet[**{example.name}**]" if chosen else example.name,
                 key=f"example {example.name}",
                 on_click=st.session_state.update,
                 kwargs=texts,
             )
-    for example, chosen in zip(offered.values(), stands):
+    for example, chosen in zip(examples.values(), current):
         if chosen:
             st.markdown(f":material/lightbulb: {example.look_for}")
 
 
-def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0]) -> str:
-    """The model that is picked, which need not be here yet; a second picker has its own label, key and start."""
+def model_picker(label: str = "Model", key: str = MODEL, start: str = models.NAMES[0]) -> str:
+    """The name of the picked model, which may have to be downloaded; a second picker has its own label, key, start."""
     if st.query_params.get(key, start) not in models.CATALOG:
         st.warning(f"The link asks for a model that is not here; you see {start}.")
     names = list(models.CATALOG)
@@ -127,100 +136,101 @@ def picker(label: str = "Model", key: str = "model", start: str = models.NAMES[0
         bind="query-params",
         label_visibility="collapsed",
     )
-    if len(picked) > BOX:
+    if len(picked) > BOX_CHARACTERS:
         st.caption(prose.literal(picked))
     return picked
 
 
-def model() -> str:
-    """The name of the model in hand, which can be used."""
-    return fetching.ready(picker())
+def ask_model() -> Model:
+    """Ask for the model; returns it, opened."""
+    return fetching.ready(model_picker())
 
 
-def asked(offered: Mapping[str, Example] = EXAMPLES) -> tuple[str, str]:
-    """Prompt and model side by side, and examples: the name of the model and the text. An empty one ends the page."""
+def ask_model_and_prompt(examples: Mapping[str, Example] = EXAMPLES) -> tuple[Model, str]:
+    """Ask for prompt and model, with buttons of examples; an empty prompt ends the page."""
     left, right = st.columns([4, 1])
     with right:
-        picked = picker()
+        picked = model_picker()
     with left:
-        text = prompt()
-    name = fetching.ready(picked)
-    examples({"prompt": text}, offered)
+        text = prompt_box()
+    model = fetching.ready(picked)
+    example_buttons({PROMPT: text}, examples)
     stop_if_empty(text)
-    return name, text
+    return model, text
+
+
+def ask_prompt(examples: Mapping[str, Example] = EXAMPLES) -> Reading:
+    """Ask for prompt and model; returns the model's reading. An empty prompt ends the page."""
+    return read(*ask_model_and_prompt(examples))
 
 
 def stop_if_empty(*texts: str) -> None:
-    """The page ends here if one of the prompts is empty."""
+    """End the page if one of the prompts is empty."""
     if not all(texts):
         st.info("The prompt is empty: type at least one word, or take an example.")
         st.stop()
 
 
 def gpt2_tokenizer() -> dict[str, Tokenizer]:
-    """GPT-2's tokenizer by its name, where it is here; else a button that fetches it, and nothing."""
+    """GPT-2's tokenizer by its name; if it is not on this machine, a button that downloads it, and an empty dict."""
     try:
-        return {models.GPT2.name: models.gpt2_tokenizer()}
+        return {GPT2.name: language.gpt2_tokenizer()}
     except FileNotFoundError:
-        fetching.fetch(*models.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be laid beside it: 1.4 MB.")
+        fetching.fetch(*language.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be laid beside it: 1.4 MB.")
     except ValueError as error:
         st.warning(f"GPT-2's tokenizer cannot be used: {prose.literal(error)}. The page goes on without it.")
     return {}
 
 
-def reading(offered: Mapping[str, Example] = EXAMPLES) -> models.Reading:
-    """What the model in hand reads of the prompt, and how it computes; the page ends here if that is nothing."""
-    return read(*asked(offered))
+def read(model: Model, text: str, name: str = "This prompt") -> Reading:
+    """The model's reading of a text that is not empty, with a warning if it could not read all of it."""
+    reading = readings.read(model, text)
+    warn_if_cut(name, reading)
+    return reading
 
 
-def read(name: str, text: str, called: str = "This prompt") -> models.Reading:
-    """What the named model reads of a text that is not empty, and a sentence where that is not all of it."""
-    found = models.read(name, text)
-    cut(called, found)
-    return found
-
-
-def cut(called: str, *readings: models.Reading) -> None:
-    """Say what models did not read of a text, if anything: of all of them at once."""
-    said: dict[str, list[str]] = {}
-    for found in readings:
-        if found.cut_tokens or found.cut_characters:
-            said.setdefault(_left_out(found), []).append(prose.literal(found.name))
-    who = {how: " and ".join(dict.fromkeys(names)) if len(readings) > 1 else "the model" for how, names in said.items()}
+def warn_if_cut(name: str, *cut_readings: Reading) -> None:
+    """Warn about the beginning of a text that was not read; one warning for all its readings."""
+    names: dict[str, list[str]] = {}
+    for reading in cut_readings:
+        if reading.cut_tokens or reading.cut_characters:
+            names.setdefault(_left_out(reading), []).append(prose.literal(reading.model.name))
+    several = len(cut_readings) > 1
+    who = {how: " and ".join(dict.fromkeys(some)) if several else "the model" for how, some in names.items()}
     if who:
-        st.warning("\n\n".join(f"{called} is longer than {names} can read at once {how}" for how, names in who.items()))
+        st.warning("\n\n".join(f"{name} is longer than {some} can read at once {how}" for how, some in who.items()))
 
 
-def _left_out(found: models.Reading) -> str:
-    config, shown = found.model.gpt.config, found.model.reads
+def _left_out(reading: Reading) -> str:
+    config, shown = reading.model.decoder.config, reading.model.max_tokens
     limit = f"{shown:,} tokens"
     if shown < config.block_size:
         limit = (
             f"here, {shown:,} of its {config.block_size:,} tokens: what it computes for them takes "
             f"{config.kept(shown) / 1e6:.0f} MB of the server's memory"
         )
-    characters = f", and {found.cut_characters:,} characters before those" if found.cut_characters else ""
-    return f"({limit}). You see its end; the {found.cut_tokens:,} tokens before it were left out{characters}."
+    characters = f", and {reading.cut_characters:,} characters before those" if reading.cut_characters else ""
+    return f"({limit}). You see its end; the {reading.cut_tokens:,} tokens before it were left out{characters}."
 
 
-def cut_heads(layers: int, heads: int) -> set[tuple[int, int]]:
-    """The heads that are switched off: as the link tells them, those that there are."""
+def ablated_heads(layers: int, heads: int) -> set[tuple[int, int]]:
+    """The (layer, head) of the heads that the link switches off; those that the model does not have are ignored."""
     pairs = re.findall(r"(?a:(\d{1,3})\.(\d{1,3}))", st.query_params.get("off", ""))
     return {(int(layer), int(head)) for layer, head in pairs if int(layer) < layers and int(head) < heads}
 
 
-def switch_off(off: Collection[tuple[int, int]]) -> None:
+def set_ablated_heads(off: Collection[tuple[int, int]]) -> None:
     """Write into the link which heads are switched off."""
     st.query_params["off"] = " ".join(f"{layer}.{head}" for layer, head in sorted(off))
     if not off:
         del st.query_params["off"]
 
 
-def next_id(label: str, likeliest: int, key: str, tokenizer: Tokenizer) -> int:
-    """A token that could come next, by a word that is typed; the likeliest while none is."""
-    (name,) = pieces(tokenizer, [likeliest])
+def ask_next_token(label: str, top: int, key: str, tokenizer: Tokenizer) -> int:
+    """Ask for a word that could come next; returns the id of its first token, or `top` while the box is empty."""
+    (name,) = pieces(tokenizer, [top])
     word = st.text_input(label, key=key, bind="query-params", placeholder=name.strip()).strip()
-    ids = tokenizer.encode(f" {word}").ids if word else [likeliest]
+    ids = tokenizer.encode(f" {word}").ids if word else [top]
     if len(ids) > 1:
         (first,) = visible(pieces(tokenizer, ids[:1]))
         st.caption(f"These are {len(ids)} tokens; the first one counts: {prose.literal(first)}")
@@ -228,15 +238,15 @@ def next_id(label: str, likeliest: int, key: str, tokenizer: Tokenizer) -> int:
 
 
 def theme() -> str:
-    """The theme that the visitor sees: light or dark."""
+    """The visitor's theme: light or dark."""
     return st.context.theme.type or "light"
 
 
-def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | None:
-    """The layer and head picked in the picture of attention; None where it shows a mean.
+def picked_head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | None:
+    """The (layer, head) picked in the attention picture; None if it shows a mean.
 
-    The picture tells the page where it was asked to; until then its link knows. A head that does
-    not exist counts as `start`, as it does in the picture.
+    The picture reports it to the page if it is asked to; until then the link has it. A head that the model does not
+    have counts as `start`, as it does in the picture.
     """
 
     def number(name: str, count: int, otherwise: int) -> int:
@@ -253,17 +263,17 @@ def head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, int] | N
 
 
 def head_names(layers: int, heads: int) -> list[str]:
-    """The heads as one picks them, layer by layer."""
+    """The names of all heads, layer by layer: L0 H0, L0 H1, ..."""
     return [f"L{layer} H{head}" for layer in range(layers) for head in range(heads)]
 
 
-def token(label: str, tokens: list[str], key: str | None = None) -> int:
-    """The position of one of the prompt's tokens, the last one to begin with; with a key, the link holds it."""
+def token_picker(label: str, tokens: list[str], key: str | None = None) -> int:
+    """The position of a picked token of the prompt, at first the last; with a key, the link holds it."""
     names = numbered(tokens)
     linked = {"key": key, "bind": "query-params"} if key else {}
     return names.index(st.selectbox(label, names, index=len(names) - 1, **linked))
 
 
 def numbered(tokens: Sequence[str]) -> list[str]:
-    """The tokens as one picks them: the same word may stand in a prompt twice."""
-    return [f"{n}  {name}" for n, name in enumerate(visible(tokens))]
+    """The tokens with their positions, since the same token may occur in a prompt twice."""
+    return [f"{position}  {name}" for position, name in enumerate(visible(tokens))]

@@ -10,9 +10,8 @@ from pages.shared import models
 from pages.shared.prose import literal
 
 
-def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
-    """The picked model if it can be used now; else what to do about it is shown, and the first usable of `others` is
-    returned.
+def ready(name: str, others: Sequence[str] = models.NAMES) -> models.Model:
+    """The picked model, opened; if it cannot be used now, what to do about it, and the first of `others` that can.
 
     If no other may stand in, or none can be used, the page ends.
     """
@@ -31,10 +30,11 @@ def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
             st.stop()
         return ready(others[0], others)
     try:
-        if not models.is_open(name):
-            needed = 4 * gpt2.sizes(folder).parameters / 1e6
-            with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
-                models.load(name)
+        if models.is_open(name):
+            return models.load(name)
+        needed = 4 * gpt2.sizes(folder).parameters / 1e6
+        with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
+            return models.load(name)
     except (ValueError, FileNotFoundError) as error:
         problem = f"{literal(name)} cannot be used: {literal(error)}."
         if not others:
@@ -42,7 +42,6 @@ def ready(name: str, others: Sequence[str] = models.NAMES) -> str:
             st.stop()
         st.warning(f"{problem} You see {others[0]}.")
         return ready(others[0], others)
-    return name
 
 
 def fetch(repo: str, files: Sequence[str], why: str) -> None:

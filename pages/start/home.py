@@ -6,6 +6,7 @@ import torch
 
 from model.toy_world.exact import divergence
 from pages.shared import components, controls, course, lesson, models, prose
+from pages.shared.compute import readings
 
 PROSE = prose.of(__file__)
 COLUMNS = 4  # sections of the course in a row
@@ -13,7 +14,7 @@ SHOWN = 8  # of the next words, the likeliest by its guess and by the truth
 
 
 st.subheader("Type something, and see what a GPT does with it.")
-reading = controls.reading()
+reading = controls.ask_prompt()
 
 left, right = st.columns([2, 1], gap="large")
 with left:
@@ -25,16 +26,18 @@ with left:
     components.attention(reading.tokens, patterns, start=reading.model.start, small=True)
 with right:
     log_probabilities = reading.trace.logits[0].log_softmax(-1)
-    truth = models.truth(reading.model.name, reading.prompt)[1:]
+    truth = readings.true_distributions(reading)[1:]
     guess, now = log_probabilities[-1].exp(), truth[-1]
     likeliest = {*guess.topk(min(SHOWN, len(guess))).indices.tolist(), *sorted(now, key=now.get)[-3:]}
     ids = sorted(likeliest, key=lambda id: guess[id] + now.get(id, 0), reverse=True)[:SHOWN]
-    texts, typable = models.vocabulary(reading.model.name)
+    texts, typable = models.vocabulary(reading.model)
     whose = "by its guess and by the truth" if now else "by its guess"
     st.markdown(f"**What it says next.** Of {len(guess):,} tokens, the likeliest {whose}; click one to add it.")
     true = np.array([now.get(id, 0) for id in ids]) if now else None
     tokens, can_be_typed = [texts[id] for id in ids], [typable[id] for id in ids]
-    components.next_words(tokens, guess[ids].numpy(), len(guess) - len(ids), can_be_typed, controls.append, truth=true)
+    components.next_words(
+        tokens, guess[ids].numpy(), len(guess) - len(ids), can_be_typed, controls.append_to_prompt, truth=true
+    )
 
     if reading.model.card:
         distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]

@@ -6,28 +6,29 @@ import streamlit as st
 
 from model.toy_world import exact as truth
 from model.toy_world import grammar as world
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import start
 from pages.shared.prompts import INSIDE, OUTSIDE
 
 PROSE = prose.of(__file__)
 
 heading = st.container()
-model = models.load(controls.model())
+model = controls.ask_model()
 heading.subheader("What does this model know" + (", and how far is it from the truth?" if model.card else "?"))
 left, right = st.columns([3, 1], gap="large")
 with right:
-    draw = st.number_input("Draw of questions and texts", 1, models.DRAWS, key="draw", bind="query-params")
+    draw = st.number_input("Draw of questions and texts", 1, start.DRAWS, key="draw", bind="query-params")
     if model.card:
-        measured = models.measure(model.name, draw)
-        loss, floor = round(measured.told.loss, 3), round(measured.told.floor, 3)
-        st.metric(f"Its loss on {models.TOLD} texts held out, nats per token", f"{loss:.3f}")
+        measured = start.held_out_losses(model, draw)
+        loss, floor = round(measured.held_out.loss, 3), round(measured.held_out.floor, 3)
+        st.metric(f"Its loss on {start.TEXTS} texts held out, nats per token", f"{loss:.3f}")
         st.metric("The floor: the grammar's own surprise", f"{floor:.3f}")
         st.metric("Above the floor", f"{loss - floor:.3f}")  # as the two are written
         st.metric(f"… on the {measured.unread.documents} it cannot have read", f"{measured.unread.above:.3f}")
     for kind, score in model.heads.items():
         st.metric(f"Best {kind}, on random tokens", f"{score:.2f}")
 with left:
-    examined = models.examined(model.name, draw)
+    examined = start.question_answers(model, draw)
     asked = len(next(iter(examined.values())))
     st.markdown(
         f"**{asked} questions of each kind**, drawn and answered by the model here. The first of each is shown; "
@@ -52,7 +53,7 @@ def told(prompts: list[str]) -> None:
     place, rows = st.empty(), []
     for prompt in prompts:
         place.progress(len(rows) / len(prompts), f"It has gone on after {len(rows)} of {len(prompts)} prompts")
-        rows.append({"prompt": prompt, "it goes on": models.reply(model.name, prompt)})
+        rows.append({"prompt": prompt, "it goes on": start.continuation(model, prompt)})
     place.dataframe(rows, hide_index=True, height="content")
 
 
@@ -75,7 +76,7 @@ st.dataframe(texts, hide_index=True, height="content")
 
 PROSE.section("truth")
 columns = st.columns(2, gap="large")
-beside = models.beside_the_truth(model.name)
+beside = start.divergences_from_truth(model)
 full = max(0.5, *(distance for _, distances in beside for distance in distances))
 for number, (tokens, distances) in enumerate(beside):
     with columns[number % 2]:

@@ -11,7 +11,7 @@ PROSE = prose.of(__file__)
 DRAWN = 32  # tokens in the matrices of the steps
 
 st.subheader("Attention: which earlier words does each word look at?")
-reading = controls.reading()
+reading = controls.ask_prompt()
 blocks = reading.trace.blocks
 
 picture = st.container()
@@ -21,7 +21,7 @@ with picture:
     components.attention(reading.tokens, patterns, start=reading.model.start, report=steps.open)
 
 with steps:
-    picked = controls.head(len(blocks), patterns.shape[1], start=reading.model.start)
+    picked = controls.picked_head(len(blocks), patterns.shape[1], start=reading.model.start)
     if picked and steps.open:
         layer, head = picked
         attn = blocks[layer].attn
@@ -36,7 +36,7 @@ with steps:
         for n, figure in enumerate(matrices.steps(*drawn, controls.theme())):
             columns[n].plotly_chart(figure, key=f"matrix {n}", config=components.NO_TOOLBAR)
         with last:
-            query = controls.token("Numbers of the row of", reading.tokens)
+            query = controls.token_picker("Numbers of the row of", reading.tokens)
             st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
         if len(reading.tokens) > DRAWN:
             st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens; the row of numbers has them all.")

@@ -11,7 +11,8 @@ from torch import Tensor
 from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import MLP, Block, gelu
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import transformer
 from viz.charts import bars, curves
 from viz.percent import percent
 from viz.tokens import visible
@@ -26,8 +27,7 @@ def pick(token: int, layer: int) -> None:
 
 
 def words(found: Sequence[tuple[int, float]]) -> str:
-    vocabulary = models.vocabulary(reading.model.name)[0]
-    return "  ".join(f"{visible([vocabulary[id]])[0]} {added:+.2f}" for id, added in found)
+    return "  ".join(f"{visible([reading.model.token(id)])[0]} {added:+.2f}" for id, added in found)
 
 
 def added() -> None:
@@ -117,7 +117,7 @@ def stacks() -> None:
         blocks = st.slider("Blocks", 1, DEEPEST, DEPTH, key="blocks", bind="query-params", width=260)
         size = st.slider("Size of the weights", 0.2, 1.4, 0.6, 0.1, key="size", bind="query-params", width=260)
         seed = st.number_input("Seed", 0, 999, key="seed", bind="query-params", width=120)
-    found = models.stacks(blocks, size, seed)
+    found = transformer.measure_stacks(blocks, size, seed)
     picked = depth.Stack(norm, residual)
     left, right = st.columns(2, gap="large")
     with left:
@@ -141,12 +141,11 @@ def stacks() -> None:
 def switched_off() -> None:
     """Take the residual connections out of the trained model, and say what is left."""
     PROSE.section("removed")
-    alike, logits = models.without_residual(reading.model.name, reading.prompt)
-    vocabulary = models.vocabulary(reading.model.name)[0]
+    alike, logits = transformer.without_residual(reading)
 
     def likeliest(logits: Tensor) -> str:
         probability, id = logits.softmax(-1).max(-1)
-        return f"**{prose.literal(visible([vocabulary[id]])[0])}** ({percent(probability.item())})"
+        return f"**{prose.literal(visible([reading.model.token(id)])[0])}** ({percent(probability.item())})"
 
     left, right = st.columns([3, 2], gap="large")
     with right:
@@ -162,14 +161,14 @@ def switched_off() -> None:
 
 
 st.subheader("The block: what do attention and the MLP add to each word?")
-reading = controls.reading(PROSE.examples())
-gpt, trace = reading.model.gpt, reading.trace
+reading = controls.ask_prompt(PROSE.examples())
+gpt, trace = reading.model.decoder, reading.trace
 road = block.road(trace)
 
 picture = st.container()
 left, right = st.columns(2)
 with left:
-    position = controls.token("Token", reading.tokens, key="at")
+    position = controls.token_picker("Token", reading.tokens, key="at")
 with right:
     layers = [f"L{layer}" for layer in range(gpt.config.n_layer)]
     layer = layers.index(st.selectbox("Block", layers, len(layers) - 1, key="block", bind="query-params"))

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT, Block
 from model.transformer.parameter_count import KINDS, PRESETS, Sizes
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import transformer
 from pages.shared.forward_steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
 from viz.charts import bars
 from viz.components.forward_pass import Box
@@ -32,12 +33,12 @@ def at_token(step: Step, values: Tensor) -> Tensor:
 
 def likeliest(count: int) -> list[dict[str, str | int | float]]:
     """The next tokens behind the picked one."""
-    vocabulary, logits = models.vocabulary(reading.model.name)[0], trace.logits[0, token]
+    logits = trace.logits[0, token]
     probabilities = logits.softmax(-1)
     ids = logits.topk(min(count, len(logits))).indices.tolist()
     return [
         {
-            "token": visible([vocabulary[id]])[0],
+            "token": visible([reading.model.token(id)])[0],
             "id": id,
             "logit": logits[id].item(),
             "probability": probabilities[id].item(),
@@ -164,20 +165,20 @@ def future() -> None:
         st.info("One token has none before it: type more.")
         return
     before = reading.tokens[:-1]
-    moved = {name: models.leaked(reading.model.name, reading.prompt, name == "with the mask") for name in MASKS}
+    moved = {name: transformer.effect_of_last_token(reading, name == "with the mask") for name in MASKS}
     components.token_bar_rows("future", {name: (before, of) for name, of in moved.items()}, full=0)
 
 
 st.subheader("The whole GPT: what happens between the prompt and the next word?")
-reading = controls.reading(PROSE.examples())
-gpt, trace = reading.model.gpt, reading.trace
+reading = controls.ask_prompt(PROSE.examples())
+gpt, trace = reading.model.decoder, reading.trace
 sizes = parameters.of(gpt.config)
 presets = {THIS: sizes, **PRESETS}
 layers = [f"L{layer}" for layer in range(gpt.config.n_layer)]
 
 picture = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    token = controls.token("Token", reading.tokens, key="at")
+    token = controls.token_picker("Token", reading.tokens, key="at")
     block = st.selectbox("Block", layers, len(layers) - 1, key="block", bind="query-params")
     road = [TOKEN, POSITION, *map(block_step, range(len(layers))), FINAL, LOGITS]
     names = [*(step.name for step in (*road, *INSIDE)), "next"]

@@ -125,8 +125,8 @@ def contract() -> None:
 
 def on_prompt() -> None:
     """The same steps on one head of the model."""
-    reading = controls.reading()
-    config = reading.model.gpt.config
+    reading = controls.ask_prompt()
+    config = reading.model.decoder.config
     names = controls.head_names(config.n_layer, config.n_head)
     start = reading.model.start[0] * config.n_head + reading.model.start[1]
     line = st.container(horizontal=True, vertical_alignment="center")
@@ -152,12 +152,12 @@ def on_prompt() -> None:
 
 def several() -> None:
     """What each head of a layer adds to the stream of one token; and torch's own module beside it."""
-    reading = controls.reading()
-    gpt, trace = reading.model.gpt, reading.trace
+    reading = controls.ask_prompt()
+    gpt, trace = reading.model.decoder, reading.trace
     with st.container(horizontal=True):
         layers = [f"L{layer}" for layer in range(gpt.config.n_layer)]
         name = st.selectbox("Layer", layers, len(layers) - 1, key="of layer", bind="query-params", width=140)
-        position = controls.token("Token", reading.tokens, key="at")
+        position = controls.token_picker("Token", reading.tokens, key="at")
     layer = layers.index(name)
     attention, out = gpt.h[layer].attn, trace.blocks[layer].attn.out[0, position]
     heads = lens.by_heads(gpt, trace, position, [(layer, head) for head in range(gpt.config.n_head)])
@@ -175,7 +175,7 @@ def several() -> None:
             drawn.vectors(labels, vectors, theme=controls.theme()), key="vectors", config=components.NO_TOOLBAR
         )
     with right:
-        vocabulary = models.vocabulary(reading.model.name)[0]
+        vocabulary = models.vocabulary(reading.model).texts
         end = trace.blocks[-1].resid_post[0, position]
         rows = [*parts, out]
         told = [

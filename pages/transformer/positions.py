@@ -9,7 +9,8 @@ from model.language.tokenization import pieces
 from model.transformer import positions
 from model.transformer.gpt2 import Changes
 from model.transformer.positions import SCHEMES
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import training
 from pages.shared.runtime.queue import permit
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
@@ -39,7 +40,7 @@ def added(table: torch.Tensor) -> None:
         st.caption(f"Drawn is one of every {step} of the {len(table):,} positions; the curves below hold them all.")
     left, right = st.columns(2)
     with left:
-        dimension = controls.up_to("Dimension", table.shape[1] - 1, 8, key="dimension")
+        dimension = controls.bounded_slider("Dimension", table.shape[1] - 1, 8, key="dimension")
         st.altair_chart(curves.wave(table[:, dimension].numpy(), tokens, f"dimension {dimension}"))
     with right:
         spread = positions.by_distance(table)
@@ -174,8 +175,8 @@ def two_orders() -> None:
 
 
 st.subheader("Positions: how does the model know the order of the words?")
-reading = controls.reading(PROSE.examples())
-gpt, tokens, idx = reading.model.gpt, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
+reading = controls.ask_prompt(PROSE.examples())
+gpt, tokens, idx = reading.model.decoder, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
 size, names = gpt.config.n_embd, [f"H{n}" for n in range(gpt.config.n_head)]
 theme = controls.theme()
 
@@ -235,7 +236,7 @@ if len(reading.tokens) > DRAWN:
 
 two_orders()
 PROSE.section("length")
-beyond, context = models.BEYOND, models.BEYOND["context"]
+beyond, context = training.BEYOND, training.BEYOND["context"]
 left, right = st.columns([3, 2], gap="large")
 left.altair_chart(curves.beyond(beyond["loss"], context, SMOOTH, scheme, theme))
 with right:

@@ -8,7 +8,8 @@ import torch
 from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, prose
+from pages.shared.compute import transformer
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
 
@@ -35,7 +36,7 @@ def weights_of_one(width: int, seed: int) -> None:
 
 def by_width(width: int, seed: int) -> None:
     """Draw what becomes of scores, weights and gradient as the width grows."""
-    measured = {DIVIDED: models.widths(seed, True), BARE: models.widths(seed, False)}
+    measured = {DIVIDED: transformer.softmax_by_width(seed, True), BARE: transformer.softmax_by_width(seed, False)}
     for column, (field, title) in zip(st.columns(3), CURVES.items()):
         values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
         here, without = (of[scale.WIDTHS.index(width)] for of in values.values())

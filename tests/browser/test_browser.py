@@ -6,10 +6,11 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from pages.shared import models
+from pages.shared.compute import readings
 from pages.shared.prompts import INSIDE
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read, start_server
 from tests.browser.test_browser_sampling import open_sampling
-from tests.driver import SCRIPTS, examples, keys
+from tests.driver import SCRIPTS, examples, keys, read_prompt
 from tests.pages.test_urls import URLS
 from viz.components.component import HERE
 from viz.percent import percent
@@ -103,7 +104,7 @@ def test_the_bars_are_those_of_the_model_and_of_the_truth(visitor: Visitors, ser
     assert one.page.locator(".words header span").all_inner_texts() == ["model", "truth"]
     rooms = [text.replace("·", " ") for text in one.page.locator(".words button b").all_inner_texts()]
     shown = percentages(one.page.locator(".words button span").all_inner_texts())
-    guess, true = read(prompt)[1], models.truth(models.NAMES[0], prompt)[-1]
+    guess, true = read(prompt)[1], readings.true_distributions(read_prompt(models.NAMES[0], prompt))[-1]
     ids = [models.load(models.NAMES[0]).tokenizer.encode(room).ids[0] for room in rooms]
     assert shown[::2] == pytest.approx([100 * guess[id].item() for id in ids], abs=0.051)
     assert shown[1::2] == pytest.approx([100 * true.get(id, 0) for id in ids], abs=0.051)

@@ -8,7 +8,7 @@ import pytest
 from pages.shared import models
 from tests.browser.conftest import PROMPT, Visitors, read
 
-CONFIG = models.load(models.NAMES[0]).gpt.config
+CONFIG = models.load(models.NAMES[0]).decoder.config
 SIZES = CONFIG.n_layer, CONFIG.n_head
 
 

@@ -57,7 +57,7 @@ def test_a_head_is_clicked_and_the_link_shows_it_again(visitor: Visitors, server
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     chart.wait_for(timeout=60_000)
     one.rest()
-    config = models.load(models.NAMES[0]).gpt.config
+    config = models.load(models.NAMES[0]).decoder.config
     for layer, up in ((config.n_layer - 1, 32), (config.n_layer - 2, 64)):
         box = chart.bounding_box()
         chart.click(position={"x": box["width"] - 20, "y": box["height"] - up})  # the last head of a layer

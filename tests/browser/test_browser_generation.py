@@ -8,7 +8,9 @@ import pytest
 
 from model.decoding.kv_cache import multiply_adds
 from pages.shared import models
+from pages.shared.compute import decoding
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
+from tests.driver import read_prompt
 
 Visitors = Callable[..., Visitor]
 NAME, STORY = models.NAMES[0], "Once upon a time there was a"
@@ -46,8 +48,8 @@ def test_the_lesson_opens_and_fits(visitor: Visitors, server: str, width: int, s
 
 def test_it_is_stepped_through_with_no_server(visitor: Visitors, server: str) -> None:
     one = opened(visitor(), f"{server}/generation?prompt={quote(STORY)}")
-    passes, sent = models.generated(print, NAME, STORY, None, 0.0, 0, 32), one.sent
-    gpt, texts = models.load(NAME).gpt, models.vocabulary(NAME)[0]
+    passes, sent = decoding.generate(print, read_prompt(NAME, STORY), None, 0.0, 0, 32), one.sent
+    gpt, texts = models.load(NAME).decoder, models.vocabulary(models.load(NAME)).texts
     prompt, layers = passes[0].new, gpt.config.n_layer
     assert at(one) == "pass 1 of 32" and cells(one) == [0, prompt * layers]
     for n in (1, 2):

@@ -13,6 +13,7 @@ from model.transformer import attention_steps as byhand
 from pages.shared import models
 from pages.shared.prompts import EXAMPLES
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
+from tests.driver import read_prompt
 
 Visitors = Callable[..., Visitor]
 PICKED = ".byhand .maps figure:first-child tr.picked"
@@ -192,7 +193,7 @@ def test_a_number_is_edited_and_the_link_holds_it(visitor: Visitors, server: str
 
 
 def test_another_head_of_the_prompt_is_worked_out(visitor: Visitors, server: str) -> None:
-    reading = models.read(models.NAMES[0], EXAMPLES["Who gets the key?"].prompt)
+    reading = read_prompt(models.NAMES[0], EXAMPLES["Who gets the key?"].prompt)
     one = opened(visitor, f"{server}/hand?view=On%20your%20prompt&picked=L0%20H1&row=3")
     assert one.page.locator(".asks b").inner_text() == "·Tom"
     weights = reading.trace.blocks[0].attn.pattern[0, 1, 3, :4].tolist()

@@ -7,6 +7,7 @@ import pytest
 
 from model.interpretability import published_heads as known
 from pages.shared import models
+from pages.shared.compute import interpretability
 from tests.browser.conftest import SCREENS, Visitor, fits
 
 Visitors = Callable[..., Visitor]
@@ -24,11 +25,11 @@ def test_known_heads_open_and_fit(visitor: Visitors, server: str, width: int, sc
 def test_the_picture_follows_the_map_of_heads_and_the_claim(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/known?claim=Induction")
     model = models.load(models.NAMES[0])
-    config = model.gpt.config
+    config = model.decoder.config
 
     def starts(name: str) -> str:
         claim = next(claim for claim in known.CLAIMS if claim.name == name)
-        return "L{} H{}".format(*models.measured(model.name, name, claim.text).best)
+        return "L{} H{}".format(*interpretability.measure_claim(model, name, claim.text).best)
 
     assert one.page.locator(".picked").inner_text() == starts("Induction")
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first

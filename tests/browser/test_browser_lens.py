@@ -9,6 +9,7 @@ import pytest
 from model.interpretability import logit_lens as lens
 from pages.shared import models
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
+from tests.driver import read_prompt
 
 Visitors = Callable[..., Visitor]
 NAME, FRANCE = models.NAMES[0], "The capital of France is"
@@ -48,9 +49,9 @@ def test_the_first_prompt_is_seen_whole_and_a_long_token_on_hover(visitor: Visit
 
 def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visitors, server: str) -> None:
     one = opened(visitor(), f"{server}/lens?prompt={quote(FRANCE)}")
-    reading, sent = models.read(NAME, FRANCE), one.sent
-    texts = models.vocabulary(NAME)[0]
-    found = lens.read(reading.model.gpt, reading.trace, "resid_post", slice(None))
+    reading, sent = read_prompt(NAME, FRANCE), one.sent
+    texts = models.vocabulary(models.load(NAME)).texts
+    found = lens.read(reading.model.decoder, reading.trace, "resid_post", slice(None))
     aside = one.page.locator(".lens aside")
 
     def told(row: int, column: int) -> bool:
@@ -83,7 +84,7 @@ def test_a_rival_is_typed_and_a_head_is_clicked(visitor: Visitors, server: str) 
     box.press("Enter")
     one.page.get_by_text("·Italy").first.wait_for()
     one.rest()
-    reading = models.read(NAME, FRANCE)
+    reading = read_prompt(NAME, FRANCE)
     italy = reading.model.tokenizer.encode(" Italy").ids[0]
     logits = reading.trace.logits[0, -1]
     assert one.page.get_by_text(f"{logits.max() - logits[italy]:+.4f}").count()
@@ -91,5 +92,5 @@ def test_a_rival_is_typed_and_a_head_is_clicked(visitor: Visitors, server: str) 
     chart.scroll_into_view_if_needed()
     size = chart.bounding_box()
     chart.click(position={"x": size["width"] - 20, "y": size["height"] - 32})  # the last head of the last layer
-    config = reading.model.gpt.config
+    config = reading.model.decoder.config
     one.page.locator("strong", has_text=f"L{config.n_layer - 1} H{config.n_head - 1}").first.wait_for()

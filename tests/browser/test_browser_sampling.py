@@ -8,7 +8,9 @@ import torch
 
 from model.decoding import sampling
 from pages.shared import models
+from pages.shared.compute import decoding
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, Visitors, fits, ids_of, percentages, read
+from tests.driver import read_prompt
 
 
 def open_sampling(one: Visitor, server: str, **link: str) -> Visitor:
@@ -54,7 +56,7 @@ def test_what_the_browser_samples_from_is_what_the_model_does(visitor: Visitors,
     prompt = "The cat and the cat and the" if chain == "repetition:1.5" else "Anna and Tom sat in the"
     one = open_sampling(visitor(), server, prompt=prompt, chain=chain)
     guess, steps = read(prompt)[1], [step.split(":") for step in chain.split(",") if step]
-    logits = models.read(models.NAMES[0], prompt).trace.logits[0, -1]
+    logits = read_prompt(models.NAMES[0], prompt).trace.logits[0, -1]
     logits = sampling.apply([(name, float(value)) for name, value in steps], logits, ids_of(prompt))
     assert not steps or not torch.allclose(logits.softmax(-1), guess, atol=1e-4)  # the chain does something
     after, kept = logits.softmax(-1), logits.isfinite()
@@ -195,7 +197,7 @@ def test_a_beam_is_taken_with_all_its_tokens(visitor: Visitors, server: str) -> 
     prompt = "Hello, my name is"
     one = open_sampling(visitor(), server, prompt=prompt, width="2", length="4")
     model = models.load(models.NAMES[0])
-    (best, _), *_ = models.searched(models.NAMES[0], prompt, 2, 4).ranked
+    (best, _), *_ = decoding.search_beams(read_prompt(models.NAMES[0], prompt), 2, 4).ranked
     one.page.locator(".beams button.best").last.click()
     text = prompt + model.tokenizer.decode(best)
     one.page.wait_for_function(f"document.querySelector('input').value === {text!r}")
@@ -216,7 +218,7 @@ def test_two_settings_stand_side_by_side(visitor: Visitors, server: str) -> None
     one.page.wait_for_timeout(200)
     assert one.sent == frames
     assert "beside=temperature%3A1.5" in one.page.url
-    logits = models.read(models.NAMES[0], prompt).trace.logits[0, -1]
+    logits = read_prompt(models.NAMES[0], prompt).trace.logits[0, -1]
     shown = logits.topk(12).indices
     for head, chain in (("P after A", [("temperature", 1.5)]), ("P after B", [("temperature", 1.5), ("top-k", 4)])):
         expected = (100 * sampling.apply(chain, logits).softmax(-1)[shown]).tolist()

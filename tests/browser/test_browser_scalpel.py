@@ -10,13 +10,14 @@ from model.interpretability import head_scores as zoo
 from model.interpretability import patching
 from model.transformer.gpt2 import Changes
 from pages.shared import models
+from pages.shared.compute import interpretability
 from tests.browser.conftest import SCREENS, Visitor, fits
-from tests.driver import examples
+from tests.driver import examples, read_prompt
 from viz.percent import percent
 
 Visitors = Callable[..., Visitor]
 NAME = models.NAMES[0]
-CONFIG = models.load(NAME).gpt.config
+CONFIG = models.load(NAME).decoder.config
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
@@ -36,13 +37,13 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
     one = visitor()
     one.page.goto(f"{server}/scalpel")
     one.rest()
-    reading = models.read(NAME, examples("interpretability/scalpel")["Who gets the key?"].prompt)
+    reading = read_prompt(NAME, examples("interpretability/scalpel")["Who gets the key?"].prompt)
     head = one.page.get_by_role("button", name="L0 H1", exact=True)
     head.click()
     one.page.wait_for_url("**off=0.1*")
     edits = patching.cut([(0, 1)], (), patching.zero(CONFIG))
     shares = [
-        reading.model.gpt.trace(reading.trace.idx, Changes(edits=some)).logits[0, -1].softmax(-1)
+        reading.model.decoder.trace(reading.trace.idx, Changes(edits=some)).logits[0, -1].softmax(-1)
         for some in ((), edits)
     ]
     top = shares[0].argmax()
@@ -76,7 +77,7 @@ def test_a_cell_of_the_map_is_patched_by_a_click(visitor: Visitors, server: str)
 def test_the_picture_follows_the_head_that_is_clicked_in_the_zoo(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/zoo?kind=induction")
     one.rest()
-    layer, head = zoo.best(torch.as_tensor(models.zoo_scores(NAME)["induction"]), 1)[0]
+    layer, head = zoo.best(torch.as_tensor(interpretability.score_heads(models.load(NAME))["induction"]), 1)[0]
     one.page.locator(".picked", has_text=f"L{layer} H{head}").wait_for()
     canvas = one.page.locator("[data-testid=stVegaLiteChart]").first.locator("canvas, svg").first
     box = canvas.bounding_box()

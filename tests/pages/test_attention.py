@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import models
-from tests.driver import heat_maps, page
+from tests.driver import heat_maps, page, read_prompt
 
 ATTENTION, PROMPT = "transformer/attention", "The keys near the box"
 NAME = models.NAMES[0]
@@ -21,7 +21,7 @@ def opened(layer: int, head: int, prompt: str = PROMPT) -> AppTest:
 def test_the_three_matrices_are_products_scores_and_weights(layer: int, head: int) -> None:
     app = opened(layer, head)
     assert not app.exception
-    attention = models.read(NAME, PROMPT).trace.blocks[layer].attn
+    attention = read_prompt(NAME, PROMPT).trace.blocks[layer].attn
     q, k = attention.q[0, head].double().numpy(), attention.k[0, head].double().numpy()
     width = q.shape[-1]
     future = np.triu(np.ones((len(q), len(q)), bool), 1)
@@ -36,8 +36,8 @@ def test_the_three_matrices_are_products_scores_and_weights(layer: int, head: in
 
 def test_the_table_has_the_row_of_the_chosen_query() -> None:
     app = opened(2, 1)
-    attention = models.read(NAME, PROMPT).trace.blocks[2].attn
-    tokens = models.read(NAME, PROMPT).tokens
+    attention = read_prompt(NAME, PROMPT).trace.blocks[2].attn
+    tokens = read_prompt(NAME, PROMPT).tokens
     for query in (len(tokens) - 1, 2):
         (choice,) = [box for box in app.selectbox if box.label == "Numbers of the row of"]
         choice.set_value(choice.options[query]).run()
@@ -52,7 +52,7 @@ def test_the_table_has_the_row_of_the_chosen_query() -> None:
 
 def test_the_matrices_are_cut_at_32_tokens_and_the_row_is_whole() -> None:
     app = opened(1, 1, "cat " * 40)
-    tokens = len(models.read(NAME, "cat " * 40).tokens)
+    tokens = len(read_prompt(NAME, "cat " * 40).tokens)
     assert tokens > 32
     assert {shown.shape for shown in heat_maps(app).values()} == {(32, 32)}
     assert len(app.dataframe[0].value) == tokens

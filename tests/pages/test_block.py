@@ -11,7 +11,7 @@ from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import Changes, gelu
 from pages.shared import models
-from tests.driver import HOSTILE, examples, page
+from tests.driver import HOSTILE, examples, page, read_prompt
 from viz.tokens import visible
 
 BLOCK = "transformer/block"
@@ -41,19 +41,19 @@ def curves(app: AppTest) -> list[dict[str, list[float]]]:
 def test_the_road_is_that_of_the_model(name: str) -> None:
     app = page(BLOCK, model=name)
     assert not app.exception and not app.warning
-    sent, road = drawn(app), block.road(models.read(name, PROMPT).trace)
+    sent, road = drawn(app), block.road(read_prompt(name, PROMPT).trace)
     assert [(place["layer"], place["part"]) for place in sent["places"]] == list(road.places)
     assert np.array(sent["stream"]) == pytest.approx(road.stream.norm(dim=-1).numpy(), abs=1e-4)
     assert np.array(sent["written"]) == pytest.approx(road.written.norm(dim=-1).numpy(), abs=1e-4)
     assert np.array(sent["cosines"]) == pytest.approx(road.cosines.numpy(), abs=1e-4)
     assert np.array(sent["shares"]).sum(1) == pytest.approx(1, abs=2e-3)
-    assert sent["picked"] == [len(sent["tokens"]) - 1, models.load(name).gpt.config.n_layer - 1]
+    assert sent["picked"] == [len(sent["tokens"]) - 1, models.load(name).decoder.config.n_layer - 1]
 
 
 def test_the_picked_block_says_what_it_adds_and_for_which_words() -> None:
     app = page(BLOCK, block="L2", at="13  ·to")
     table = app.dataframe[0].value.set_index("part")
-    road = block.road(models.read(NAME, PROMPT).trace)
+    road = block.road(read_prompt(NAME, PROMPT).trace)
     assert list(table.index) == ["L2 attention", "L2 MLP"]
     assert table["length"].tolist() == pytest.approx(road.written[13, 6:8].norm(dim=-1).tolist())
     assert table["share of the end"].tolist() == pytest.approx(road.shares[13, 6:8].tolist())
@@ -63,7 +63,7 @@ def test_the_picked_block_says_what_it_adds_and_for_which_words() -> None:
 def test_the_neurons_in_the_table_are_the_most_active_ones() -> None:
     app = page(BLOCK, block="L1", at="3  ·Tom")
     (table,) = [one.value for one in app.dataframe if "neuron" in one.value]
-    made = models.read(NAME, PROMPT).trace.blocks[1]
+    made = read_prompt(NAME, PROMPT).trace.blocks[1]
     active, numbers = gelu(made.mlp_pre[0, 3]).topk(len(table))
     assert table["neuron"].tolist() == [str(number) for number in numbers.tolist()]
     assert table["passes on"].tolist() == pytest.approx(active.tolist(), abs=1e-5)
@@ -77,7 +77,7 @@ def test_all_tokens_are_of_one_length_behind_a_norm(norm: str) -> None:
     assert not app.exception
     sent = [json.loads(one.proto.json) for one in app.get("bidi_component") if one.proto.json]
     (strips,) = [one for one in sent if one.get("names") == ["before", "normalised"]]
-    trace = models.read(NAME, PROMPT).trace
+    trace = read_prompt(NAME, PROMPT).trace
     before = {
         "L1 ln_1": trace.blocks[1].resid_pre,
         "L1 ln_2": trace.blocks[1].resid_mid,
@@ -103,8 +103,8 @@ def test_untrained_stacks_are_measured_now(norm: str, residual: bool) -> None:
 
 def test_the_residual_connections_are_taken_out_of_the_trained_model() -> None:
     *_, trained = curves(page(BLOCK))
-    reading = models.read(NAME, PROMPT)
-    changed = reading.model.gpt.trace(reading.trace.idx, Changes(residual=False))
+    reading = read_prompt(NAME, PROMPT)
+    changed = reading.model.decoder.trace(reading.trace.idx, Changes(residual=False))
     assert trained["as it is"] == pytest.approx(depth.similarities(reading.trace))
     assert trained["without"] == pytest.approx(depth.similarities(changed))
     assert trained["without"][0] == pytest.approx(trained["as it is"][0])  # before anything was left out
@@ -115,7 +115,7 @@ def test_any_text_gets_its_road(prompt: str) -> None:
     app = page(BLOCK)
     app.text_input(key="prompt").set_value(prompt).run()
     assert not app.exception
-    assert drawn(app)["tokens"] == visible(models.read(NAME, prompt).tokens)
+    assert drawn(app)["tokens"] == visible(read_prompt(NAME, prompt).tokens)
 
 
 @pytest.mark.parametrize(

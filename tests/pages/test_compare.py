@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 from model.interpretability import comparison as compare
 from model.toy_world.exact import divergence
 from pages.shared import models, prose
+from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
-from tests.driver import HOSTILE, drawn, examples, heat_maps, page, pictures, unescaped
+from tests.driver import HOSTILE, drawn, examples, heat_maps, page, pictures, read_prompt, unescaped
 from tests.hub import Hub, repository
 
 COMPARE, PROMPTS = "interpretability/compare", "Two prompts"
@@ -49,12 +50,12 @@ def number(text: str) -> float:
 
 
 def patterns(prompt: str, name: str = A) -> torch.Tensor:
-    return torch.stack([block.attn.pattern[0] for block in models.read(name, prompt).trace.blocks])
+    return torch.stack([block.attn.pattern[0] for block in read_prompt(name, prompt).trace.blocks])
 
 
 def aligned(one: str, other: str) -> tuple[list[compare.Column], list[tuple[int, int]], int]:
     """The columns of two prompts, those that have both tokens, and how many cannot differ."""
-    ids = [models.read(A, text).trace.idx[0].tolist() for text in (one, other)]
+    ids = [read_prompt(A, text).trace.idx[0].tolist() for text in (one, other)]
     columns = compare.align(*ids)
     return columns, [pair for pair in columns if None not in pair], compare.unchanged(columns, *ids)
 
@@ -66,7 +67,7 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
     numbers = table(app)
     rest = prompt.split(" ", 1)[1]  # no first token of these is longer or shorter than its word, or both go on there
     for n, name in enumerate(models.NAMES):
-        reading = models.read(name, prompt)
+        reading = read_prompt(name, prompt)
         log_p = reading.trace.logits[0].log_softmax(-1)
         count = len(models.load(name).tokenizer.encode(f" {rest}").ids)
         ids = reading.trace.idx[0]
@@ -76,7 +77,7 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
         perplexity = numbers["surprise per token"][n].split("perplexity ")[1].rstrip(")").replace(",", "")
         assert float(perplexity) == pytest.approx(2 ** (bits / count), rel=1e-5, abs=0.051)
         assert numbers["tokens"][n].startswith(f"{len(ids)} of ")
-        now = models.truth(name, prompt)[-1]
+        now = readings.true_distributions(read_prompt(name, prompt))[-1]
         apart = divergence(now, log_p[-1]) / math.log(2)
         assert number(numbers["next word: from the truth"][n]) == pytest.approx(apart, abs=0.0051)
 
@@ -85,7 +86,7 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
 def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
     bars = chart(page(COMPARE, prompt=prompt), "told")
     assert len(bars) == 3 * 6
-    readings = {letter: models.read(name, prompt) for letter, name in zip("AB", models.NAMES)}
+    readings = {letter: read_prompt(name, prompt) for letter, name in zip("AB", models.NAMES)}
     for _, bar in bars[bars["whose"] != "truth"].iterrows():
         reading = readings[bar["whose"]]
         word = bar["word"][3:].replace("·", " ").replace("⏎", "\n")
@@ -109,7 +110,7 @@ def test_both_cuts_and_both_pictures_are_drawn(tmp_path: Path, monkeypatch: pyte
     cuts = [[token["label"] for token in row["tokens"]] for row in rows]
     assert cuts == [["the", "·cat", "·lamp"], ["the", "·cat", "·", "l", "a", "m", "p"]]
     for n, (name, count) in enumerate(((A, 1), ("own", 5))):
-        trace = models.read(name, "the cat lamp").trace
+        trace = read_prompt(name, "the cat lamp").trace
         log_p, ids = trace.logits[0].log_softmax(-1), trace.idx[0]
         bits = -sum(log_p[at - 1, ids[at]].item() for at in range(1, len(ids))) / math.log(2)
         assert number(table(app)["surprise per byte"][n]) == pytest.approx(bits / len(" cat lamp"), abs=0.0051)
@@ -118,7 +119,7 @@ def test_both_cuts_and_both_pictures_are_drawn(tmp_path: Path, monkeypatch: pyte
     for picture, name, link in ((one, A, ""), (other, "own", "2")):
         length = int.from_bytes(picture[:4], "little")
         header = json.loads(picture[4 : 4 + length])
-        config = models.load(name).gpt.config
+        config = models.load(name).decoder.config
         assert (header["layers"], header["heads"], header["link"]) == (config.n_layer, config.n_head, link)
 
 
@@ -184,14 +185,14 @@ def test_what_the_examples_say_of_two_prompts_is_so() -> None:
         for pair in PAIRS.values()
     }
     assert maps["Who gives?"].max() < 0.25 and maps["France or Italy"].max() < 0.4
-    assert models.read(A, PAIRS["Where is whom?"].prompt).tokens[14] == " Anna"
+    assert read_prompt(A, PAIRS["Where is whom?"].prompt).tokens[14] == " Anna"
     for look, behind in zip(where, (1, 7)):
         assert (look[1, [1, 3], 14, behind] > 0.9).all()
     key, keys = (look[..., -1, 1] for look in many)
     assert keys[3, 7] > 0.8 and key[3, 7] < 0.1
     assert all(look[0, 2, -1, -2] > 0.9 for look in more)
     for pair in (PAIRS["Who gives?"], PAIRS["France or Italy"]):
-        p, q = (models.read(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.also["prompt2"]))
+        p, q = (read_prompt(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.also["prompt2"]))
         assert compare.distance(p, q) > 0.95
 
 
@@ -199,9 +200,13 @@ def test_what_the_examples_say_of_two_models_is_so() -> None:
     said = {}
     for example in SIZES.values():
         for name in models.NAMES:
-            reading = models.read(name, example.prompt)
+            reading = read_prompt(name, example.prompt)
             guess = reading.trace.logits[0, -1].softmax(-1)
-            said[example.name, name] = models.vocabulary(name)[0][guess.argmax()], guess.max().item(), guess
+            said[example.name, name] = (
+                reading.model.token(guess.argmax()),
+                guess.max().item(),
+                guess,
+            )
     assert said["Who gets the key?", A][:2] == (" Tom", pytest.approx(1, abs=0.01))
     bits = compare.entropy(said["Who gets the key?", B][2].log()) / math.log(2)
     assert f"{bits:.1f} bits" in SIZES["Who gets the key?"].look_for
@@ -232,14 +237,14 @@ def test_the_tokens_stand_above_their_counterparts() -> None:
     ]  # fmt: skip
     assert strips["differ"] == [1, 4] and strips["parted"] is None
     assert any("**4 tokens stand in both** · replaced: 1 · in one only: 1" in one.value for one in app.markdown)
-    surprises = compare.surprises(models.read(A, "The old keys near a box").trace) / math.log(2)
+    surprises = compare.surprises(read_prompt(A, "The old keys near a box").trace) / math.log(2)
     shown = [column[1]["value"] for column in strips["columns"]]
     assert shown[0] is None and shown[1:] == pytest.approx(surprises[1:].tolist(), abs=1e-5)
 
 
 def test_the_words_that_moved_are_those_whose_probability_did() -> None:
     bars = chart(page(COMPARE, compare=PROMPTS, prompt="The key is", prompt2="The keys are"), "told")
-    p, q = (models.read(A, text).trace.logits[0, -1].softmax(-1) for text in ("The key is", "The keys are"))
+    p, q = (read_prompt(A, text).trace.logits[0, -1].softmax(-1) for text in ("The key is", "The keys are"))
     wide = bars.pivot(index="word", columns="whose", values="probability")
     expected = (q - p).abs().topk(len(wide)).values
     np.testing.assert_allclose((wide["B"] - wide["A"]).abs(), expected, atol=1e-6)

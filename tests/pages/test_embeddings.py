@@ -8,6 +8,7 @@ from torch.nn.functional import cosine_similarity
 from model.language.analogies import ANALOGIES, accuracy
 from model.language.embeddings import parse
 from pages.shared import models
+from pages.shared.compute import language
 from tests.driver import CONTEXT, EMBEDDINGS, WORD2VEC, ids, page, unescaped
 
 
@@ -17,12 +18,12 @@ def rankings(app: AppTest) -> list[list[tuple[str, float]]]:
     return [list(zip(*(frame[column].to_pylist() for column in ("word", "cosine")))) for frame in frames]
 
 
-@pytest.mark.parametrize("kind", [models.WORD_VECTORS, "wte"])
+@pytest.mark.parametrize("kind", ["word vectors", "wte"])
 @pytest.mark.parametrize("expression", ["king - man + woman", "Paris - France + Italy", "0.5 * cat + 0.5 * dog"])
 def test_the_neighbours_of_a_sum_are_those_of_its_vectors(kind: str, expression: str) -> None:
     app = page(EMBEDDINGS, expression=expression, vectors=kind)
     assert not app.exception and not app.warning
-    vectors = models.embeddings(models.NAMES[0] if kind == "wte" else kind)
+    vectors = language.embeddings(models.load(models.NAMES[0]) if kind == "wte" else None)
     words = [term.word for term in parse(expression)]
     query = sum(weight * vectors[word] for weight, word in parse(expression))
     alike = {word: cosine_similarity(query, vectors[word], dim=0).item() for word in filter(None, vectors.words)}
@@ -119,12 +120,12 @@ def test_what_is_not_read_of_two_texts_is_said() -> None:
 
 
 def test_the_analogies_are_those_of_the_vectors_in_hand() -> None:
-    for kind in (models.WORD_VECTORS, "wte"):
+    for kind in ("word vectors", "wte"):
         app = page(EMBEDDINGS, vectors=kind)
         shares, questions = (element.value for element in app.dataframe)
-        found = accuracy(models.embeddings(models.NAMES[0] if kind == "wte" else kind))
+        found = accuracy(language.embeddings(models.load(models.NAMES[0]) if kind == "wte" else None))
         assert len(questions) == shares["questions"].sum() == 160
-        words = models.embeddings(models.NAMES[0] if kind == "wte" else kind).words
+        words = language.embeddings(models.load(models.NAMES[0]) if kind == "wte" else None).words
         asked = [question for kind in ANALOGIES.values() for question in kind]
         unknown = sum(not {*question} <= {*words} for question in asked)
         assert (unknown > 0) == (kind == "wte")

@@ -14,6 +14,7 @@ from model.language import tokenization as tokens
 from model.loading import gpt2_format as gpt2
 from model.transformer.gpt2 import GPT, GPTConfig
 from pages.shared import models, prose
+from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
 from tests.driver import (
     EMBEDDINGS,
@@ -26,6 +27,7 @@ from tests.driver import (
     drawn,
     heat_maps,
     page,
+    read_prompt,
     unescaped,
 )
 
@@ -56,7 +58,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, block_size: 
 def another(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
     offer(monkeypatch, NAME, tmp_path_factory.mktemp("another"))
     models.load.cache_clear()
-    models.read.cache_clear()
+    readings.forward_pass.cache_clear()
     return NAME
 
 
@@ -96,7 +98,7 @@ def test_nothing_is_said_of_a_truth_that_is_not_known(script: str) -> None:
         assert len(app.dataframe) == 2 and len(app.dataframe[1].value) == 30
     else:
         assert "How surprised was it?" in said and "How far from the truth?" not in said
-        last = models.read(NAME, "the king and the queen").surprises[-1]
+        last = read_prompt(NAME, "the king and the queen").surprises[-1]
         assert [row for row in drawn(app, "full")["tokens"]][-1]["value"] == pytest.approx(last)
 
 
@@ -142,7 +144,7 @@ def test_of_a_long_table_as_many_positions_are_drawn_as_can_be_seen(
     offer(monkeypatch, "long", tmp_path, block_size=300)
     app = page(POSITIONS, model="long", every="true")
     assert not app.exception
-    table = models.load("long").gpt.wpe.weight
+    table = models.load("long").decoder.wpe.weight
     np.testing.assert_array_equal(heat_maps(app)["vectors"], table[::3])
     assert any("one of every 3 of the 300 positions" in caption.value for caption in app.caption)
 
@@ -151,7 +153,7 @@ def test_of_a_long_prompt_the_steps_are_drawn_in_part() -> None:
     prompt = "the king and the queen " * 9
     app = page("transformer/attention", model=NAME, prompt=prompt, steps="true", layer="1", head="2")
     assert not app.exception
-    pattern = models.read(NAME, prompt).trace.blocks[1].attn.pattern[0, 2]
+    pattern = read_prompt(NAME, prompt).trace.blocks[1].attn.pattern[0, 2]
     assert len(pattern) > 32
     weights = heat_maps(app)["3 · softmax of each row"]
     np.testing.assert_allclose(np.nan_to_num(weights), pattern[:32, :32], atol=1e-6)
@@ -162,8 +164,8 @@ def test_of_a_long_prompt_the_steps_are_drawn_in_part() -> None:
 def test_no_cache_holds_a_model_that_was_let_go() -> None:
     for script in SCRIPTS:
         page(script, model=NAME, prompt="the king and the queen", vectors="wte", steps="true")
-    gone = weakref.ref(models.load(NAME).gpt)
-    weights = weakref.ref(models.load(NAME).gpt.wte.weight)
+    gone = weakref.ref(models.load(NAME).decoder)
+    weights = weakref.ref(models.load(NAME).decoder.wte.weight)
     models.load.cache_clear()
     gc.collect()
     assert gone() is None and weights() is None
@@ -179,11 +181,11 @@ def test_its_words_are_those_of_its_own_table() -> None:
 
 
 def test_the_truth_of_the_toy_world_is_not_held_against_it() -> None:
-    assert not any(models.truth(NAME, "The king"))
+    assert not any(readings.true_distributions(read_prompt(NAME, "The king")))
 
 
 def test_its_surprises_are_those_of_the_definition() -> None:
-    reading = models.read(NAME, "the king and the queen")
+    reading = read_prompt(NAME, "the king and the queen")
     logits, ids = reading.trace.logits[0], reading.trace.idx[0]
     expected = torch.nn.functional.cross_entropy(logits[:-1], ids[1:], reduction="none")
     first, *surprises = reading.surprises

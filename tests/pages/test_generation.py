@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from model.decoding import kv_cache as cache
 from model.decoding import naive_generate as noted
 from pages.shared import models
-from tests.driver import CONTEXT, HOSTILE, drawn, examples, page, unescaped
+from pages.shared.compute import decoding
+from tests.driver import CONTEXT, HOSTILE, drawn, examples, page, read_prompt, unescaped
 from viz.tokens import visible
 
 GENERATION = "decoding/generation"
@@ -30,8 +31,8 @@ def said(app: AppTest, words: str) -> str:
 def test_the_picture_is_what_the_model_does() -> None:
     app = page(GENERATION, prompt=STORY)
     assert not app.exception and not app.warning
-    drawing, reading = picture(app), models.read(NAME, STORY)
-    gpt, texts = reading.model.gpt, models.vocabulary(NAME)[0]
+    drawing, reading = picture(app), read_prompt(NAME, STORY)
+    gpt, texts = reading.model.decoder, models.vocabulary(models.load(NAME)).texts
     prompt = reading.trace.idx[0].tolist()
     text = gpt.generate(reading.trace.idx, 32, temperature=0)
     written = text[0, len(prompt) :].tolist()
@@ -53,7 +54,7 @@ def test_the_picture_is_what_the_model_does() -> None:
 
 
 def test_one_head_is_looked_through() -> None:
-    one = models.generated(print, NAME, STORY, None, 0.0, 0, 32)[7]
+    one = decoding.generate(print, read_prompt(NAME, STORY), None, 0.0, 0, 32)[7]
     app = page(GENERATION, prompt=STORY, head="L2 H5")
     assert picture(app)["passes"][7]["looks"] == pytest.approx(one.looks[2, 5].tolist(), abs=6e-5)
 
@@ -105,7 +106,8 @@ def test_each_case_is_run_both_ways() -> None:
     ours = [cell.removeprefix(":green[ours:] ") for cell in cells if cell.startswith(":green[ours:]")]
     assert len(theirs) == len(ours) == len(noted.CASES)
     assert theirs[0].startswith("IndexError") and theirs[1].startswith("RuntimeError")
-    first = visible([models.vocabulary(NAME)[0][models.generated(print, NAME, STORY, None, 0.0, 0, 32)[0].id]])[0]
+    passes = decoding.generate(print, read_prompt(NAME, STORY), None, 0.0, 0, 32)
+    first = visible([models.load(NAME).token(passes[0].id)])[0]
     assert ours[1].startswith(f"**{first}**") and "number 1 of 6,144" in ours[1]
     assert int(re.search(r"number ([\d,]+) of", theirs[2])[1].replace(",", "")) > 6144 - 50
     assert ours[2].startswith("ValueError: temperature is -1.0")
@@ -135,7 +137,7 @@ def test_odd_text_is_written_on(prompt: str) -> None:
     app = page(GENERATION, prompt=prompt, temperature="2", context="16 tokens")
     assert not app.exception
     drawing = picture(app)
-    assert drawing["text"][: drawing["prompt"]] == visible(models.read(NAME, prompt).tokens)
+    assert drawing["text"][: drawing["prompt"]] == visible(read_prompt(NAME, prompt).tokens)
 
 
 def test_an_empty_prompt_gets_a_sentence() -> None:
@@ -161,24 +163,24 @@ def test_long_work_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_leaves_while_it_is_written_ends_it_and_who_comes_then_gets_it() -> None:
-    asked, shares = (NAME, "Tom and Anna went", None, 0.0, 0, 4), []
+    asked, shares = (read_prompt(NAME, "Tom and Anna went"), None, 0.0, 0, 4), []
 
     def leaves(share: float) -> None:
         shares.append(share)
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        models.generated(leaves, *asked)
-    passes = models.generated(shares.append, *asked)
+        decoding.generate(leaves, *asked)
+    passes = decoding.generate(shares.append, *asked)
     assert shares == [1 / 4, 1 / 4, 2 / 4, 3 / 4, 1] and len(passes) == 4
-    assert models.generated(leaves, *asked) is passes
+    assert decoding.generate(leaves, *asked) is passes
 
 
 def told_of(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Of which tokens it is tried what goes wrong, from now on."""
     tried, asked = noted.tried, []
     monkeypatch.setattr(noted, "tried", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
-    models.noted_cases.cache_clear()
+    decoding.try_naive_generate.cache_clear()
     return asked
 
 
@@ -188,7 +190,7 @@ def test_prompts_that_end_alike_are_tried_once(monkeypatch: pytest.MonkeyPatch) 
         prompt = f"{start} Anna is in the kitchen. Tom is in the cellar. Where is Anna?"
         assert not page(GENERATION, prompt=prompt).exception
     (once,) = asked
-    assert once == models.read(NAME, prompt).trace.idx[0, -16:].tolist()
+    assert once == read_prompt(NAME, prompt).trace.idx[0, -16:].tolist()
 
 
 def test_an_example_brings_its_context() -> None:
@@ -214,4 +216,4 @@ def test_every_model_of_the_picker_writes() -> None:
     for name in models.NAMES:
         app = page(GENERATION, model=name, prompt=STORY)
         assert not app.exception and not app.warning
-        assert picture(app)["layers"] == models.load(name).gpt.config.n_layer
+        assert picture(app)["layers"] == models.load(name).decoder.config.n_layer

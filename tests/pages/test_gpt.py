@@ -14,7 +14,8 @@ from model.transformer import gpt2 as written
 from model.transformer.gpt2 import Changes
 from model.transformer.parameter_count import PRESETS, total
 from pages.shared import models, prose
-from tests.driver import HOSTILE, examples, page, unescaped
+from pages.shared.compute import transformer
+from tests.driver import HOSTILE, examples, page, read_prompt, unescaped
 
 WHOLE_GPT = "transformer/gpt"
 NAME = models.NAMES[0]
@@ -36,12 +37,12 @@ def parameters(app: AppTest) -> int:
 def test_every_step_is_a_box_and_holds_what_was_computed() -> None:
     app = page(WHOLE_GPT)
     assert not app.exception and not app.warning
-    flow, model, reading = drawn(app), models.load(NAME), models.read(NAME, PROMPT)
-    layers = [f"L{n}" for n in range(model.gpt.config.n_layer)]
+    flow, model, reading = drawn(app), models.load(NAME), read_prompt(NAME, PROMPT)
+    layers = [f"L{n}" for n in range(model.decoder.config.n_layer)]
     assert [box["name"] for box in flow["road"]] == ["wte", "wpe", *layers, "ln_f", "logits"]
     assert [box["name"] for box in flow["inside"]] == IN_A_BLOCK
     lengths = {box["name"]: box["length"] for box in (*flow["road"], *flow["inside"])}
-    made, block = reading.trace.blocks[-1], model.gpt.h[-1]
+    made, block = reading.trace.blocks[-1], model.decoder.h[-1]
     expected = {
         "wte": reading.trace.embed[0, -1],
         "wpe": reading.trace.pos_embed[-1],
@@ -79,7 +80,7 @@ def test_a_box_opens_to_its_numbers_and_to_the_lines_that_computed_them(name: st
         assert [text.strip() for text in there] == [text.strip() for text in lines]
     if name == "pattern":
         table = app.dataframe[0].value.set_index("head")
-        pattern = models.read(NAME, PROMPT).trace.blocks[-1].attn.pattern[0, :, -1]
+        pattern = read_prompt(NAME, PROMPT).trace.blocks[-1].attn.pattern[0, :, -1]
         assert table.to_numpy() == pytest.approx(pattern.numpy(), abs=1e-6)
 
 
@@ -100,7 +101,7 @@ def test_a_link_that_makes_no_sense_shows_the_whole(link: dict[str, str]) -> Non
 
 def test_another_token_and_block_are_opened() -> None:
     app = page(WHOLE_GPT, block="L1", box="out", at="3  ·Tom")
-    flow, reading = drawn(app), models.read(NAME, PROMPT)
+    flow, reading = drawn(app), read_prompt(NAME, PROMPT)
     assert (flow["token"], flow["block"], flow["picked"]) == (3, "L1", "out")
     (box,) = [box for box in flow["inside"] if box["name"] == "out"]
     assert box["length"] == pytest.approx(reading.trace.blocks[1].attn.out[0, 3].norm().item(), rel=1e-5)
@@ -114,7 +115,7 @@ def test_odd_text_goes_through_all_boxes(prompt: str, box: str) -> None:
     app = page(WHOLE_GPT, box=box)
     app.text_input(key="prompt").set_value(prompt).run()
     assert not app.exception
-    assert len(drawn(app)["tokens"]) == len(models.read(NAME, prompt).tokens)
+    assert len(drawn(app)["tokens"]) == len(read_prompt(NAME, prompt).tokens)
 
 
 def test_a_token_that_looks_like_markup_is_none() -> None:
@@ -135,7 +136,7 @@ def test_a_preset_is_counted(name: str) -> None:
 
 
 def test_this_model_is_counted_first() -> None:
-    weights = sum(weight.numel() for weight in models.load(NAME).gpt.parameters())
+    weights = sum(weight.numel() for weight in models.load(NAME).decoder.parameters())
     assert parameters(page(WHOLE_GPT)) == weights
 
 
@@ -158,13 +159,15 @@ def test_sizes_in_a_link_are_those_there_are(link: dict[str, str]) -> None:
 
 
 def test_without_the_mask_the_future_leaks() -> None:
-    with_mask, without = (models.leaked(NAME, PROMPT, mask) for mask in (True, False))
+    with_mask, without = (transformer.effect_of_last_token(read_prompt(NAME, PROMPT), mask) for mask in (True, False))
     assert with_mask == [0] * 13
     assert min(without) > 0.01
-    model, idx = models.load(NAME), models.read(NAME, PROMPT).trace.idx
+    model, idx = models.load(NAME), read_prompt(NAME, PROMPT).trace.idx
     other = idx.clone()
     other[0, -1] += 1
-    moved = model.gpt.trace(idx, Changes(mask=False)).logits - model.gpt.trace(other, Changes(mask=False)).logits
+    moved = (
+        model.decoder.trace(idx, Changes(mask=False)).logits - model.decoder.trace(other, Changes(mask=False)).logits
+    )
     assert without[4] == pytest.approx(moved[0, 4].abs().max().item())
     sent = [json.loads(one.proto.json) for one in page(WHOLE_GPT).get("bidi_component") if one.proto.json]
     (strips,) = [one for one in sent if one.get("names") == ["with the mask", "without"]]

@@ -16,7 +16,8 @@ from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
 from pages.shared import matrix_editor as matrices
 from pages.shared import models
-from tests.driver import HOSTILE, drawn, heat_maps, page
+from pages.shared.compute import readings
+from tests.driver import HOSTILE, drawn, heat_maps, page, read_prompt
 from tests.pages.test_family import NAME as STRANGER
 from tests.pages.test_family import offer
 from viz.tokens import visible
@@ -166,7 +167,7 @@ def test_the_contract_is_computed_from_its_slider(fit: str) -> None:
 def test_the_steps_on_a_prompt_are_those_of_the_model(name: str, picked: str | None) -> None:
     app = page(HAND, view=PROMPT, model=name, **({"picked": picked} if picked else {}))
     assert not app.exception and not app.warning
-    reading = models.read(name, app.text_input(key="prompt").value)
+    reading = read_prompt(name, app.text_input(key="prompt").value)
     layer, head = (1, 2) if picked else reading.model.start
     attn, sent = reading.trace.blocks[layer].attn, drawn(app, "products")
     assert sent["queries"] == visible(reading.tokens)
@@ -185,12 +186,12 @@ def test_any_text_is_worked_out(view: str, prompt: str) -> None:
     assert not app.exception and len(app.warning) == (len(prompt) > 1000)
     if view == PROMPT:
         shown = drawn(app, "products")["queries"]
-        assert shown == visible(models.read(NAME, prompt).tokens)[:32]
+        assert shown == visible(read_prompt(NAME, prompt).tokens)[:32]
 
 
 def test_the_end_of_a_long_prompt_is_worked_out_too() -> None:
     app = page(HAND, view=PROMPT, prompt="the cat sat. " * 12, end="the last 32")
-    reading = models.read(NAME, app.text_input(key="prompt").value)
+    reading = read_prompt(NAME, app.text_input(key="prompt").value)
     sent, (layer, head) = drawn(app, "products"), reading.model.start
     assert sent["queries"] == visible(reading.tokens)[-32:] and sent["keys"] == visible(reading.tokens)
     pattern = reading.trace.blocks[layer].attn.pattern[0, head, -32:]
@@ -208,13 +209,13 @@ def test_an_empty_prompt_gets_a_sentence(view: str) -> None:
 def test_what_each_head_adds_is_what_it_wrote(layer: str) -> None:
     app = page(HAND, view=HEADS, at="3  ·Tom", **{"of layer": layer})
     assert not app.exception
-    reading = models.read(NAME, app.text_input(key="prompt").value)
-    n, heads = int(layer[1:]), reading.model.gpt.config.n_head
-    written = lens.by_heads(reading.model.gpt, reading.trace, 3, [(n, head) for head in range(heads)])
+    reading = read_prompt(NAME, app.text_input(key="prompt").value)
+    n, heads = int(layer[1:]), reading.model.decoder.config.n_head
+    written = lens.by_heads(reading.model.decoder, reading.trace, 3, [(n, head) for head in range(heads)])
     out = reading.trace.blocks[n].attn.out[0, 3]
     table = app.dataframe[0].value
     assert list(table["adds"]) == [*(f"H{head}" for head in range(heads)), "bias", "sum"]
-    bias = reading.model.gpt.h[n].attn.c_proj.bias
+    bias = reading.model.decoder.h[n].attn.c_proj.bias
     lengths = [*written.norm(dim=-1).tolist(), bias.norm().item(), out.norm().item()]
     assert list(table["length"]) == pytest.approx(lengths, rel=1e-4)
     vectors = heat_maps(app)["vectors"]
@@ -233,7 +234,7 @@ def test_another_model_is_worked_out_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert app.selectbox(key="model").value == STRANGER
     assert len(app.dataframe[0].value) == 3 + 2
     models.load.cache_clear()
-    models.read.cache_clear()
+    readings.forward_pass.cache_clear()
 
 
 @pytest.mark.parametrize(("width", "seed"), [(64, 0), (1024, 5)])

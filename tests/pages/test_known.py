@@ -12,6 +12,7 @@ from model.interpretability.published_heads import CLAIMS, Claim
 from model.loading import verify_gpt2 as check
 from model.loading.verify_gpt2 import Finding
 from pages.shared import models
+from pages.shared.compute import interpretability
 from tests.driver import HOSTILE, page, pictures, unescaped
 
 KNOWN = "interpretability/known"
@@ -37,8 +38,8 @@ def test_a_claim_is_measured_now(claim: Claim) -> None:
     assert not app.exception and not app.warning
     assert app.text_input(key="text").value == claim.text
     model = models.load(NAME)
-    found = claim.measure(known.see(model.gpt, model.tokenizer, claim.text))
-    number = claim.number(found, model.gpt.config)
+    found = claim.measure(known.see(model.decoder, model.tokenizer, claim.text))
+    number = claim.number(found, model.decoder.config)
     verdict = sentence(app, f"**{WORD[number >= claim.least]}")
     assert abs(float(verdict.split("here: ")[1].split("*")[0]) - number) <= 0.00501
     assert verdict.startswith(":material/check_circle:" if number >= claim.least else ":material/cancel:")
@@ -53,7 +54,9 @@ def test_every_claim_says_whether_it_holds() -> None:
     model = models.load(NAME)
     assert list(radio.options) == [claim.name for claim in CLAIMS]
     for claim, caption in zip(CLAIMS, radio.proto.captions, strict=True):
-        number = claim.number(models.measured(NAME, claim.name, claim.text), model.gpt.config)
+        number = claim.number(
+            interpretability.measure_claim(models.load(NAME), claim.name, claim.text), model.decoder.config
+        )
         assert caption.startswith("holds here" if number >= claim.least else "does not hold here")
 
 
@@ -62,7 +65,7 @@ def test_another_claim_brings_its_text() -> None:
     app.radio(key="claim").set_value("Induction").run()
     assert not app.exception and app.text_input(key="text").value == known.TWICE
     app.text_input(key="text").set_value(" river lamp river").run()
-    found = models.measured(NAME, "Induction", " river lamp river").heads
+    found = interpretability.measure_claim(models.load(NAME), "Induction", " river lamp river").heads
     np.testing.assert_allclose(shown(app), found.numpy(), atol=1e-6)
     app.radio(key="claim").set_value("Greater than").run()
     assert app.text_input(key="text").value == known.WAR
@@ -106,14 +109,14 @@ def test_another_model_is_not_checked() -> None:
 @pytest.mark.parametrize("passed", [True, False])
 def test_a_model_of_the_right_sizes_is_checked(monkeypatch: pytest.MonkeyPatch, passed: bool) -> None:
     finding = Finding("probability of id 7", "0.5", "0.25", passed)
-    monkeypatch.setattr(known, "GPT2_SMALL", models.load(NAME).gpt.config)  # the built-in model takes its place
+    monkeypatch.setattr(known, "GPT2_SMALL", models.load(NAME).decoder.config)  # the built-in model takes its place
     claims = tuple(dataclasses.replace(claim, heads=claim.heads and ((2, 2), (3, 7))) for claim in CLAIMS)
     monkeypatch.setattr(known, "CLAIMS", claims)
     monkeypatch.setattr(check, "check", lambda gpt, tokenizer: [finding, Finding("ids", "1", "1", True)])
     app = page(KNOWN)
     assert not app.exception
     assert "name L2 H2, L3 H7 of GPT-2 small, framed below; the number is their mean" in app.caption[0].value
-    found = models.measured(NAME, CLAIMS[0].name, CLAIMS[0].text)
+    found = interpretability.measure_claim(models.load(NAME), CLAIMS[0].name, CLAIMS[0].text)
     assert f"here: {(found.heads[2, 2] + found.heads[3, 7]).item() / 2:.2f}" in sentence(app, "**It ")
     (button,) = app.button
     button.click().run()

@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from model.interpretability import logit_lens as lens
 from pages.shared import models
-from tests.driver import CONTEXT, HOSTILE, all_drawn, drawn, heat_maps, ids, page, unescaped
+from pages.shared.compute import interpretability
+from tests.driver import CONTEXT, HOSTILE, all_drawn, drawn, heat_maps, ids, page, read_prompt, unescaped
 from viz.components.lens_grid import READOUTS
 from viz.tokens import visible
 
@@ -43,9 +44,9 @@ def difference(app: AppTest) -> tuple[float, float]:
 def test_each_cell_is_what_the_lens_reads(readout: str, place: str) -> None:
     app = page(LENS, prompt=FRANCE, readout=readout, place=place, answer="·Paris")
     assert not app.exception and not app.warning
-    drawing, reading = grid(app), models.read(NAME, FRANCE)
-    paris, texts = ids(NAME, " Paris")[0], models.vocabulary(NAME)[0]
-    found = lens.read(reading.model.gpt, reading.trace, PLACES[place], slice(None), paris)
+    drawing, reading = grid(app), read_prompt(NAME, FRANCE)
+    paris, texts = ids(NAME, " Paris")[0], models.vocabulary(models.load(NAME)).texts
+    found = lens.read(reading.model.decoder, reading.trace, PLACES[place], slice(None), paris)
     assert drawing["tokens"] == visible(reading.tokens)
     assert len(drawing["rows"]) == len(found.ids) == 4 + (place != "after its MLP")
     assert "output" in drawing["rows"][-1]
@@ -71,14 +72,14 @@ def test_each_cell_is_what_the_lens_reads(readout: str, place: str) -> None:
 
 def test_the_parts_add_up_to_the_difference_and_are_drawn() -> None:
     app = page(LENS, prompt=FRANCE)
-    reading = models.read(NAME, FRANCE)
+    reading = read_prompt(NAME, FRANCE)
     logits = reading.trace.logits[0, -1]
     best, second = logits.topk(2).indices.tolist()
     apart, total = difference(app)
     assert apart == pytest.approx((logits[best] - logits[second]).item(), abs=6e-5)
     assert total == pytest.approx(apart, abs=1.1e-4)
     bars, heads = charts(app)
-    parts = lens.attribute(reading.model.gpt, reading.trace, len(reading.tokens) - 1, best, second)
+    parts = lens.attribute(reading.model.decoder, reading.trace, len(reading.tokens) - 1, best, second)
     assert sum(bars["value"]) == pytest.approx(apart, abs=2e-4)
     assert bars["part"][:4] == ["token ·is", "position 4", "L0 attention", "L0 MLP"] and len(bars["part"]) == 2 + 8 + 3
     for layer in range(4):
@@ -102,7 +103,7 @@ def at(position: str) -> AppTest:
 @pytest.mark.parametrize("link", [{}, {"answer": "French", "rival": "Italy"}, {"answer": "Italy", "rival": "Paris"}])
 def test_the_likelier_token_is_so_many_times_as_likely(link: dict[str, str]) -> None:
     app = page(LENS, prompt=FRANCE, **link)
-    probabilities = models.read(NAME, FRANCE).trace.logits[0, -1].double().softmax(-1)
+    probabilities = read_prompt(NAME, FRANCE).trace.logits[0, -1].double().softmax(-1)
     answer, rival = probabilities.topk(2).indices.tolist()
     if link:
         answer, rival = (ids(NAME, f" {link[key]}")[0] for key in ("answer", "rival"))
@@ -117,7 +118,7 @@ def test_the_likelier_token_is_so_many_times_as_likely(link: dict[str, str]) -> 
 def test_answer_and_rival_are_chosen_by_name() -> None:
     app = page(LENS, prompt=FRANCE, answer="French", rival="Italy")
     assert not app.exception and not app.warning
-    logits = models.read(NAME, FRANCE).trace.logits[0, -1]
+    logits = read_prompt(NAME, FRANCE).trace.logits[0, -1]
     french, italy = ids(NAME, " French")[0], ids(NAME, " Italy")[0]
     assert difference(app)[0] == pytest.approx((logits[french] - logits[italy]).item(), abs=6e-5)
     app.selectbox(key="answer").set_value(None).run()
@@ -138,7 +139,7 @@ def test_what_is_no_token_gets_a_sentence(text: str) -> None:
 def test_the_clicked_position_is_explained_and_in_the_link() -> None:
     app = at("1")
     assert grid(app)["picked"] == 1
-    logits = models.read(NAME, FRANCE).trace.logits[0, 1].sort(descending=True).values
+    logits = read_prompt(NAME, FRANCE).trace.logits[0, 1].sort(descending=True).values
     assert difference(app)[0] == pytest.approx((logits[0] - logits[1]).item(), abs=6e-5)
     assert "·capital" in charts(app)[0]["part"][0]
     app.text_input(key="prompt").set_value("The keys near the box").run()
@@ -165,9 +166,9 @@ def test_of_a_long_prompt_a_window_is_read() -> None:
     assert not app.exception
     assert len(grid(app)["tokens"]) == 32 and grid(app)["first"] == CONTEXT - 32
     app.slider(key="from").set_value(5).run()
-    reading, drawing = models.read(NAME, prompt), grid(app)
+    reading, drawing = read_prompt(NAME, prompt), grid(app)
     assert (drawing["first"], drawing["picked"]) == (5, 36)  # the last one that is shown
-    found = lens.read(reading.model.gpt, reading.trace, "resid_post", slice(5, 37))
+    found = lens.read(reading.model.decoder, reading.trace, "resid_post", slice(5, 37))
     assert [float(cell["number"]) for cell in drawing["cells"][1]] == pytest.approx(
         found.entropy[1].tolist(), abs=0.006
     )
@@ -180,7 +181,7 @@ def test_prompts_that_become_shorter_are_read_from_their_own_window() -> None:
     for count in (90, 60, 40, 33):
         app.text_input(key="prompt").set_value("cat " * count).run()
         assert not app.exception
-        tokens = len(models.read(NAME, "cat " * count).tokens)
+        tokens = len(read_prompt(NAME, "cat " * count).tokens)
         assert app.slider(key="from").value == app.slider(key="from").max == tokens - 32
 
 
@@ -196,7 +197,7 @@ def test_only_what_is_shown_is_computed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(lens, "logits", counted)
     app = page(LENS, prompt="dog " * 100, readout="KL")
     rows.clear()
-    models.within.cache_clear()
+    interpretability.read_lens.cache_clear()
     for readout in ("entropy", "KL", "top token"):
         app.segmented_control(key="readout").set_value(readout).run()
         assert rows == [32] * 3  # the last layer is the output, and the others are read once
@@ -209,14 +210,14 @@ def test_only_what_is_shown_is_computed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_odd_text_is_read(prompt: str, readout: str) -> None:
     app = page(LENS, prompt=prompt, readout=readout)
     assert not app.exception
-    assert grid(app)["tokens"] == visible(models.read(NAME, prompt).tokens)[-32:]
+    assert grid(app)["tokens"] == visible(read_prompt(NAME, prompt).tokens)[-32:]
     apart, total = difference(app)
     assert total == pytest.approx(apart, abs=1.1e-4)
 
 
 def test_the_summaries_are_those_of_all_heads() -> None:
     app = page(LENS, prompt=FRANCE)
-    patterns = torch.stack([block.attn.pattern[0] for block in models.read(NAME, FRANCE).trace.blocks])
+    patterns = torch.stack([block.attn.pattern[0] for block in read_prompt(NAME, FRANCE).trace.blocks])
     expected = {"mean": patterns.mean((0, 1)), "rollout": lens.rollout(patterns)}
     for name, shown in heat_maps(app).items():
         np.testing.assert_allclose(shown, expected[name.split()[0]], atol=1e-6)
@@ -239,4 +240,4 @@ def test_every_model_of_the_picker_is_read() -> None:
     for name in models.NAMES:
         app = page(LENS, model=name, prompt=FRANCE)
         assert not app.exception and not app.warning
-        assert len(grid(app)["rows"]) == models.load(name).gpt.config.n_layer
+        assert len(grid(app)["rows"]) == models.load(name).decoder.config.n_layer

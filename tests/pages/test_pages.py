@@ -3,6 +3,7 @@
 import pytest
 
 from pages.shared import models, prose
+from pages.shared.compute import readings
 from pages.shared.prompts import EXAMPLES
 from tests.driver import (
     CONTEXT,
@@ -76,7 +77,7 @@ def test_a_long_prompt_is_cut_visibly(name: str, words: int) -> None:
     assert len(pictures(app)) == 1
     said = app.warning[0].value
     assert f"{CONTEXT} tokens" in said and "left out" in said
-    assert ("characters" in said) == (4 * words > models.MAX_CHARACTERS)
+    assert ("characters" in said) == (4 * words > readings.MAX_CHARACTERS)
     assert "·Paris".encode() in pictures(app)[0]
 
 

@@ -7,6 +7,7 @@ import torch
 from model.transformer.gpt2 import Changes
 from model.transformer.positions import SCHEMES, first_attention, reordered, sinusoidal
 from pages.shared import models
+from pages.shared.compute import training
 from tests.driver import HOSTILE, POSITIONS, drawn, heat_maps, ids, page
 
 
@@ -21,9 +22,9 @@ def test_each_scheme_is_drawn_and_told(scheme: str) -> None:
     model, idx = models.load(models.NAMES[0]), torch.tensor([ids(models.NAMES[0], prompt)])
     drawn = heat_maps(app)
     for name in SCHEMES:
-        expected = first_attention(model.gpt, idx, name).pattern[0, model.looks_back]
+        expected = first_attention(model.decoder, idx, name).pattern[0, model.looks_back]
         np.testing.assert_allclose(drawn[name], expected, atol=1e-6)
-    tables = {"learned": model.gpt.wpe.weight, "sinusoidal": sinusoidal(128, model.gpt.config.n_embd)}
+    tables = {"learned": model.decoder.wpe.weight, "sinusoidal": sinusoidal(128, model.decoder.config.n_embd)}
     assert ("vectors" in drawn) == (scheme in tables)
     if scheme in tables:
         np.testing.assert_allclose(drawn["vectors"], tables[scheme][: idx.size(1)], atol=1e-6)
@@ -45,7 +46,7 @@ def test_with_positions_or_mask_the_order_is_seen(link: dict[str, str]) -> None:
     places = [*range(len(words[0] + words[1]), len(sum(words, []))), *range(len(words[0]), len(words[0] + words[1]))]
     places += range(len(words[0]))
     changes = Changes(positions="positions" not in link, mask="mask" not in link)
-    moved = reordered(model.gpt, torch.tensor(sum(words, [])), places, changes).moved
+    moved = reordered(model.decoder, torch.tensor(sum(words, [])), places, changes).moved
     assert [row["value"] for row in drawn(app, "full")["tokens"]] == pytest.approx(moved.tolist(), abs=1e-5)
 
 
@@ -138,8 +139,8 @@ def test_another_model_has_other_heads() -> None:
 def test_the_curves_beyond_the_context_say_how_they_came_about() -> None:
     app = page(POSITIONS)
     told, command = app.caption[-1].value, app.code[0].value
-    assert f"{models.BEYOND['steps']:,} batches" in told and f"--steps {models.BEYOND['steps']}" in command
+    assert f"{training.BEYOND['steps']:,} batches" in told and f"--steps {training.BEYOND['steps']}" in command
     table = app.dataframe[-1].value
-    assert list(table["scheme"]) == list(SCHEMES) == list(models.BEYOND["loss"])
+    assert list(table["scheme"]) == list(SCHEMES) == list(training.BEYOND["loss"])
     for scheme, shown in zip(SCHEMES, table["193 to 256"]):
-        assert shown == pytest.approx(sum(models.BEYOND["loss"][scheme][192:]) / 64, abs=6e-4)
+        assert shown == pytest.approx(sum(training.BEYOND["loss"][scheme][192:]) / 64, abs=6e-4)

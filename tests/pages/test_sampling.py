@@ -7,7 +7,8 @@ from streamlit.testing.v1 import AppTest
 from model.decoding import beam_search as beams
 from model.language.tokenization import pieces
 from pages.shared import models
-from tests.driver import HOSTILE, SAMPLING, all_drawn, drawn, ids, page, pictures, unescaped
+from pages.shared.compute import decoding
+from tests.driver import HOSTILE, SAMPLING, all_drawn, drawn, ids, page, pictures, read_prompt, unescaped
 from viz.tokens import visible
 
 
@@ -15,7 +16,7 @@ from viz.tokens import visible
 def test_the_logits_sent_are_those_of_the_model(prompt: str) -> None:
     app = page(SAMPLING, prompt=prompt)
     assert not app.exception
-    logits = models.read(models.NAMES[0], prompt).trace.logits[0, -1]
+    logits = read_prompt(models.NAMES[0], prompt).trace.logits[0, -1]
     (sent,) = pictures(app)
     assert sent.endswith(logits.numpy().astype("<f4").tobytes())
 
@@ -25,7 +26,7 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
     app = page(SAMPLING, prompt=prompt)
     told = ids(models.NAMES[0], prompt)
     loss = torch.nn.functional.cross_entropy(
-        models.read(models.NAMES[0], prompt).trace.logits[0, :-1], torch.tensor(told[1:])
+        read_prompt(models.NAMES[0], prompt).trace.logits[0, :-1], torch.tensor(told[1:])
     )
     shown = all_drawn(app, "full")[-1]["tokens"]
     assert shown[0]["value"] is None
@@ -71,7 +72,7 @@ def test_what_is_written_on_is_in_the_link() -> None:
     app = page(SAMPLING, prompt="The capital of France is", written="1;temperature:0")
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
-    greedy = model.gpt.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
+    greedy = model.decoder.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
     expected = pieces(model.tokenizer, greedy[0, -30:].tolist())
     assert row_of(all_drawn(app, "columns")[0], 0) == visible(expected)
     app.text_input(key="prompt").set_value("The capital of Spain is").run()
@@ -97,7 +98,10 @@ def test_two_settings_write_with_one_seed(beside: list[tuple[str, float]]) -> No
         assert not app.exception and not app.warning
         strips = all_drawn(app, "columns")[0]
         assert strips["names"] == ["A", "B"]
-        told = [models.written(models.NAMES[0], prompt, chain, seed, 30) for chain in (beside, (("temperature", 1.5),))]
+        told = [
+            decoding.write(read_prompt(models.NAMES[0], prompt), chain, seed, 30)
+            for chain in (beside, (("temperature", 1.5),))
+        ]
         named = [visible(pieces(models.load(models.NAMES[0]).tokenizer, [id for id, _ in row])) for row in told]
         assert [row_of(strips, number) for number in (0, 1)] == named
         assert named[0][: strips["parted"]] == named[1][: strips["parted"]]
@@ -109,14 +113,14 @@ def test_the_beams_drawn_are_those_of_the_search() -> None:
     app = page(SAMPLING, prompt=prompt, width="4", length="6")
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
-    found = beams.search(model.gpt, ids(model.name, prompt), 4, 6)
+    found = beams.search(model.decoder, ids(model.name, prompt), 4, 6)
     tree = drawn(app, "width")
     assert [[(cell["beam"], cell["total"]) for cell in column] for column in tree["columns"]] == [
         [(one.beam, pytest.approx(one.total, abs=1e-5)) for one in step] for step in found.steps
     ]
     best, score = found.ranked[0]
     assert "".join(visible(pieces(model.tokenizer, best))) == tree["columns"][-1][0]["text"]
-    greedy = model.gpt.generate(torch.tensor([ids(model.name, prompt)]), 6, temperature=0)[0, -6:].tolist()
+    greedy = model.decoder.generate(torch.tensor([ids(model.name, prompt)]), 6, temperature=0)[0, -6:].tolist()
     strips = all_drawn(app, "columns")[1]
     assert [row_of(strips, n) for n in (0, 1)] == [visible(pieces(model.tokenizer, row)) for row in (greedy, best)]
     assert any(f"the best beam at **{6 * score:.2f} nats**" in element.value for element in app.markdown)
@@ -146,7 +150,7 @@ def test_a_tree_comes_back_from_its_link_with_its_numbers() -> None:
     assert not app.exception and not app.warning
     branches = drawn(app, "path")
     assert (branches["root"], branches["path"], branches["link"]) == ("Anna·is·in·the", [0, 3], link)
-    after = models.read(name, "Anna is in the").trace.logits[0, -1].softmax(-1)
+    after = read_prompt(name, "Anna is in the").trace.logits[0, -1].softmax(-1)
     shares = [token["share"] for token in branches["tokens"]]
     assert shares[::2] == pytest.approx([after[kitchen].item(), after[garden].item()], rel=1e-5)
     app.text_input(key="prompt").set_value("Anna is in the kitchen").run()
@@ -187,4 +191,4 @@ def take_them() -> None:
     from pages.shared import controls, models
 
     st.session_state["prompt"] = "Anna is in the"
-    controls.take(models.read(models.NAMES[0], "Anna is in the"), st.session_state["ids"])
+    controls.append_tokens(read_prompt(models.NAMES[0], "Anna is in the"), st.session_state["ids"])

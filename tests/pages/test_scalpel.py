@@ -13,8 +13,10 @@ from model.interpretability import patching
 from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit
 from pages.shared import models, prose
+from pages.shared.compute import interpretability
+from pages.shared.compute.interpretability import REPLACEMENTS
 from pages.shared.runtime import progress
-from tests.driver import CONTEXT, HOSTILE, drawn, examples, heat_maps, page, pictures
+from tests.driver import CONTEXT, HOSTILE, drawn, examples, heat_maps, page, pictures, read_prompt
 from tests.driver import SCALPEL as LESSON
 from viz.tokens import visible
 
@@ -36,8 +38,8 @@ def said(app: AppTest, start: str) -> bool:
 
 def changed(changes: Changes, prompt: str = PROMPT) -> torch.Tensor:
     """The logits (T, V) of the built-in model with these changes."""
-    reading = models.read(NAME, prompt)
-    return reading.model.gpt.trace(reading.trace.idx, changes).logits[0]
+    reading = read_prompt(NAME, prompt)
+    return reading.model.decoder.trace(reading.trace.idx, changes).logits[0]
 
 
 def shown(app: AppTest, run: str) -> list[float]:
@@ -79,12 +81,12 @@ def test_a_part_in_the_link_is_off(link: dict[str, str], changes: Changes) -> No
     assert not said(app, "Nothing is switched off")
 
 
-@pytest.mark.parametrize("how", models.CUTS)
+@pytest.mark.parametrize("how", REPLACEMENTS)
 def test_what_each_head_does_alone_is_computed_now(how: str) -> None:
     app = page(LESSON, alone="true", instead=how)
     effects = np.array(drawn(app, "layers")["effects"])
-    reading = models.read(NAME, PROMPT)
-    instead = models.instead(NAME, PROMPT, how)
+    reading = read_prompt(NAME, PROMPT)
+    instead = interpretability.replacement(models.load(NAME), how, read_prompt(NAME, PROMPT))
     before = changed(Changes())[-1].softmax(-1)
     layer, head = divmod(int(effects.argmax()), effects.shape[1])
     for one in ((layer, head), (0, 0), (reading.model.start)):
@@ -95,8 +97,9 @@ def test_what_each_head_does_alone_is_computed_now(how: str) -> None:
 def test_a_token_stands_between_quotes_so_that_a_full_stop_is_told_from_the_end() -> None:
     off = [(layer, head) for layer in range(2) for head in range(8)]
     app = page(LESSON, off=" ".join(f"{layer}.{head}" for layer, head in off))
-    now = changed(Changes(edits=patching.cut(off, (), models.instead(NAME, PROMPT, models.CUTS[0]))))[-1].argmax()
-    token = prose.literal(visible([models.vocabulary(NAME)[0][now]])[0])
+    zeros = interpretability.replacement(models.load(NAME), REPLACEMENTS[0])
+    now = changed(Changes(edits=patching.cut(off, (), zeros)))[-1].argmax()
+    token = prose.literal(visible([models.load(NAME).token(now)])[0])
     assert now != changed(Changes())[-1].argmax() and said(app, f"The likeliest is now “**{token}**”.")
 
 
@@ -120,8 +123,8 @@ def test_attention_of_the_changed_run_is_drawn_without_the_mask_too() -> None:
     app = page(LESSON, looks="true", mask="false")
     assert not app.exception and not pictures(app)
     layer, head = models.load(NAME).start
-    reading = models.read(NAME, PROMPT)
-    pattern = reading.model.gpt.trace(reading.trace.idx, Changes(mask=False)).blocks[layer].attn.pattern[0, head]
+    reading = read_prompt(NAME, PROMPT)
+    pattern = reading.model.decoder.trace(reading.trace.idx, Changes(mask=False)).blocks[layer].attn.pattern[0, head]
     found = heat_maps(app)
     np.testing.assert_allclose(found["without the mask"], pattern, atol=1e-6)
     assert np.triu(found["without the mask"], 1).sum() > 0.1 and not np.triu(found["untouched"], 1).any()
@@ -132,7 +135,7 @@ def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
     app = page(LESSON)
     app.button(key=f"example {example.name}").click().run()
     assert not app.exception and app.text_input(key="corrupted").value == example.also["corrupted"]
-    clean, corrupted = (models.read(NAME, text).trace for text in (example.prompt, example.also["corrupted"]))
+    clean, corrupted = (read_prompt(NAME, text).trace for text in (example.prompt, example.also["corrupted"]))
     answer, rival = (run.logits[0, -1].argmax().item() for run in (clean, corrupted))
     assert answer != rival
     ends = [(run.logits[0, -1, answer] - run.logits[0, -1, rival]).item() for run in (corrupted, clean)]
@@ -141,7 +144,7 @@ def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
         name: table.pivot(index="layer", columns=name, values="score")
         for name, table in zip(("position", "head"), tables)
     }
-    gpt = models.load(NAME).gpt
+    gpt = models.load(NAME).decoder
     for name, site in (("position", "resid_pre"), ("head", "z")):
         layer, column = divmod(int(of[name].to_numpy().argmax()), of[name].shape[1])
         block = clean.blocks[layer]
@@ -226,7 +229,7 @@ def test_what_takes_too_long_is_refused_with_a_sentence(monkeypatch: pytest.Monk
 def test_what_the_examples_say_is_so() -> None:
     """On the built-in model, whichever its heads are."""
     likeliest = {
-        example.name: models.read(NAME, example.prompt).trace.logits[0, -1].argmax().item()
+        example.name: read_prompt(NAME, example.prompt).trace.logits[0, -1].argmax().item()
         for example in EXAMPLES.values()
     }
     names = ("Far agreement", "A fact", "Say it again", "Where is she?")
@@ -241,14 +244,14 @@ def test_what_the_examples_say_is_so() -> None:
     assert without[likeliest[fact.name]] < 0.5
     rooms = [says(changed(changes, where.prompt)) for changes in (Changes(), Changes(mask=False))]
     assert rooms == ["kitchen", "cellar"]
-    alone = models.alone(lambda _: None, NAME, copies.prompt, "zero")
-    induction = models.zoo_scores(NAME)["induction"]
+    alone = interpretability.ablate_each_head(lambda _: None, read_prompt(NAME, copies.prompt), "zero")
+    induction = interpretability.score_heads(models.load(NAME))["induction"]
     spared = alone[induction > 0.5] < 0.1
     assert spared.sum() > len(spared) / 2 > 2
-    looks_back = models.zoo_scores(NAME)["previous token"]
+    looks_back = interpretability.score_heads(models.load(NAME))["previous token"]
     assert alone[looks_back > 0.9].max() > 0.9
     is_are = [
-        models.read(NAME, text).trace.logits[0, -1].argmax().item()
+        read_prompt(NAME, text).trace.logits[0, -1].argmax().item()
         for text in (agrees.prompt, agrees.also["corrupted"])
     ]
     assert [tokenizer.decode([id]).strip() for id in is_are] == ["are", "is"]

@@ -8,6 +8,7 @@ import pytest
 from model.language.tokenization import train_bpe
 from model.loading import hub as download
 from pages.shared import models
+from pages.shared.compute import language
 from tests.driver import CONTEXT, HOSTILE, TOKENS, drawn, examples, ids, page, unescaped
 from tests.hub import Hub
 
@@ -78,7 +79,7 @@ def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(hub: Hub) -> None
     hub.close()
     app = page(TOKENS)
     app.button(key="fetch openai-community/gpt2 1").click().run()
-    while download.latest(*models.GPT2_TOKENIZER).running:
+    while download.latest(*language.GPT2_TOKENIZER).running:
         time.sleep(0.05)
     app.run()
     assert "could not be reached" in unescaped(app.warning[0].value)
@@ -88,7 +89,7 @@ def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(hub: Hub) -> None
 
 def test_gpt2s_tokenizer_is_laid_beside_the_others_once_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = train_bpe(LANGUAGES.values(), 400)
-    monkeypatch.setattr("pages.shared.models.gpt2_tokenizer", lambda: trained)
+    monkeypatch.setattr("pages.shared.compute.language.gpt2_tokenizer", lambda: trained)
     app = page(TOKENS, prompt="The cat is sleeping", tokenizer="GPT-2")
     assert not app.exception and not [button for button in app.button if button.key.startswith("fetch")]
     rows = {row["name"]: [piece["id"] for piece in row["tokens"]] for row in drawn(app, "characters")["rows"]}
@@ -109,12 +110,12 @@ def test_what_a_language_costs_is_counted_now() -> None:
     app = page(TOKENS, per="per word between spaces")
     costs = app.dataframe[-1].value
     assert list(costs["language"]) == list(LANGUAGES)
-    for (language, text), cost in zip(LANGUAGES.items(), costs[models.NAMES[0]], strict=True):
+    for (spoken, text), cost in zip(LANGUAGES.items(), costs[models.NAMES[0]], strict=True):
         if " " in text:
             words = text.count(" ") + 1
             assert cost == pytest.approx(len(ids(models.NAMES[0], text)) / words, abs=0.006)
         else:
-            assert language == "Japanese" and pd.isna(cost)
+            assert spoken == "Japanese" and pd.isna(cost)
 
 
 def test_texts_of_ones_own_are_in_the_link_while_they_are_short() -> None:

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from model.interpretability import head_scores as zoo
 from pages.shared import models
+from pages.shared.compute import interpretability
 from pages.shared.runtime import progress
 from tests.driver import ZOO, page, pictures
 
@@ -35,7 +36,7 @@ def test_a_kind_is_measured_now(kind: str) -> None:
     app = page(ZOO, kind=kind)
     assert not app.exception and not app.warning
     model = models.load(NAME)
-    scores = zoo.scores(model.gpt, model.tokenizer, kind)
+    scores = zoo.scores(model.decoder, model.tokenizer, kind)
     shown = charts(app)
     np.testing.assert_allclose(heads(shown[0]), scores.numpy(), atol=1e-5)
     best = [f"L{layer} H{head}" for layer, head in zoo.best(scores, 5)]
@@ -47,9 +48,9 @@ def test_a_kind_is_measured_now(kind: str) -> None:
 
 def test_the_cut_is_the_one_that_was_asked_for() -> None:
     app = page(ZOO, kind="induction", which="the best 8")
-    best = zoo.best(models.zoo_scores(NAME)["induction"], 8)
+    best = zoo.best(interpretability.score_heads(models.load(NAME))["induction"], 8)
     shown = charts(app)[2]
-    after = models.answered(lambda _: None, NAME, 20, tuple(best), "zero")
+    after = interpretability.answer_questions(lambda _: None, models.load(NAME), 20, tuple(best), "zero")
     for kind, was, now in zip(zoo.ASKED, shares(shown, "untouched").values(), shares(shown, "cut").values()):
         assert now == sum(one.right for one in after[kind]) / 20
         assert kind != zoo.COPY or now < was
@@ -60,9 +61,9 @@ def test_the_cut_is_the_one_that_was_asked_for() -> None:
 
 def test_the_head_that_is_missed_most_is_found_now() -> None:
     app = page(ZOO, asked="coreference")
-    found = models.searched_heads(lambda _: None, NAME, "coreference", 10, "zero").probability
+    found = interpretability.search_heads(lambda _: None, models.load(NAME), "coreference", 10, "zero").probability
     lost = heads(charts(app)[3])
-    before = models.answered(lambda _: None, NAME, 10, (), "zero")["coreference"]
+    before = interpretability.answer_questions(lambda _: None, models.load(NAME), 10, (), "zero")["coreference"]
     np.testing.assert_allclose(lost, sum(one.probability for one in before) / 10 - found.numpy(), atol=1e-6)
     worst = "L{} H{}".format(*zoo.best(-found, 1)[0])
     assert any(f"**{worst} is missed most**" in element.value for element in app.markdown)

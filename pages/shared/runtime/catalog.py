@@ -45,6 +45,7 @@ def added() -> list[Entry]:
 
 BUILT_IN = [Entry(CARDS[folder]["name"], folder) for folder in sorted(CARDS, reverse=True)]  # vitrine comes first
 FAMILY = [Entry(known.name, known.repo, known.megabytes, known.licence) for known in hub.FAMILY.values()]
+GPT2 = hub.FAMILY["gpt2"]
 NAMES = [entry.name for entry in BUILT_IN]
 CATALOG: dict[str, Entry] = {}
 for entry in [*BUILT_IN, *FAMILY, *added()]:

@@ -34,7 +34,14 @@ class SharedResult(Condition):
             self.acquire()
 
 
-def memoize(most: int, size: Callable[[Any], int] | None = None, key: Callable = hashkey, doing: str = "") -> Callable:
+def cache_key(*args: Any) -> Any:
+    """The key of a call: an argument with a `cache_key`, such as a model, is replaced by it, and not held."""
+    return hashkey(*(getattr(arg, "cache_key", arg) for arg in args))
+
+
+def memoize(
+    most: int, size: Callable[[Any], int] | None = None, key: Callable = cache_key, doing: str = ""
+) -> Callable:
     """Decorator: cache up to `most` results (bytes, if `size` returns those of one), least recently used out first.
 
     Callers with the same key wait for the first; callers with other keys do not. With `doing`, a spinner with that text
@@ -57,4 +64,4 @@ def memoize(most: int, size: Callable[[Any], int] | None = None, key: Callable =
 
 def without_progress(on_progress: OnProgress, *args: Any) -> Any:
     """Cache key of a function whose first argument is a progress callback, which makes no difference to the result."""
-    return hashkey(*args)
+    return cache_key(*args)

@@ -14,13 +14,14 @@ from safetensors.torch import save_file
 from model.loading import gpt2_format as gpt2
 from model.loading import hub as download
 from pages.shared import fetching, models
+from pages.shared.compute import readings
 from pages.shared.runtime import catalog
 from pages.shared.runtime.catalog import Entry
-from tests.driver import page, pictures, unescaped
+from tests.driver import page, pictures, read_prompt, unescaped
 from tests.hub import Hub, repository
 
 ATTENTION = "transformer/attention"
-GPT2 = models.GPT2
+GPT2 = catalog.GPT2
 FETCH = f"fetch {GPT2.repo} 3"
 
 
@@ -28,7 +29,7 @@ FETCH = f"fetch {GPT2.repo} 3"
 def nothing_kept() -> None:
     """Each test has its own models under the same names."""
     models.load.cache_clear()
-    models.read.cache_clear()
+    readings.forward_pass.cache_clear()
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> str:
@@ -174,7 +175,7 @@ def test_many_models_in_turn_leave_no_more_than_fit(tmp_path: Path, monkeypatch:
     for n in range(10):
         name = offer(monkeypatch, f"own {n}", tmp_path / "own")
         page(ATTENTION, model=name)
-        alive.append(weakref.ref(models.load(name).gpt))
+        alive.append(weakref.ref(models.load(name).decoder))
         assert models.load.cache.currsize <= 3 * size
     gc.collect()
     assert [gpt() is not None for gpt in alive] == [False] * 7 + [True] * 3
@@ -186,9 +187,9 @@ def test_many_models_in_turn_leave_no_more_than_fit(tmp_path: Path, monkeypatch:
 
 def test_a_reading_outlives_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    reading = models.read(offer(monkeypatch, "own", tmp_path / "own"), "the cat")
+    reading = read_prompt(offer(monkeypatch, "own", tmp_path / "own"), "the cat")
     models.load.cache_clear()
-    assert models.read("own", "the cat") is reading and reading.model.name == "own"
+    assert read_prompt("own", "the cat").trace is reading.trace and reading.model.name == "own"
 
 
 def test_opening_one_model_keeps_nobody_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,11 +224,11 @@ def test_what_is_shown_is_bounded_by_what_it_costs(
 ) -> None:
     repository(tmp_path / "own")
     model = models.load(offer(monkeypatch, "own", tmp_path / "own"))
-    monkeypatch.setattr(models, "READING", model.gpt.config.kept(tokens))
-    assert model.reads == tokens
+    monkeypatch.setattr(models, "READING", model.decoder.config.kept(tokens))
+    assert model.max_tokens == tokens
     app = page(ATTENTION, model="own", prompt="the cat sat on the mat " * 20)
     said = app.warning[0].value
-    assert len(models.read("own", "the cat sat on the mat " * 20).tokens) == tokens
+    assert len(read_prompt("own", "the cat sat on the mat " * 20).tokens) == tokens
     assert ("5 of its 64 tokens" in said and "MB of the server's memory" in said) == (tokens == 5)
     assert ("can read at once (64 tokens)" in said) == (tokens == 64)
 
@@ -235,23 +236,26 @@ def test_what_is_shown_is_bounded_by_what_it_costs(
 def test_readings_are_kept_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
     name = offer(monkeypatch, "own", tmp_path / "own")
-    monkeypatch.setattr(models, "LATEST", 100_000)
+    monkeypatch.setattr(readings, "LATEST", 100_000)
     for n in range(40):
-        reading = models.read(name, f"the cat {n}")
-    assert models.read.cache.currsize == sum(
-        reading.model.gpt.config.kept(len(kept.tokens)) for kept in models.read.cache.values()
+        reading = read_prompt(name, f"the cat {n}")
+    assert readings.forward_pass.cache.currsize == sum(
+        reading.model.decoder.config.kept(len(kept.tokens)) for kept in readings.forward_pass.cache.values()
     )
-    assert models.read.cache.maxsize == models.READINGS and models.read(name, "the cat 39") is reading
+    assert (
+        readings.forward_pass.cache.maxsize == readings.READINGS
+        and read_prompt(name, "the cat 39").trace is reading.trace
+    )
 
 
 def test_no_more_readings_are_kept_than_a_class_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
     name = offer(monkeypatch, "own", tmp_path / "own")
-    for n in range(models.LATEST + 5):
-        models.read(name, f"the cat {n}")
-    assert len(models.read.cache) == models.LATEST
+    for n in range(readings.LATEST + 5):
+        read_prompt(name, f"the cat {n}")
+    assert len(readings.forward_pass.cache) == readings.LATEST
 
 
 def test_ready_is_the_picked_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    assert fetching.ready(offer(monkeypatch, "own", tmp_path / "own")) == "own"
+    assert fetching.ready(offer(monkeypatch, "own", tmp_path / "own")).name == "own"

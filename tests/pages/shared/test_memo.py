@@ -1,14 +1,21 @@
 """The cache: one computation for all who ask at once, which a visitor who leaves does not undo."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 
 import pytest
 
 from pages.shared import models
+from pages.shared.compute import decoding, interpretability, language, readings, start, transformer
 from pages.shared.runtime import memo, queue
+from pages.shared.runtime.catalog import Entry
 from pages.shared.runtime.memo import memoize
+from tests.driver import read_prompt
+from tests.hub import repository
 from tests.pages.shared.test_queue import Gone, wait_until
 
 
@@ -56,30 +63,35 @@ def test_a_result_is_cached_when_its_visitor_leaves_at_the_end(monkeypatch: pyte
 
 
 NAME, PROMPT = models.NAMES[0], "When Anna and Tom went to the shop, Anna gave a key to"
-WORK: dict[str, Callable[[], object]] = {
-    "read": lambda: models.read(NAME, "turn"),
-    "probability": lambda: models.probability(NAME, "turn", 5),
-    "written": lambda: models.written(NAME, PROMPT, (("temperature", 1.25),), 7, 2),
-    "searched": lambda: models.searched(NAME, PROMPT, 2, 2),
-    "generated": lambda: models.generated(lambda share: None, NAME, PROMPT, None, 1.25, 7, 2),
-    "examined": lambda: models.examined(NAME, 29),
-    "measure": lambda: models.measure(NAME, 29),
-    "measured": lambda: models.measured(NAME, "Induction", PROMPT),
-    "reply": lambda: models.reply(NAME, "turn"),
-    "without_residual": lambda: models.without_residual(NAME, PROMPT),
-    "leaked": lambda: models.leaked(NAME, PROMPT, True),
-    "alone": lambda: models.alone(lambda share: None, NAME, PROMPT, "zero"),
-    "within": lambda: models.within(NAME, PROMPT, "resid_post", 0, 3, None),
-    "stacks": lambda: models.stacks(2, 1.0, 29),
-    "word2vec": lambda: models.word2vec(lambda share: None, "king queen man woman", 0.0, 10),
-    "learned": lambda: models.learned("to turn in turn", 3),
-}
+MODULES = (models, decoding, interpretability, language, readings, start, transformer)
+ON_PROGRESS = [].append
+WORK: list[tuple[Callable, Callable[[models.Model, readings.Reading], tuple]]] = [
+    (readings.forward_pass, lambda model, reading: (model, "turn")),
+    (readings.next_probability, lambda model, reading: (model, "turn", 5)),
+    (decoding.write, lambda model, reading: (reading, (("temperature", 1.25),), 7, 2)),
+    (decoding.search_beams, lambda model, reading: (reading, 2, 2)),
+    (decoding.generate, lambda model, reading: (ON_PROGRESS, reading, None, 1.25, 7, 2)),
+    (decoding.try_naive_generate, lambda model, reading: (model, (5, 6, 7))),
+    (start.question_answers, lambda model, reading: (model, 29)),
+    (start.held_out_losses, lambda model, reading: (model, 29)),
+    (start.divergences_from_truth, lambda model, reading: (model,)),
+    (start.continuation, lambda model, reading: (model, "turn")),
+    (interpretability.measure_claim, lambda model, reading: (model, "Induction", PROMPT)),
+    (interpretability.ablate_each_head, lambda model, reading: (ON_PROGRESS, reading, "zero")),
+    (interpretability.read_lens, lambda model, reading: (reading, "resid_post", 0, 3, None)),
+    (interpretability.score_heads, lambda model, reading: (model,)),
+    (transformer.without_residual, lambda model, reading: (reading,)),
+    (transformer.effect_of_last_token, lambda model, reading: (reading, True)),
+    (transformer.measure_stacks, lambda model, reading: (2, 1.0, 29)),
+    (language.train_word2vec, lambda model, reading: (ON_PROGRESS, "king queen man woman", 0.0, 10)),
+    (language.learn_merges, lambda model, reading: ("to turn in turn", 3)),
+    (language.answer_analogies, lambda model, reading: (None,)),
+]
 
 
-@pytest.mark.parametrize("name", WORK)
-def test_a_computation_takes_a_permit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    models.load(NAME)
-    models.read(NAME, PROMPT)
+@pytest.mark.parametrize(("compute", "arguments"), WORK, ids=[compute.__name__ for compute, _ in WORK])
+def test_a_computation_takes_a_permit(compute: Callable, arguments: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = arguments(models.load(NAME), read_prompt(NAME, PROMPT))
     taken: list[int] = []
 
     @contextmanager
@@ -88,12 +100,30 @@ def test_a_computation_takes_a_permit(name: str, monkeypatch: pytest.MonkeyPatch
         raise Gone
         yield
 
-    monkeypatch.setattr(models, "permit", refused)
+    for module in MODULES:
+        if hasattr(module, "permit"):
+            monkeypatch.setattr(module, "permit", refused)
     monkeypatch.setattr(queue.SEMAPHORE, "permit", refused)
-    getattr(models, name).cache_clear()
+    compute.cache_clear()
     with pytest.raises(Gone):
-        WORK[name]()
+        compute(*args)
     assert taken == [1]
     monkeypatch.undo()
-    models.load(NAME)
-    assert WORK[name]() is not None  # and it is not in the way of the next
+    assert compute(*args) is not None  # and it is not in the way of the next
+
+
+def test_a_cache_holds_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository(tmp_path / "own")
+    monkeypatch.setitem(models.CATALOG, "own", Entry("own", tmp_path / "own"))
+    model = models.load("own")
+    reading = readings.read(model, "the cat sat")
+    for compute, arguments in WORK:
+        if compute is not interpretability.measure_claim and compute is not start.divergences_from_truth:
+            with suppress(ValueError):  # of texts that this model cannot read
+                compute(*arguments(model, reading))
+    models.vocabulary(model)
+    models.load.cache_clear()
+    decoder = weakref.ref(model.decoder)
+    del model, reading
+    gc.collect()
+    assert decoder() is None

@@ -1,0 +1,73 @@
+"""Cached computations of the lessons on decoding: sampled texts, beams, passes with a KV cache."""
+
+from itertools import islice
+
+import torch
+
+from model.decoding import beam_search, kv_cache, naive_generate, sampling
+from model.transformer.gpt2 import GPT
+from pages.shared.compute.readings import Reading
+from pages.shared.models import Model
+from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
+from pages.shared.runtime.progress import OnProgress
+from pages.shared.runtime.queue import permit, permit_each
+
+PASSES = 64_000_000  # bytes of all cached passes
+
+
+@memoize(64)
+def write(reading: Reading, chain: sampling.Chain, seed: int, count: int) -> list[tuple[int, float]]:
+    """The id and the surprise, in nats, of each of `count` tokens that are sampled after a prompt; raises ValueError as
+    `sampling.write` does."""
+    tokens = sampling.write(reading.model.decoder, reading.ids, chain, seed)
+    return list(permit_each(islice(tokens, count)))
+
+
+@memoize(64)
+def search_beams(reading: Reading, width: int, length: int) -> beam_search.Search:
+    """A beam search after a prompt."""
+    with permit():
+        return beam_search.search(reading.model.decoder, reading.ids, width, length)
+
+
+def in_context(model: Model, context: int | None) -> GPT:
+    """The model's decoder, with another context length if one is given."""
+    return kv_cache.shortened(model.decoder, context) if context else model.decoder
+
+
+@memoize(PASSES, lambda passes: sum(step.bytes for step in passes), without_progress)
+def generate(
+    on_progress: OnProgress, reading: Reading, context: int | None, temperature: float, seed: int, count: int
+) -> list[kv_cache.Step]:
+    """The passes in which the model, perhaps with a shorter context, writes `count` tokens after a prompt."""
+    decoder, chain = in_context(reading.model, context), [("temperature", temperature)]
+    steps = kv_cache.steps(decoder, reading.ids, chain, seed, None if context else reading.trace)
+    passes = []
+    for step in permit_each(islice(steps, count)):
+        passes.append(step)
+        on_progress(len(passes) / count)
+    return passes
+
+
+@memoize(SWEEPS, key=without_progress)
+def time_generation(
+    on_progress: OnProgress, reading: Reading, context: int | None, temperature: float, seed: int, count: int
+) -> list[kv_cache.Timed]:
+    """The passes of `generate` with the KV cache and without, timed."""
+    passes = generate(on_progress, reading, context, temperature, seed, count)
+    ids, timed = reading.ids, []
+    steps = kv_cache.timed(in_context(reading.model, context), [*ids, *(step.id for step in passes)], len(ids))
+    for step in permit_each(steps):
+        timed.append(step)
+        on_progress(len(timed) / count)
+    return timed
+
+
+@memoize(64, doing="Asking both ways for what goes wrong")
+def try_naive_generate(
+    model: Model, ids: tuple[int, ...]
+) -> tuple[torch.Tensor, list[tuple[naive_generate.Outcome, naive_generate.Outcome]]]:
+    """The model's logits (V) after some tokens, and the outcome of each of `naive_generate.CASES`, naive and ours."""
+    idx = torch.tensor([ids])
+    with permit():
+        return model.decoder.step(idx)[0][0], naive_generate.tried(model.decoder, idx)

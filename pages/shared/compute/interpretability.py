@@ -1,0 +1,137 @@
+"""Cached computations of the lessons on interpretability: logit lens, ablation, patching, scores of heads."""
+
+from typing import NamedTuple
+
+import torch
+
+from model.interpretability import head_scores, logit_lens, patching, published_heads
+from pages.shared.compute.readings import Reading, read
+from pages.shared.models import Model
+from pages.shared.prompts import INSIDE
+from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
+from pages.shared.runtime.progress import OnProgress
+from pages.shared.runtime.queue import permit, permit_each
+
+REPLACEMENTS = ("zero", "mean of this prompt", "mean of ten prompts")  # of the activations of ablated heads and MLPs
+
+
+class PatchingEffects(NamedTuple):
+    """The metrics of a corrupted run after each patch from the clean one, and of the two runs themselves."""
+
+    positions: torch.Tensor  # (L, T, 2): patched is the residual stream before a layer, at one token
+    heads: torch.Tensor  # (L, H, 2): patched is a head's z, at all tokens
+    corrupted: torch.Tensor  # (2,)
+    clean: torch.Tensor  # (2,)
+
+
+class HeadSearch(NamedTuple):
+    """With each head ablated alone (L, H): the mean probability of the right answers, and the share of right ones."""
+
+    probability: torch.Tensor
+    right: torch.Tensor
+
+
+@memoize(64)
+def read_lens(reading: Reading, place: str, first: int, count: int, token: int | None) -> logit_lens.Lens:
+    """The logit lens at one place of each block, for `count` positions from the `first` on, following one token or
+    none."""
+    with permit():
+        return logit_lens.read(reading.model.decoder, reading.trace, place, slice(first, first + count), token)
+
+
+@memoize(256, doing="Asking the model")
+def measure_claim(model: Model, claim: str, text: str) -> published_heads.Found:
+    """A published claim measured on the heads of a model and a text; raises ValueError as the claim's measure does."""
+    (measured,) = (candidate for candidate in published_heads.CLAIMS if candidate.name == claim)
+    reading = read(model, text)
+    if reading.cut_tokens or reading.cut_characters:
+        raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
+    with permit():
+        return measured.measure(published_heads.Seen(model.decoder, model.tokenizer, text, reading.trace))
+
+
+@memoize(8, doing="Scoring the heads")
+def score_heads(model: Model) -> dict[str, torch.Tensor]:
+    """For each kind of head, the score of every head (L, H)."""
+    with permit():
+        return {kind: head_scores.scores(model.decoder, model.tokenizer, kind) for kind in head_scores.KINDS}
+
+
+@memoize(4)
+def mean_activations(model: Model) -> patching.Means:
+    """The mean output of each head and each MLP over the ten prompts in INSIDE."""
+    return patching.means([read(model, prompt).trace for prompt in INSIDE])
+
+
+def replacement(model: Model, how: str, reading: Reading | None = None) -> patching.Means:
+    """Replacement activations for ablated heads and MLPs, by one of REPLACEMENTS; that of this prompt needs its
+    reading."""
+    match how:
+        case "mean of this prompt":
+            return patching.means([reading.trace])
+        case "mean of ten prompts":
+            return mean_activations(model)
+    return patching.zero(model.decoder.config)
+
+
+@memoize(SWEEPS, key=without_progress)
+def ablate_each_head(on_progress: OnProgress, reading: Reading, how: str) -> torch.Tensor:
+    """For each head (L, H): the drop in probability of the top next token when that head alone is ablated."""
+    config = reading.model.decoder.config
+    before = reading.trace.logits[0, -1].softmax(-1)
+    drop = torch.zeros(config.n_layer, config.n_head)
+    z = replacement(reading.model, how, reading).z[:, :, None]
+    for layer, heads, logits in permit_each(patching.by_head(reading.model.decoder, reading.trace, z)):
+        drop[layer, heads] = before.max() - logits[:, 0].softmax(-1)[:, before.argmax()]
+        on_progress((layer * config.n_head + heads[-1] + 1) / drop.numel())
+    return drop
+
+
+@memoize(SWEEPS, key=without_progress)
+def patch_each_part(
+    on_progress: OnProgress, clean: Reading, corrupted: Reading, answer: int, rival: int
+) -> PatchingEffects:
+    """The corrupted run with each part of the clean one; raises ValueError if the prompts are not a pair."""
+    decoder, runs = clean.model.decoder, [corrupted.trace, clean.trace]
+    start = patching.first_difference(*(run.idx for run in runs))
+    ends = [patching.metrics(run.logits[0, -1], answer, rival) for run in runs]
+    layers, heads, tokens = decoder.config.n_layer, decoder.config.n_head, runs[0].idx.size(1)
+    effects = PatchingEffects(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
+    for layer, at, logits in permit_each(patching.by_position(decoder, *runs, start)):  # before it the runs are equal
+        effects.positions[layer, at] = patching.metrics(logits, answer, rival)
+        on_progress((layer + (at[-1] + 1) / tokens) / layers / 2)
+    z = [block.attn.z[0] for block in runs[1].blocks]
+    for layer, some, logits in permit_each(patching.by_head(decoder, runs[0], z)):
+        effects.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
+        on_progress(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
+    return effects
+
+
+@memoize(SWEEPS, key=without_progress)
+def answer_questions(
+    on_progress: OnProgress, model: Model, count: int, heads: tuple[patching.Head, ...], how: str
+) -> dict[str, list[head_scores.Said]]:
+    """The model's answers to `count` questions of each kind while these heads are ablated."""
+    means, answers = replacement(model, how), {}
+    for n, kind in enumerate(head_scores.ASKED):
+        batches = head_scores.ask(model.tokenizer, kind, count)
+        parts = permit_each(head_scores.answers(model.decoder, batch, heads, means) for batch in batches)
+        answers[kind] = [answer for part in parts for answer in part]
+        on_progress((n + 1) / len(head_scores.ASKED))
+    return answers
+
+
+@memoize(SWEEPS, key=without_progress)
+def search_heads(on_progress: OnProgress, model: Model, kind: str, count: int, how: str) -> HeadSearch:
+    """The answers to `count` questions of a kind with each head ablated alone."""
+    config = model.decoder.config
+    search = HeadSearch(*torch.zeros(2, config.n_layer, config.n_head))
+    batches = head_scores.ask(model.tokenizer, kind, count)
+    total, done = len(batches) * config.n_layer * config.n_head, 0
+    steps = head_scores.search(model.decoder, batches, replacement(model, how))
+    for layer, heads, probability, right in permit_each(steps):
+        search.probability[layer, heads] += probability / count
+        search.right[layer, heads] += right / count
+        done += len(heads)
+        on_progress(done / total)
+    return search
