@@ -18,7 +18,7 @@ def navigation() -> dict[str, list[st.Page]]:
                 f"{lesson.path}.py",
                 title=lesson.title,
                 icon=f":material/{lesson.icon}:",
-                url_path=lesson.url,
+                url_path=lesson.url or None,
                 default=lesson is course.HOME,
             )
             for lesson in section.lessons

@@ -9,7 +9,7 @@ from model.decoding import kv_cache as cache
 from model.decoding import naive_generate as noted
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import decoding
 from pages.shared.runtime import progress
 from viz.charts import curves
@@ -136,7 +136,7 @@ def failures(cases: Sequence[noted.Case]) -> None:
             st.caption(case.why)
 
 
-st.subheader("Generation from inside: what does each new token cost?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 texts, ids = models.vocabulary(reading.model).texts, reading.ids
 gpt = reading.model.decoder
@@ -173,4 +173,4 @@ PROSE.section("size")
 sizes()
 PROSE.section("mistakes")
 failures(noted.CASES)
-prose.close(PROSE, cache.steps, GPT.step, cache.multiply_adds, noted.generate)
+lesson.close(PROSE, cache.steps, GPT.step, cache.multiply_adds, noted.generate)

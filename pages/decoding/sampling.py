@@ -6,7 +6,7 @@ import streamlit as st
 
 from model.decoding import beam_search as beams
 from model.decoding import sampling
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import decoding, readings
 
 PROSE = prose.of(__file__)
@@ -27,7 +27,7 @@ def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
     return int(seed), dict(zip("AB" if len(read) > 1 else [""], read, strict=True))
 
 
-st.subheader("Sampling: how does a model choose the next word?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 model, prompt = reading.model, reading.prompt
 texts, typable = models.vocabulary(model)
@@ -114,10 +114,4 @@ if surprises:
     bits = mean / math.log(2)
     st.markdown(f"**{mean:.2f} nats** a token on average ({bits:.2f} bits): a perplexity of **{math.exp(mean):.1f}**.")
 
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-with right:
-    PROSE.section("myth")
-PROSE.section("code")
-prose.source(*sampling.STEPS.values(), sampling.write, beams.search)
+lesson.close(PROSE, *sampling.STEPS.values(), sampling.write, beams.search)

@@ -10,7 +10,7 @@ from torch import Tensor
 from model.interpretability import comparison as compare
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
-from pages.shared import components, controls, fetching, models, prose
+from pages.shared import components, controls, fetching, lesson, models, prose
 from pages.shared.compute import readings
 from pages.shared.compute.readings import Reading
 from viz.charts import bars
@@ -225,7 +225,7 @@ def two_prompts() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.subheader("Compare: what differs between two models, or two prompts?", width="content")
+    lesson.title(PROSE, width="content")
     mode = controls.choice(
         "Compare", [MODELS, PROMPTS], MODELS, key="compare", label_visibility="collapsed", on_change=begin
     )
@@ -234,10 +234,4 @@ if mode == MODELS:
     two_models()
 else:
     two_prompts()
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-with right:
-    PROSE.section("myth")
-PROSE.section("code")
-prose.source(compare.rest, compare.surprises, compare.align, compare.difference, compare.moved)
+lesson.close(PROSE, compare.rest, compare.surprises, compare.align, compare.difference, compare.moved)

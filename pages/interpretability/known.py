@@ -10,7 +10,7 @@ from model.interpretability import logit_lens as lens
 from model.interpretability import published_heads as known
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found, Head
 from model.loading import verify_gpt2 as check
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings
 from viz.charts import heatmaps as matrices
 
@@ -74,7 +74,7 @@ def take_text() -> None:
     st.session_state["text"] = BY_NAME[st.session_state["claim"]].text
 
 
-st.subheader("Known heads: does what was found in GPT-2 hold in this model?")
+lesson.title(PROSE)
 left, right = st.columns([1, 3], gap="large")
 with left:
     model = controls.ask_model()
@@ -95,11 +95,6 @@ with right:
         patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
         components.attention(reading.tokens, patterns, start=start, follow=True)
 
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-with right:
-    PROSE.section("myth")
 PROSE.section("check")
 if gpt.config != GPT2_SMALL:
     st.info(f"{prose.literal(model.name)} has other sizes than GPT-2 small, so there is nothing to check.")
@@ -111,5 +106,4 @@ elif st.button("Check it", icon=":material/fact_check:"):
         st.dataframe([vars(finding) for finding in differ], hide_index=True)
     else:
         st.success(f"Pass: all {len(findings)} facts hold.")
-PROSE.section("code")
-prose.source(known.looks, known.same, known.after_same, lens.attribute, known.later_years)
+lesson.close(PROSE, known.looks, known.same, known.after_same, lens.attribute, known.later_years)

@@ -8,7 +8,7 @@ import torch
 
 from model.interpretability import logit_lens as lens
 from model.language import tokenization as tokens
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import interpretability
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
@@ -85,7 +85,7 @@ def ranked(kind: str, adds: torch.Tensor, written: torch.Tensor, parts: list[tup
     st.dataframe(columns, hide_index=True, height="content")
 
 
-st.subheader("The lens: at which layer does the model know, and what told it?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 name, trace, gpt = reading.model.name, reading.trace, reading.model.decoder
 texts, typable = models.vocabulary(reading.model)
@@ -193,10 +193,4 @@ drawn = {
 for column, figure in zip(st.columns(2), matrices.patterns(drawn, theme)):
     column.plotly_chart(figure, config=components.NO_TOOLBAR, key=figure.layout.title.text)
 
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-with right:
-    PROSE.section("myth")
-PROSE.section("code")
-prose.source(lens.logits, lens.read, lens.fill, lens.attribute, lens.promotes, lens.rollout)
+lesson.close(PROSE, lens.logits, lens.read, lens.fill, lens.attribute, lens.promotes, lens.rollout)

@@ -7,7 +7,7 @@ from model.interpretability import patching
 from model.language.tokenization import pieces
 from model.training import mask_leak as leak
 from model.transformer.gpt2 import Changes, Edit, Trace
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings, training
 from pages.shared.compute.interpretability import REPLACEMENTS
 from pages.shared.runtime import progress
@@ -249,7 +249,7 @@ def patch() -> None:
     )
 
 
-st.subheader("The scalpel: what breaks when a part is cut out?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, tokenizer, trace, tokens = reading.model.decoder, reading.model.tokenizer, reading.trace, reading.tokens
 layers, heads, theme = gpt.config.n_layer, gpt.config.n_head, controls.theme()
@@ -276,4 +276,4 @@ with left:
     later_word()
 with right:
     leaks()
-prose.close(PROSE, patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)
+lesson.close(PROSE, patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)

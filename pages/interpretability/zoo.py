@@ -8,7 +8,7 @@ from model.interpretability import patching
 from model.interpretability import published_heads as known
 from model.interpretability.patching import Head
 from model.language.tokenization import pieces
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings
 from pages.shared.runtime import progress
 from viz.charts import bars
@@ -124,7 +124,7 @@ def search() -> None:
         st.altair_chart(bars.compared([of for _, of in looks], run, theme))
 
 
-st.subheader("Head zoo: what is each head for, and who misses it?")
+lesson.title(PROSE)
 left, right = st.columns([1, 4], gap="large")
 with left:
     model, theme = controls.ask_model(), controls.theme()
@@ -159,4 +159,4 @@ PROSE.section("cut")
 cut(picked, scores)
 PROSE.section("search")
 search()
-prose.close(PROSE, known.looks, zoo.scores, zoo.answers, zoo.search)
+lesson.close(PROSE, known.looks, zoo.scores, zoo.answers, zoo.search)

@@ -8,7 +8,7 @@ import torch
 
 from model.language import analogies, embeddings
 from model.language.embeddings import Found
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, course, lesson, prose
 from pages.shared.compute import language, readings
 from viz.charts import bars, curves, points
 from viz.charts import heatmaps as matrices
@@ -32,7 +32,7 @@ def marked(found: Mapping[str, Found]) -> None:
             st.caption(f":material/info: {prose.literal(word[:20])} was read as {how}.")
 
 
-st.subheader("Embeddings: can one calculate with words?")
+lesson.title(PROSE)
 left, right = st.columns([4, 1])
 with right:
     model = controls.ask_model()
@@ -193,11 +193,7 @@ with right:
         [row for row in rows if (row["inputs left out"] == row["answer"]) in wanted], hide_index=True, height=320
     )
 
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-with right:
-    PROSE.section("myth")
-    st.page_link("language/word2vec.py")
-PROSE.section("code")
-prose.source(embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting)
+lesson.link_to(course.lesson_at("language/word2vec"), ":material/scatter_plot: How word vectors are trained")
+lesson.close(
+    PROSE, embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting
+)

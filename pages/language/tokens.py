@@ -3,7 +3,7 @@
 import streamlit as st
 
 from model.language.tokenization import from_merges, learn_merges, merge_steps, token_bytes, words
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import language, readings
 from viz.components.token_cuts import label
 from viz.tokens import visible
@@ -27,7 +27,7 @@ def spaces_shown(word: str) -> str:
     return visible([word])[0]
 
 
-st.subheader("Tokens: into which pieces is a text cut before a model reads it?")
+lesson.title(PROSE)
 model, text = controls.ask_model_and_prompt(PROSE.examples())
 name = model.name
 picture = st.container()
@@ -101,10 +101,4 @@ with costs:
     ]
     st.dataframe(rows, hide_index=True, height="content")
 
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-with right:
-    PROSE.section("myth")
-PROSE.section("code")
-prose.source(merge_steps, learn_merges)
+lesson.close(PROSE, merge_steps, learn_merges)

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from model.language import word2vec
-from pages.shared import controls, prose
+from pages.shared import controls, lesson, prose
 from pages.shared.compute import language
 from pages.shared.runtime import progress
 from viz.charts import bars
@@ -14,7 +14,7 @@ QUESTION = ("man", "king", "woman", "queen")
 PAIRS = [("paris", "london"), ("king", "castle"), ("king", "queen")]  # how alike are they?
 DEFAULT, OFF = 1e-3, 0.0  # share of all words from which on some occurrences are left out
 
-st.subheader("Word2Vec: is king - man + woman = queen in the words, or in the dice?")
+lesson.title(PROSE)
 PROSE.section("intro")
 epochs = st.slider("Epochs", 10, 300, 100, 10, key="epochs", bind="query-params")
 for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE.examples().values()), 1):
@@ -46,6 +46,4 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
                     found = word2vec.cosine(trained, a, b)
                     said.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
             st.caption(" ".join(said))
-PROSE.section("notice")
-PROSE.section("code")
-prose.source(word2vec.training, word2vec.rank)
+lesson.close(PROSE, word2vec.training, word2vec.rank)

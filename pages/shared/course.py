@@ -24,8 +24,11 @@ class Lesson(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The URL path: the name of the script. Streamlit allows no slash in it, so names are unique over sections."""
-        return self.path.rpartition("/")[2]
+        """The URL path: the name of the script, and "" for home, which is the address of the server itself.
+
+        Streamlit allows no slash in it, so names are unique over all sections.
+        """
+        return "" if self is HOME else self.path.rpartition("/")[2]
 
 
 class Section(NamedTuple):
@@ -60,7 +63,7 @@ SECTIONS = (
                 "language/word2vec",
                 "Word2Vec",
                 "scatter_plot",
-                "Is king − man + woman = queen in the words, or in the dice?",
+                "Does king − man + woman = queen come from the text, or from chance?",
             ),
             Lesson("language/embeddings", "Embeddings", "explore", "Can one calculate with words?"),
         ),
@@ -71,7 +74,12 @@ SECTIONS = (
         (
             Lesson("transformer/attention", "Attention", "hub", "Which earlier words does each word look at?"),
             Lesson("transformer/hand", "Attention by hand", "calculate", "What does a head compute?"),
-            Lesson("transformer/scale", "Scale and mask", "balance", "What do the two steps in the middle do?"),
+            Lesson(
+                "transformer/scale",
+                "Scale and mask",
+                "balance",
+                "Why are scores divided by √d, and how does a mask go wrong?",
+            ),
             Lesson(
                 "transformer/positions",
                 "Positions",
@@ -91,8 +99,15 @@ SECTIONS = (
             Lesson(
                 "interpretability/known", "Known heads", "biotech", "Does what was found in GPT-2 hold in this model?"
             ),
-            Lesson("interpretability/zoo", "Head zoo", "pets", "What is each head for, and who misses it?"),
-            Lesson("interpretability/lens", "Lens", "search", "At which layer does the model know, and what told it?"),
+            Lesson(
+                "interpretability/zoo", "Head zoo", "pets", "What does each head look at, and which answers need it?"
+            ),
+            Lesson(
+                "interpretability/lens",
+                "Lens",
+                "search",
+                "At which layer does the answer appear, and which parts push it?",
+            ),
             Lesson("interpretability/scalpel", "Scalpel", "surgical", "What breaks when a part is cut out?"),
             Lesson(
                 "interpretability/compare",

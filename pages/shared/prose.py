@@ -14,19 +14,15 @@ to look for:
     Which heads look past the box?
 """
 
-import ast
-import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from textwrap import dedent
-from threading import Lock
 from typing import NamedTuple
 
 import streamlit as st
 
-PAGES = Path(__file__).parents[1]
+PAGES = Path(__file__).resolve().parents[1]
 HEADING = re.compile(r"^## (.+)\n", re.M)
 TITLE_AND_ID = re.compile(r"(.+?) +\{#([a-z0-9-]+)\}")
 EXAMPLE = re.compile(r"^### (.+)\n", re.M)
@@ -34,7 +30,6 @@ QUOTED = re.compile(r"((?:>[^\n]*\n)*)(.*)", re.S)
 BOX = re.compile(r"([a-z0-9]+):(?: (.*))?")  # a further box: its key, which is one lower-case word, and its text
 EXAMPLES = "examples"  # the id of a section of examples, or its beginning
 INTRO = "intro"  # the id of what stands before the first heading
-PARSER = Lock()  # where two threads parse at once, Python 3.11 may raise a SystemError
 
 
 class Section(NamedTuple):
@@ -54,16 +49,18 @@ class Example(NamedTuple):
 
 
 class Prose(NamedTuple):
-    """The sections of a lesson by id, in the order of its file, and its groups of examples; `file` is for errors."""
+    """The sections of a lesson by id, in the order of its file, and its groups of examples. Its page is a path such as
+    "transformer/attention".
+    """
 
-    file: str
+    page: str
     sections: Mapping[str, Section]
     groups: Mapping[str, Mapping[str, Example]] = {}
 
     def section(self, id: str) -> None:
         """Draw one section; raises KeyError, with the ids that there are, for an unknown id."""
         if id not in self.sections:
-            raise KeyError(f"{self.file} has no section {{#{id}}}; its sections are: {', '.join(self.sections)}")
+            raise KeyError(f"{self.page}.md has no section {{#{id}}}; its sections are: {', '.join(self.sections)}")
         title, body = self.sections[id]
         if title:
             st.subheader(title)
@@ -72,7 +69,7 @@ class Prose(NamedTuple):
     def examples(self, id: str = EXAMPLES) -> Mapping[str, Example]:
         """The examples of one section by name; raises KeyError for an unknown id."""
         if id not in self.groups:
-            raise KeyError(f"{self.file} has no examples {{#{id}}}; it has: {', '.join(self.groups) or 'none'}")
+            raise KeyError(f"{self.page}.md has no examples {{#{id}}}; it has: {', '.join(self.groups) or 'none'}")
         return self.groups[id]
 
 
@@ -82,7 +79,8 @@ def of(script: str) -> Prose:
     file = Path(script).with_suffix(".md")
     sections = parse(file.read_text("utf-8"), file.name)
     groups = {id: parse_examples(body, file.name) for id, (_, body) in sections.items() if id.startswith(EXAMPLES)}
-    return Prose(file.name, {id: section for id, section in sections.items() if id not in groups}, groups)
+    page = str(file.resolve().relative_to(PAGES).with_suffix(""))
+    return Prose(page, {id: section for id, section in sections.items() if id not in groups}, groups)
 
 
 def parse(text: str, file: str) -> dict[str, Section]:
@@ -116,51 +114,6 @@ def parse_examples(body: str, file: str) -> dict[str, Example]:
         also = {box[1]: box[2] or "" for box in keyed if box}
         examples[name] = Example(name, prompt, " ".join(look_for.split()), also)
     return examples
-
-
-@cache
-def code(shown: object) -> str:
-    """The source of a function, method or class, as it runs here."""
-    with PARSER:
-        return dedent(inspect.getsource(shown))
-
-
-@cache
-def statement(function: Callable, words: str) -> str:
-    """The shortest statement of a function that holds some words, below its file and line number.
-
-    Raises ValueError if no statement holds them.
-    """
-    source_lines, first = inspect.getsourcelines(function)
-    text = dedent("".join(source_lines)).splitlines()
-    with PARSER:
-        statements = [node for node in ast.walk(ast.parse("\n".join(text))) if isinstance(node, ast.stmt)]
-    spans = [(node.end_lineno - node.lineno, node.lineno - 1, node.end_lineno) for node in statements]
-    spans = [span for span in spans if words in "\n".join(text[span[1] : span[2]])]
-    _, start, end = min(spans)
-    file = Path(inspect.getsourcefile(inspect.unwrap(function))).relative_to(PAGES.parent)
-    return f"# {file}, line {first + start}\n" + dedent("\n".join(text[start:end]))
-
-
-def source(*shown: object) -> None:
-    """Show the source of functions, methods or classes."""
-    st.code("\n\n".join(map(code, shown)), language="python")
-
-
-def lines(*places: tuple[Callable, str]) -> None:
-    """Show the statement of each function that holds some words; raises ValueError if there is none."""
-    st.code("\n\n".join(statement(*place) for place in places), language="python", wrap_lines=True)
-
-
-def close(words: Prose, *shown: object) -> None:
-    """The end of a lesson: what to notice, what it is not, and the source of what computed it."""
-    left, right = st.columns(2, gap="large")
-    with left:
-        words.section("notice")
-    with right:
-        words.section("myth")
-    words.section("code")
-    source(*shown)
 
 
 def literal(text: object) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from model.toy_world import exact as truth
 from model.toy_world import grammar as world
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import start
 from pages.shared.prompts import INSIDE, OUTSIDE
 
@@ -60,6 +60,7 @@ def told(prompts: list[str]) -> None:
 if not model.card:
     PROSE.section("other")
     told([*INSIDE, *OUTSIDE])
+    lesson.next_link(PROSE)
     st.stop()
 
 PROSE.section("numbers")
@@ -85,5 +86,4 @@ for number, (tokens, distances) in enumerate(beside):
 PROSE.section("outside")
 told(OUTSIDE)
 
-PROSE.section("code")
-prose.source(world.document, truth._walk)
+lesson.close(PROSE, world.document, truth._walk)

@@ -4,13 +4,13 @@ import streamlit as st
 import torch
 
 from model.transformer.gpt2 import CausalSelfAttention
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from viz.charts import heatmaps as matrices
 
 PROSE = prose.of(__file__)
 DRAWN = 32  # tokens in the matrices of the steps
 
-st.subheader("Attention: which earlier words does each word look at?")
+lesson.title(PROSE)
 reading = controls.ask_prompt()
 blocks = reading.trace.blocks
 
@@ -44,11 +44,4 @@ with steps:
     elif steps.open:
         st.info("A mean of heads has no scores of its own: pick one head in the picture.")
 
-left, right = st.columns(2, gap="large")
-with left:
-    PROSE.section("notice")
-    PROSE.section("scaling")
-with right:
-    PROSE.section("myth")
-PROSE.section("code")
-prose.source(CausalSelfAttention)
+lesson.close(PROSE, CausalSelfAttention, below_notice=["scaling"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
 from model.transformer.gpt2 import MLP, Block, gelu
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
 from viz.charts import bars, curves
 from viz.percent import percent
@@ -160,7 +160,7 @@ def switched_off() -> None:
             st.info("One token has no other to be alike with: type more.")
 
 
-st.subheader("The block: what do attention and the MLP add to each word?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, trace = reading.model.decoder, reading.trace
 road = block.road(trace)
@@ -185,4 +185,4 @@ mlp()
 stacks()
 switched_off()
 
-prose.close(PROSE, Block, MLP, gelu, block.road, block.to_logits, depth.through)
+lesson.close(PROSE, Block, MLP, gelu, block.road, block.to_logits, depth.through)

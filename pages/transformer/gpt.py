@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT, Block
 from model.transformer.parameter_count import KINDS, PRESETS, Sizes
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
 from pages.shared.forward_steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
 from viz.charts import bars
@@ -77,10 +77,10 @@ def opened(step: Step | None, values: Tensor | None, learned: nn.Module | None) 
     with right:
         if step:
             st.markdown(step.says)
-            prose.lines(*step.code)
+            lesson.code_lines(*step.code)
         else:
             st.markdown("The softmax of the logits: how likely each token is. One is drawn, or the likeliest is taken.")
-            prose.lines((GPT.generate, "_draw("))
+            lesson.code_lines((GPT.generate, "_draw("))
         if learned:
             count = sum(weight.numel() for weight in learned.parameters())
             st.caption(f"Learned for this: {count:,} of the model’s {parameters.total(sizes):,} numbers.")
@@ -169,7 +169,7 @@ def future() -> None:
     components.token_bar_rows("future", {name: (before, of) for name, of in moved.items()}, full=0)
 
 
-st.subheader("The whole GPT: what happens between the prompt and the next word?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, trace = reading.model.decoder, reading.trace
 sizes = parameters.of(gpt.config)
@@ -207,4 +207,4 @@ opened(*found.get(box, (None, None, None)))
 
 counter()
 future()
-prose.close(PROSE, GPT.trace, Block.forward, parameters.count)
+lesson.close(PROSE, GPT.trace, Block.forward, parameters.count)

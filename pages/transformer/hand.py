@@ -10,7 +10,7 @@ import torch
 from model.interpretability import logit_lens as lens
 from model.interpretability import residual_stream as block
 from model.transformer import attention_steps as byhand
-from pages.shared import components, controls, models, prose
+from pages.shared import components, controls, course, lesson, models, prose
 from pages.shared import matrix_editor as matrices
 from pages.shared.matrix_editor import Matrix
 from viz.charts import bars, curves
@@ -58,7 +58,7 @@ def written() -> None:
         components.attention_steps(example.queries, example.keys, as_numpy(found), divisor, example.contents)
         if "wrong" in kind:
             wrong = "This mask is written wrongly: see what goes wrong"
-            st.page_link("transformer/scale.py", label=wrong, icon=":material/warning:")
+            lesson.link_to(course.lesson_at("transformer/scale"), f":material/warning: {wrong}")
     if name == LIBRARY:
         library(example.queries, lambda n: byhand.steps(n * q, k, v, mask, divisor))
     elif name == CONTRACT:
@@ -203,9 +203,9 @@ def words(vocabulary: list[str], found: list[tuple[int, float]]) -> str:
 
 
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.subheader("Attention by hand: what does a head compute?", width="content")
+    lesson.title(PROSE, width="content")
     view = controls.choice("View", VIEWS, HAND, key="view", label_visibility="collapsed")
 {HAND: written, PROMPT: on_prompt, HEADS: several}[view]()
-PROSE.section("heads" if view == HEADS else "notice")
-PROSE.section("code")
-prose.source(*((lens.by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask)))
+if view == HEADS:
+    PROSE.section("heads")
+lesson.close(PROSE, *((lens.by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask)))

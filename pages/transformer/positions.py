@@ -9,7 +9,7 @@ from model.language.tokenization import pieces
 from model.transformer import positions
 from model.transformer.gpt2 import Changes
 from model.transformer.positions import SCHEMES
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import training
 from pages.shared.runtime.queue import permit
 from viz.charts import curves
@@ -174,7 +174,7 @@ def two_orders() -> None:
             st.info("There are no words to compare: type some into both boxes.")
 
 
-st.subheader("Positions: how does the model know the order of the words?")
+lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, tokens, idx = reading.model.decoder, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
 size, names = gpt.config.n_embd, [f"H{n}" for n in range(gpt.config.n_head)]
@@ -259,4 +259,4 @@ with right:
     st.code(f"python -m model.training.length_extrapolation {made}", language="bash", wrap_lines=True)
 
 shown = [positions.angles, positions.sinusoidal, positions.rotate, positions.alibi_slopes, positions.alibi]
-prose.close(PROSE, *shown, positions.PositionedAttention, positions.reordered)
+lesson.close(PROSE, *shown, positions.PositionedAttention, positions.reordered)

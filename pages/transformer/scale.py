@@ -8,7 +8,7 @@ import torch
 from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
-from pages.shared import components, controls, prose
+from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
 from viz.charts import curves
 from viz.charts import heatmaps as matrices
@@ -76,13 +76,12 @@ def trap(seed: int) -> None:
         f"NaN. {found.found}"
     )
     PROSE.section(EXPLAINED[name])
-    PROSE.section("code")
-    prose.source(masks.TRAPS[name], masks.added, masks.right)
+    lesson.close(PROSE, masks.TRAPS[name], masks.added, masks.right)
 
 
 SCALE, MASK = "Why √d", "Mask traps"
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.subheader("Scale and mask: what do the two steps in the middle do?", width="content")
+    lesson.title(PROSE, width="content")
     view = controls.choice("View", [SCALE, MASK], SCALE, key="view", label_visibility="collapsed")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     if view == SCALE:
@@ -93,7 +92,6 @@ if view == SCALE:
     by_width(width, seed)
     PROSE.section("scaling")
     untrained(seed)
-    PROSE.section("code")
-    prose.source(scale.scores, scale.jacobian, scale.measure, scale.untrained)
+    lesson.close(PROSE, scale.scores, scale.jacobian, scale.measure, scale.untrained)
 else:
     trap(seed)

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from model.transformer import gpt2 as written
 from model.transformer.gpt2 import Changes
 from model.transformer.parameter_count import PRESETS, total
-from pages.shared import models, prose
+from pages.shared import lesson, models
 from pages.shared.compute import transformer
 from tests.driver import HOSTILE, examples, page, read_prompt, unescaped
 
@@ -88,7 +88,7 @@ def test_the_lines_of_a_box_are_the_ones_it_names() -> None:
     app = page(WHOLE_GPT, box="z")
     assert "pattern @ v" in app.code[0].value
     with pytest.raises(ValueError):
-        prose.lines((written.gelu, "nowhere in it"))
+        lesson.code_lines((written.gelu, "nowhere in it"))
 
 
 @pytest.mark.parametrize("link", [{"box": "<b>"}, {"block": "L99"}, {"at": "7"}, {"at": "99  x", "box": ""}], ids=str)

@@ -1,39 +1,8 @@
-"""The words of a lesson by id, and the code that a page shows."""
-
-import gc
-import inspect
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+"""The words of a lesson, and its examples."""
 
 import pytest
 
-from model.transformer.gpt2 import GPT, CausalSelfAttention
 from pages.shared import course, prompts, prose
-
-
-@pytest.fixture
-def crowded() -> Iterator[None]:
-    """Threads change places whenever they can, in the middle of what Python does in C, too."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-
-    def pause(*_: object) -> None:
-        sum(range(50))
-
-    gc.callbacks.append(pause)
-    yield
-    gc.callbacks.remove(pause)
-    sys.setswitchinterval(interval)
-
-
-def test_many_may_read_the_code_at_once(crowded: None) -> None:
-    ways = [(prose.code, CausalSelfAttention), (prose.code, GPT), (prose.statement, GPT.generate, "_draw(")] * 20
-    with ThreadPoolExecutor(6) as readers:
-        read = list(readers.map(lambda way: way[0].__wrapped__(*way[1:]), ways))  # as if none had read it before
-    assert len(set(read)) == 3
-    assert read[0] == inspect.getsource(CausalSelfAttention)
-
 
 TEXT = """Before.
 
@@ -62,7 +31,7 @@ def test_title_may_change_without_changing_the_id() -> None:
 
 
 def test_unknown_id_is_an_error_that_lists_the_ids() -> None:
-    words = prose.Prose("a.md", prose.parse(TEXT, "a.md"))
+    words = prose.Prose("a", prose.parse(TEXT, "a.md"))
     with pytest.raises(KeyError, match=r"a\.md has no section \{#notices\}; its sections are: intro, notice, myth"):
         words.section("notices")
 
@@ -110,7 +79,7 @@ def test_malformed_example_is_an_error_that_names_the_file(body: str) -> None:
 
 def test_unknown_examples_are_an_error() -> None:
     with pytest.raises(KeyError, match=r"a\.md has no examples \{#examples-x\}; it has: none"):
-        prose.Prose("a.md", {}).examples("examples-x")
+        prose.Prose("a", {}).examples("examples-x")
 
 
 def test_examples_of_the_same_name_as_a_shared_one_have_its_prompt() -> None:
