@@ -1,14 +1,8 @@
-"""The texts that were tried from one prompt on: a tree that grows by a token at a time, and can stand in a link."""
+"""The texts tried from one prompt on: a tree that grows by a token at a time (pages/shared/link.py writes it)."""
 
-import re
 from typing import NamedTuple
 
-from tokenizers import Tokenizer
-
-from model.language.tokenization import is_typable, pieces
-
 MOST = 200  # tokens in a tree
-WRITTEN = re.compile("[0-9]{1,5}(_[0-9]{1,3}-[0-9]{1,6})*")
 
 
 class Token(NamedTuple):
@@ -43,26 +37,3 @@ class Branches(NamedTuple):
         if len(self.tokens) == MOST:
             return Branches(texts[parent], (Token(0, id, text),)), 1
         return Branches(self.root, (*self.tokens, Token(parent, id, text))), len(texts)
-
-    def written(self) -> str:
-        """The tree for a link: how many characters the root has, then each token as its parent and its id."""
-        return "_".join([str(len(self.root)), *(f"{parent}-{id}" for parent, id, _ in self.tokens)])
-
-
-def read(written: str, text: str, tokenizer: Tokenizer) -> Branches:
-    """The tree that was written for a text that is one of its own.
-
-    Raises ValueError where there is no such tree, and for a token that cannot be typed.
-    """
-    if not WRITTEN.fullmatch(written) or written.count("_") > MOST:
-        raise ValueError(f"this is no tree of up to {MOST} tokens: {written[:40]!r}")
-    length, *tokens = written.split("_")
-    tree = Branches(text[: int(length)])
-    for place, token in enumerate(tokens):
-        parent, id = map(int, token.split("-"))
-        if parent > place or id >= tokenizer.get_vocab_size() or not is_typable(tokenizer, id):
-            raise ValueError(f"token {id} cannot stand after place {parent} of {place + 1}")
-        tree, _ = tree.grow(parent, id, *pieces(tokenizer, [id]))
-    if not tree.root or len(tree.tokens) < len(tokens) or text not in tree.texts():
-        raise ValueError("the text is none of the tree's, or one of the tree's texts is there twice")
-    return tree

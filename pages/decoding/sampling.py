@@ -6,7 +6,7 @@ import streamlit as st
 
 from model.decoding import beam_search as beams
 from model.decoding import sampling
-from pages.shared import components, controls, lesson, models, prose
+from pages.shared import components, controls, lesson, link, models, prose
 from pages.shared.compute import decoding, readings
 
 PROSE = prose.of(__file__)
@@ -17,14 +17,6 @@ NEXT = 5  # likeliest tokens that can be taken in the tree
 def write(asked: object) -> None:
     """Keep what the chain of the picture asks for; the page writes it below."""
     st.session_state["written"] = prompt, asked
-
-
-def chains(asked: str) -> tuple[int, dict[str, sampling.Chain]]:
-    """The seed and the chain that were asked for, "1;top-k:5,temperature:0.7"; or two, where one was kept as A."""
-    seed, *both = asked.split(";")
-    steps = [[step.partition(":") for step in chain.split(",") if step] for chain in both]
-    read = [tuple((name, float(value)) for name, _, value in chain) for chain in steps]
-    return int(seed), dict(zip("AB" if len(read) > 1 else [""], read, strict=True))
 
 
 lesson.title(PROSE)
@@ -54,9 +46,9 @@ if asked is None or written_after != prompt:
     st.query_params.pop("written", None)
 else:
     try:
-        seed, made = chains(asked)
+        seed, made = link.read_chains(asked)
         told = {label: decoding.write(reading, chain, seed, WRITTEN) for label, chain in made.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except (ValueError, OverflowError, RuntimeError) as error:
         st.warning(f"This cannot be written: {prose.literal(error)}")
         st.session_state["written"] = prompt, None
     else:
@@ -77,7 +69,7 @@ components.text_tree(
     [(parent, text, readings.next_probability(model, places[parent], id)) for parent, id, text in tree.tokens],
     at,
     [(texts[id], share, typable[id]) for id, share in zip(likeliest, shares)],
-    tree.written() if tree.tokens else "",
+    link.write_tree(tree) if tree.tokens else "",
     on_go=lambda place: st.session_state.update(prompt=places[place]),
     on_take=lambda number: controls.append_tokens(reading, [likeliest[number]]),
 )

@@ -4,17 +4,15 @@ Keys of the link that several lessons share, so that a choice follows the visito
 MODEL, AT (a token of the prompt), BLOCK and SEED below, and `layer` and `head` of the attention picture.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 from tokenizers import Tokenizer
 
-from model.decoding import text_tree as trees
 from model.decoding.text_tree import Branches
 from model.language.tokenization import pieces
-from pages.shared import fetching, models, prose
+from pages.shared import fetching, link, models, prose
 from pages.shared.compute import language, readings
 from pages.shared.compute.readings import Reading
 from pages.shared.models import Model
@@ -82,7 +80,7 @@ def text_tree(reading: Reading) -> tuple[Branches, int]:
     grown = st.session_state.setdefault("branches", {})  # by model
     if not grown and "tree" in st.query_params:
         try:
-            grown[name] = trees.read(st.query_params["tree"], prompt, reading.model.tokenizer)
+            grown[name] = link.read_tree(st.query_params["tree"], prompt, reading.model.tokenizer)
         except ValueError:
             st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
             del st.query_params["tree"]  # so that this is shown once
@@ -215,13 +213,12 @@ def _left_out(reading: Reading) -> str:
 
 def ablated_heads(layers: int, heads: int) -> set[tuple[int, int]]:
     """The (layer, head) of the heads that the link switches off; those that the model does not have are ignored."""
-    pairs = re.findall(r"(?a:(\d{1,3})\.(\d{1,3}))", st.query_params.get("off", ""))
-    return {(int(layer), int(head)) for layer, head in pairs if int(layer) < layers and int(head) < heads}
+    return link.read_heads(st.query_params.get("off", ""), layers, heads)
 
 
 def set_ablated_heads(off: Collection[tuple[int, int]]) -> None:
     """Write into the link which heads are switched off."""
-    st.query_params["off"] = " ".join(f"{layer}.{head}" for layer, head in sorted(off))
+    st.query_params["off"] = link.write_heads(off)
     if not off:
         del st.query_params["off"]
 
@@ -248,16 +245,12 @@ def picked_head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, i
     The picture reports it to the page if it is asked to; until then the link has it. A head that the model does not
     have counts as `start`, as it does in the picture.
     """
-
-    def number(name: str, count: int, otherwise: int) -> int:
-        text = st.query_params.get(name, str(otherwise))
-        if text == "mean":
-            return count
-        return int(text) if re.fullmatch("[0-9]{1,3}", text) and int(text) < count else -1
-
-    in_link = number("layer", layers, start[0]), number("head", heads, start[1])
+    in_link = [
+        link.read_picked(st.query_params.get(name, str(first)), count)
+        for name, first, count in zip(("layer", "head"), start, (layers, heads))
+    ]
     layer, head = st.session_state.get("attention", {}).get("picked") or in_link
-    if not (0 <= layer <= layers and 0 <= head <= heads):
+    if layer is None or head is None or not (0 <= layer <= layers and 0 <= head <= heads):
         return start
     return (layer, head) if layer < layers and head < heads else None
 

@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import streamlit as st
-import torch
 from torch import Tensor
 
+from pages.shared.link import LARGEST, read_matrices, write_matrices
 from pages.shared.prose import literal
-
-MOST = 999  # the largest number in a cell
 
 
 class Matrix(NamedTuple):
@@ -20,25 +18,10 @@ class Matrix(NamedTuple):
     columns: Sequence[str]
 
 
-def spelled(matrices: Sequence[Tensor]) -> str:
-    """Matrices for a link: their numbers row by row, with a semicolon between two matrices."""
-    return ";".join(" ".join(f"{value:.12g}" for value in of.flatten().tolist()) for of in matrices)
-
-
-def read(text: str, like: Sequence[Tensor]) -> list[Tensor]:
-    """The matrices that a link spells, of the same shapes as those; raises ValueError where it spells others."""
-    parts = [[float(number) for number in part.split()] for part in text[:2000].split(";")]
-    if [len(part) for part in parts] != [of.numel() for of in like]:
-        raise ValueError("these are other sizes")
-    if not all(abs(number) <= MOST for part in parts for number in part):  # not of NaN either
-        raise ValueError(f"a number may be from -{MOST} to {MOST}")
-    return [torch.tensor(part, dtype=torch.double).view_as(of) for part, of in zip(parts, like)]
-
-
 def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
     """Matrices to edit, each below its label, and what was made of them; a sentence refuses what is no number."""
     start = [of.numbers for of in matrices.values()]
-    begun = " ".join([spelled(start), *(row for of in matrices.values() for row in of.rows)])
+    begun = " ".join([write_matrices(start), *(row for of in matrices.values() for row in of.rows)])
     found, keys = [], [f"{label} {begun}" for label in matrices]
     begins = _begin(begun, start, keys[0] in st.session_state)
     latest = st.session_state.setdefault("edited to", {})
@@ -47,8 +30,8 @@ def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
         found.append(_editor(key, of._replace(numbers=numbers), before))
     latest[begun] = found
     st.query_params.pop("numbers", None)
-    if spelled(found) != spelled(start):
-        st.query_params["numbers"] = spelled(found)
+    if write_matrices(found) != write_matrices(start):
+        st.query_params["numbers"] = write_matrices(found)
     return found
 
 
@@ -63,7 +46,7 @@ def _begin(name: str, start: list[Tensor], shown: bool) -> list[Tensor]:
         kept[name] = start
         if linked:
             try:
-                kept[name] = read(linked, start)
+                kept[name] = read_matrices(linked, start)
             except ValueError:
                 st.warning("The link holds numbers that do not fit these matrices; they were left out.")
     elif not shown:
@@ -92,7 +75,7 @@ def _editor(key: str, matrix: Matrix, before: Tensor) -> Tensor:
                 found[n, at] = _number(record[column])
             except ValueError:
                 st.warning(
-                    f"“{literal(record[column])}” is no number from −{MOST} to {MOST} (as 2, −1 or 0.5): "
+                    f"“{literal(record[column])}” is no number from −{LARGEST} to {LARGEST} (as 2, −1 or 0.5): "
                     f"{matrix.rows[n]}, {column} stays {f'{before[n, at]:.4g}'.replace('-', '−')}."
                 )
     return found
@@ -101,6 +84,6 @@ def _editor(key: str, matrix: Matrix, before: Tensor) -> Tensor:
 def _number(text: str | None) -> float:
     """The number in a cell, 0 in an empty one; raises ValueError where it is none, or too large."""
     value = float((text or "0").replace("−", "-"))
-    if not abs(value) <= MOST:  # not of NaN either
-        raise ValueError(f"a number may be from -{MOST} to {MOST}")
+    if not abs(value) <= LARGEST:  # not of NaN either
+        raise ValueError(f"a number may be from -{LARGEST} to {LARGEST}")
     return value

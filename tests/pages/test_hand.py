@@ -14,8 +14,8 @@ from model.interpretability import logit_lens as lens
 from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
+from pages.shared import link, models
 from pages.shared import matrix_editor as matrices
-from pages.shared import models
 from pages.shared.compute import readings
 from tests.driver import HOSTILE, drawn, heat_maps, page, read_prompt
 from tests.pages.test_family import NAME as STRANGER
@@ -85,12 +85,12 @@ def test_queries_are_multiplied_and_wrong_masks_are_called_wrong() -> None:
 def test_edited_numbers_are_those_of_the_link() -> None:
     start = byhand.drawn(4, 3, 0)
     q, k, v = (torch.arange(12.0).view(4, 3) - 3, start.k, -start.v)
-    app = page(HAND, numbers=matrices.spelled([q, k, v]))
+    app = page(HAND, numbers=link.write_matrices([q, k, v]))
     assert not app.exception and not app.warning
     sent = drawn(app, "products")
     assert sent["q"] == q.tolist() and sent["v"] == (-start.v).tolist()
     holds(sent, 3**0.5, True)
-    assert app.query_params["numbers"] == matrices.spelled([q, k, v])
+    assert app.query_params["numbers"] == link.write_matrices([q, k, v])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_a_cell_may_hold() -> None:
         with pytest.raises(ValueError):
             matrices._number(text)
     with pytest.raises(ValueError, match="-999 to 999"):
-        matrices.read("1000", [torch.zeros(1)])
+        link.read_matrices("1000", [torch.zeros(1)])
 
 
 @pytest.mark.parametrize(
