@@ -138,6 +138,17 @@ NUMBERS = {
 }
 
 
+def outline() -> str:
+    """The course as a list in Markdown, for the README: each open section with its lessons, by number and question."""
+    lines = []
+    for section in SECTIONS:
+        if section.lessons:
+            lines.append(f"- **{section.title}.** {section.question}")
+            numbered = [lesson for lesson in section.lessons if lesson is not HOME]
+            lines += [f"  - {NUMBERS[lesson.path]} {lesson.title}: {lesson.question}" for lesson in numbered]
+    return "\n".join(lines)
+
+
 def lesson_at(path: str) -> Lesson:
     """The lesson with that script; raises KeyError if there is none."""
     for lesson in LESSONS:

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import course
+from pages.shared import course, prose
 from pages.shared.course import Lesson
 from pages.shared.prose import PAGES, Prose
 
@@ -85,9 +85,14 @@ def next_link(words: Prose) -> None:
         link_to(course.HOME, "**This was the last lesson. Back to the map of the course**")
 
 
+def about(lesson: Lesson) -> str:
+    """What one can do in a lesson, from its prose."""
+    return prose.of(str(PAGES / f"{lesson.path}.py")).about
+
+
 def link_to(lesson: Lesson, label: str | None = None) -> None:
-    """A link to a lesson, which takes prompt and model along; its question is shown on hover."""
+    """A link to a lesson, which takes prompt and model along; what one can do there is shown on hover."""
     carried = {key: st.query_params.get(key) or st.session_state.get(key) for key in CARRIED}
     carried = {key: value for key, value in carried.items() if value}
     label = label or f"{course.NUMBERS[lesson.path]} · {lesson.title}"
-    st.page_link(f"{lesson.path}.py", label=label, query_params=carried, help=lesson.question)
+    st.page_link(f"{lesson.path}.py", label=label, query_params=carried, help=about(lesson))

@@ -29,6 +29,7 @@ EXAMPLE = re.compile(r"^### (.+)\n", re.M)
 QUOTED = re.compile(r"((?:>[^\n]*\n)*)(.*)", re.S)
 BOX = re.compile(r"([a-z0-9]+):(?: (.*))?")  # a further box: its key, which is one lower-case word, and its text
 EXAMPLES = "examples"  # the id of a section of examples, or its beginning
+ABOUT = "about"  # the id of the section on what one can do in the lesson
 INTRO = "intro"  # the id of what stands before the first heading
 
 
@@ -56,6 +57,7 @@ class Prose(NamedTuple):
     page: str
     sections: Mapping[str, Section]
     groups: Mapping[str, Mapping[str, Example]] = {}
+    about: str = ""  # what one can do in the lesson: the section {#about}, which the map of the course shows
 
     def section(self, id: str) -> None:
         """Draw one section; raises KeyError, with the ids that there are, for an unknown id."""
@@ -78,9 +80,10 @@ def of(script: str) -> Prose:
     """The prose of a page: `PROSE = prose.of(__file__)`."""
     file = Path(script).with_suffix(".md")
     sections = parse(file.read_text("utf-8"), file.name)
+    about = " ".join(sections.pop(ABOUT, Section("", "")).body.split())
     groups = {id: parse_examples(body, file.name) for id, (_, body) in sections.items() if id.startswith(EXAMPLES)}
     page = str(file.resolve().relative_to(PAGES).with_suffix(""))
-    return Prose(page, {id: section for id, section in sections.items() if id not in groups}, groups)
+    return Prose(page, {id: section for id, section in sections.items() if id not in groups}, groups, about)
 
 
 def parse(text: str, file: str) -> dict[str, Section]:

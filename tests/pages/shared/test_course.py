@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from pages.shared import course, models
+from pages.shared import course, models, prose
 from tests.driver import page
 
 PROMPT = "The keys near the box"
@@ -38,6 +38,16 @@ def test_home_links_every_lesson_by_its_number_with_its_question() -> None:
     assert {each.question for each in others} | {section.question for section in course.SECTIONS} <= captions
     closed = sum(not section.lessons for section in course.SECTIONS)
     assert [caption.value for caption in app.caption].count(":material/lock: not open yet") == closed
+
+
+def test_readme_lists_the_course() -> None:
+    readme = (prose.PAGES.parent / "README.md").read_text("utf-8")
+    assert f"\n\n{course.outline()}\n\n" in readme
+
+
+def test_every_lesson_says_what_one_can_do_in_it() -> None:
+    linked = {link.proto.page: link.proto.help for link in page("start/home").get("page_link")}
+    assert all(len(linked[each.url]) > 80 for each in course.LESSONS if each is not course.HOME)
 
 
 def test_links_carry_prompt_and_model() -> None:
