@@ -8,7 +8,6 @@ with random weights of GPT-2 small's shape. The ratio is taken pair by pair, in 
 import time
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -17,9 +16,9 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from model.decoding import sampling
 from model.loading import gpt2_format as gpt2
+from model.loading.folders import BUILT_IN
 from model.transformer.gpt2 import GPT
 
-BUILT_IN = Path(gpt2.__file__).parents[1] / "checkpoints" / "vitrine"
 CHAIN = [("temperature", 0.8), ("top-p", 0.9)]
 
 

@@ -16,9 +16,10 @@ from streamlit.runtime.state import QueryParamsProxy
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Node
 
+from model.loading.folders import GROWING
 from pages.shared import course, models, prose
 from pages.shared.compute import readings
-from pages.shared.runtime.catalog import CATALOG, CHECKPOINTS, Entry
+from pages.shared.runtime.catalog import CATALOG, Entry
 
 PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
@@ -167,7 +168,7 @@ def visits(name: str) -> Visits:
         patch.dict(CATALOG, {ANOTHER: Entry(ANOTHER, Path(folder))}),
     ):
         for file in ("config.json", "model.safetensors", "tokenizer.json"):
-            Path(folder, file).symlink_to(CHECKPOINTS / "growing" / file)
+            Path(folder, file).symlink_to(GROWING / file)
         for link in VIEWS.get(name, [{}]):
             sections.append([])
             app = page(name, **link)

@@ -14,8 +14,6 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.transformer.gpt2 import Trace
-
 Column = tuple[int | None, int | None]  # a token in one text or vocabulary, and its counterpart in the other
 Pairs = Sequence[tuple[int, int]]  # the columns that have both
 
@@ -42,13 +40,6 @@ def rest(one: Sequence[bytes], other: Sequence[bytes]) -> Rest:
     here, there = begins(one), begins(other)
     size = max(here.keys() & there.keys())
     return Rest(size, here[size], there[size])
-
-
-def surprises(trace: Trace) -> Tensor:
-    """The surprise -ln P of each token (T) given those before it, in nats; NaN for the first one."""
-    ids = trace.idx[0]
-    told = trace.logits[0, :-1].log_softmax(-1).gather(-1, ids[1:, None])[:, 0]
-    return torch.cat([told.new_full((1,), torch.nan), -told])
 
 
 def entropy(log_probabilities: Tensor) -> float:

@@ -126,9 +126,12 @@ def of_tokens(gpt: GPT, tokenizer: Tokenizer) -> TokenEmbeddings:
 
 
 def parse(expression: str) -> list[Term]:
-    """The terms of an expression such as "king - man + 0.5 * woman".
+    """Parse an expression into its terms, each a weight and a word.
 
-    Raises ValueError where it is none, or has more than 12 terms.
+    Raises ValueError if it is not an expression, or has more than 12 terms.
+
+    >>> parse("king - man + 0.5 * woman")
+    [Term(weight=1.0, word='king'), Term(weight=-1.0, word='man'), Term(weight=0.5, word='woman')]
     """
     terms, read = [], 0
     while read < len(expression.rstrip()):
@@ -167,15 +170,30 @@ def calculate(embeddings: Embeddings, terms: Sequence[Term]) -> tuple[dict[str, 
 
 
 def cosines(vectors: Tensor) -> Tensor:
-    """The cosine of each two of the vectors (N, C): (N, N)."""
+    """Cosine similarity (N, N) of each two of the vectors (N, C).
+
+    >>> cosines(torch.tensor([[1.0, 0.0], [3.0, 4.0]]))
+    tensor([[1.0000, 0.6000],
+            [0.6000, 1.0000]])
+    """
     units = F.normalize(vectors, dim=-1)
     return units @ units.T
 
 
 def pca(vectors: Tensor, fitted: Tensor) -> tuple[Tensor, Tensor]:
-    """Where vectors (N, C) lie on the two main axes of others (M, C): (N, 2); and their share of variance on each (2).
+    """Principal component analysis: the coordinates (N, 2) of vectors (N, C) on the first two components of `fitted`.
+
+    The components are those of `fitted` (M, C). Also returned is the share (2) of the variance of `vectors` along each.
+    The vector that is farthest along a component lies in its positive direction.
 
     Source: Pearson 1901, "On Lines and Planes of Closest Fit to Systems of Points in Space".
+
+    >>> vectors = torch.tensor([[3.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, -1.0, 0.0]])
+    >>> points, shares = pca(vectors, vectors)
+    >>> points[0].abs()
+    tensor([2., 0.])
+    >>> shares
+    tensor([0.8000, 0.2000])
     """
     middle = fitted.mean(0)
     axes = torch.linalg.svd(fitted - middle, full_matrices=False).Vh[:2]  # (2, C)
@@ -199,7 +217,11 @@ def ends(embeddings: Embeddings, text: str) -> list[tuple[str, Tensor]]:
 
 
 def along(a: Tensor, b: Tensor, vectors: Tensor) -> Tensor:
-    """How far the vectors (N, C) lie along the line from a to another b (C): a is at -1, b at 1, their middle at 0."""
+    """Projection (N) of vectors (N, C) on the line from a to another b (C): a is at -1, b at 1, their middle at 0.
+
+    >>> along(torch.zeros(2), torch.tensor([4.0, 0.0]), torch.tensor([[3.0, 7.0]]))
+    tensor([0.5000])
+    """
     half = (b - a) / 2
     return (vectors - (a + b) / 2) @ half / (half @ half)
 

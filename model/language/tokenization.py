@@ -124,7 +124,12 @@ def _to_bytes(byte_of: Mapping[str, int], symbol: str) -> bytes:
 
 
 def merge_steps(tokenizer: Tokenizer, ranks: Mapping[Pair, int], word: str) -> list[Merge]:
-    """How one word becomes tokens: from its bytes on, the neighbours whose pair has the lowest rank are merged."""
+    """The merges that turn the bytes of one word into tokens: each time the pair of the lowest rank.
+
+    >>> tokenizer = from_merges([(b"l", b"o"), (b"lo", b"w")])
+    >>> [(merge.rank, merge.symbols) for merge in merge_steps(tokenizer, ranks(tokenizer), "lower")]
+    [(0, (b'lo', b'w', b'e', b'r')), (1, (b'low', b'e', b'r'))]
+    """
     symbols, steps = _bytes(word), []
     while known := {pair for pair in zip(symbols, symbols[1:]) if pair in ranks}:
         pair = min(known, key=ranks.__getitem__)
@@ -134,9 +139,12 @@ def merge_steps(tokenizer: Tokenizer, ranks: Mapping[Pair, int], word: str) -> l
 
 
 def learn_merges(words: Iterable[str], count: int) -> Iterator[Learned]:
-    """The first `count` merges that a BPE learns from words; fewer where no pair is left that occurs twice.
+    """The first `count` merges that a BPE learns from words; fewer if no remaining pair occurs twice.
 
-    Of pairs that are as frequent the one that comes first in the order of bytes is taken.
+    Of equally frequent pairs, the first in the order of bytes is merged.
+
+    >>> [(merge.pair, merge.count) for merge in learn_merges(["low", "low", "lower"], 2)]
+    [((b'l', b'o'), 3), ((b'lo', b'w'), 3)]
     """
     occurrences = Counter(words)
     spelled = {word: _bytes(word) for word in occurrences}

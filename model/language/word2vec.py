@@ -1,7 +1,8 @@
 """Word2Vec as its libraries train it, from many seeds at once: how much of what it finds is chance?
 
 The continuous bag of words: the mean of the vectors around a word must tell that word from words drawn at random.
-Rates, negatives, their power and what is left out are those that gensim takes when it is not told otherwise.
+Learning rates, the number of negatives, their power and the subsampling are gensim's defaults; the vectors start in
+[-0.5, 0.5] / size, as in word2vec.c, which is half as long as in gensim 4.
 
 Sources: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section 3.1, and
 "Distributed Representations of Words and Phrases and their Compositionality", sections 2.2 and 2.3.
@@ -16,6 +17,21 @@ import numpy as np
 RATE, LAST_RATE = 0.025, 0.0001  # of learning, at the beginning and at the end
 LARGEST = 100  # number in a vector; a training in which it is larger has no limit
 NEGATIVES, POWER = 5, 0.75  # words drawn at random for each one read; by this power of their counts
+
+
+def keep_probability(counts: np.ndarray, sample: float) -> np.ndarray:
+    """Probability (N) that an occurrence of each word is kept in training, from the words' counts (N): subsampling.
+
+    A word with the share f of all words is kept with probability (sqrt(f / sample) + 1) sample / f, at most 1, as in
+    word2vec.c and gensim; with `sample` 0 every word is.
+
+    >>> keep_probability(np.array([90, 10]), sample=0.1)
+    array([0.44444444, 1.        ])
+    """
+    if not sample:
+        return np.ones(len(counts))
+    ratio = counts / (sample * counts.sum())
+    return np.minimum(1, (np.sqrt(ratio) + 1) / ratio)
 
 
 class Trained(NamedTuple):
@@ -52,8 +68,7 @@ def training(
     one_hot = np.eye(len(words), dtype=np.float32)
     told = [sentence for sentence in sentences if len(sentence) > 1]  # a word alone has nothing around it
     read = [one_hot[[words.index(word) for word in sentence]] for sentence in told]  # each (T, N)
-    often = count / (sample * count.sum()) if sample else np.ones(len(words))
-    keep = np.minimum(1, (np.sqrt(often) + 1) / often)
+    keep = keep_probability(count, sample)
     noise = count**POWER / (count**POWER).sum()
 
     rng = np.random.default_rng(0)

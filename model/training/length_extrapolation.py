@@ -18,7 +18,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.training.pretrain import CHECKPOINTS, learning_rate, optimizers_of, rows
+from model.loading.folders import CHECKPOINTS, GROWING
+from model.training.pretrain import learning_rate, optimizers_of, rows
 from model.transformer.gpt2 import GPT, GPTConfig
 from model.transformer.positions import SCHEMES, gpt_with
 
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if getattr(chosen, name) < 1:
             parser.error(f"--{name} is {getattr(chosen, name)}; it must be at least 1")
     torch.set_num_threads(chosen.threads)
-    tokenizer = Tokenizer.from_file(str(CHECKPOINTS / "growing" / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(GROWING / "tokenizer.json"))
     gpts = train(CONFIG, tokenizer, chosen.steps, chosen.seed)
     held_out = rows(tokenizer, f"positions {chosen.seed} held out", chosen.rows, LENGTH + 1)
     result = {

@@ -33,12 +33,11 @@ from torch.nn import functional as F
 
 from model.language import tokenization as tokens
 from model.loading import gpt2_format as gpt2
+from model.loading.folders import CHECKPOINTS
 from model.toy_world import grammar as world
 from model.training import evaluation
 from model.transformer.gpt2 import GPT, GPTConfig
 from model.transformer.positions import sinusoidal
-
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 
 
 class Phase(NamedTuple):
@@ -122,7 +121,13 @@ def rows(tokenizer: Tokenizer, seed: str, count: int, width: int, random_share: 
 
 
 def learning_rate(step: int, steps: int, peak: float, last: float = 0.05) -> float:
-    """A short rise, then half a cosine down to the share `last` of the peak."""
+    """Learning rate of a step: linear warmup over a tenth of the steps, then half a cosine down to `last` x the peak.
+
+    The warmup has at most 100 steps.
+
+    >>> [round(learning_rate(step, steps=1000, peak=1.0), 3) for step in (0, 99, 550, 999)]
+    [0.01, 1.0, 0.525, 0.05]
+    """
     rise = min(100, steps // 10)
     if step < rise:
         return peak * (step + 1) / rise

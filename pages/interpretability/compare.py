@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from model.interpretability import comparison as compare
+from model.language.surprise import surprises
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
 from pages.shared import components, controls, fetching, lesson, models, prose
@@ -57,7 +58,7 @@ def ranked(probabilities: Tensor, ids: Sequence[int | None]) -> list[bars.Guess]
 def measures(reading: Reading, first: int, size: int) -> dict[str, str]:
     """Numbers of one reading; those of the text are over its tokens from the first on, which are so many bytes."""
     config, guess = reading.model.decoder.config, reading.trace.logits[0, -1].log_softmax(-1)
-    bits = compare.surprises(reading.trace)[first:].sum().item() / math.log(2)
+    bits = sum(reading.surprises[first:]) / math.log(2)
     count = len(reading.tokens) - first
     now = readings.true_next(reading)
     return {
@@ -167,7 +168,7 @@ def two_prompts() -> None:
     same = sum(ids[0][i] == ids[1][j] for i, j in pairs)
     rows = {}
     for letter, it, places in zip("AB", (a, b), zip(*columns)):
-        bits = (compare.surprises(it.trace) / math.log(2)).tolist()
+        bits = [nats / math.log(2) for nats in it.surprises]
         rows[letter] = (
             ["" if n is None else it.tokens[n] for n in places],
             [math.nan if n is None else bits[n] for n in places],
@@ -234,4 +235,4 @@ if mode == MODELS:
     two_models()
 else:
     two_prompts()
-lesson.close(PROSE, compare.rest, compare.surprises, compare.align, compare.difference, compare.moved)
+lesson.close(PROSE, compare.rest, surprises, compare.align, compare.difference, compare.moved)

@@ -14,9 +14,10 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, WebSocketRoute
 
+from model.loading.folders import BUILT_IN, GROWING
 from tests.browser.conftest import PROMPT, ROOT, Visitors, start_server
 
-VITRINE, SMALL = (Path("model/checkpoints") / name / "model.safetensors" for name in ("vitrine", "growing"))
+VITRINE, SMALL = (folder.relative_to(ROOT) / "model.safetensors" for folder in (BUILT_IN, GROWING))
 
 
 @contextmanager

@@ -237,7 +237,7 @@ def test_the_tokens_stand_above_their_counterparts() -> None:
     ]  # fmt: skip
     assert strips["differ"] == [1, 4] and strips["parted"] is None
     assert any("**4 tokens stand in both** · replaced: 1 · in one only: 1" in one.value for one in app.markdown)
-    surprises = compare.surprises(read_prompt(A, "The old keys near a box").trace) / math.log(2)
+    surprises = torch.tensor(read_prompt(A, "The old keys near a box").surprises) / math.log(2)
     shown = [column[1]["value"] for column in strips["columns"]]
     assert shown[0] is None and shown[1:] == pytest.approx(surprises[1:].tolist(), abs=1e-5)
 

@@ -31,7 +31,10 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
     shown = all_drawn(app, "full")[-1]["tokens"]
     assert shown[0]["value"] is None
     assert sum(row["value"] for row in shown[1:]) / (len(told) - 1) == pytest.approx(loss.item(), abs=1e-4)
-    assert any(f"perplexity of **{loss.exp():.1f}**" in element.value for element in app.markdown)
+    (sentence,) = [element.value for element in app.markdown if "perplexity of" in element.value]
+    bits = loss.item() / 0.693147
+    expected = f"**{loss:.2f} nats** a token on average ({bits:.2f} bits): a perplexity of **{2**bits:.1f}**."
+    assert sentence == expected
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """Cached forward passes over a prompt, and the toy world's true probabilities beside them."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from cachetools.keys import hashkey
 
+from model.language.surprise import surprises
 from model.language.tokenization import pieces
 from model.toy_world.exact import Distribution, Truth
 from model.transformer.gpt2 import Trace
@@ -56,9 +56,7 @@ class Reading(NamedTuple):
     @property
     def surprises(self) -> list[float]:
         """The surprise of each of the T tokens, −ln p, in nats; NaN for the first, before which nothing was read."""
-        log_probabilities = self.trace.logits[0, :-1].log_softmax(-1)
-        read = self.trace.idx[0, 1:, None]
-        return [math.nan, *(-log_probabilities.gather(-1, read)).flatten().tolist()]
+        return surprises(self.trace.logits[0], self.trace.idx[0]).tolist()
 
 
 def read(model: Model, prompt: str) -> Reading:

@@ -2,8 +2,8 @@
 
 import json
 
+from model.loading.folders import CHECKPOINTS
 from model.training import mask_leak
-from pages.shared.runtime.catalog import CHECKPOINTS
 from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
 from pages.shared.runtime.progress import OnProgress
 from pages.shared.runtime.queue import permit_each

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from model.loading import hub
+from model.loading.folders import CHECKPOINTS
 
 ROOT = Path(__file__).parents[3]
-CHECKPOINTS = ROOT / "model" / "checkpoints"
 CARDS = {path.parent: json.loads(path.read_text("utf-8")) for path in CHECKPOINTS.glob("*/card.json")}
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from torch.distributions import Categorical
-from torch.nn import functional as F
 
 from model.interpretability import comparison as compare
 from model.language.tokenization import pieces, token_bytes, train_bpe
@@ -51,14 +50,6 @@ def test_the_rest_is_the_same_text_and_the_longest(text: str) -> None:
     assert all(first > 0 for first in firsts)
     ends = [{sum(map(len, cut[n:])) for n in range(1, len(cut) + 1)} for cut in cuts]
     assert size == max(ends[0] & ends[1])
-
-
-def test_the_surprises_add_up_to_pytorchs_loss(gpt: GPT, idx: torch.Tensor) -> None:
-    trace = gpt.trace(idx[:1])
-    found = compare.surprises(trace)
-    assert found.shape == idx[0].shape and found[0].isnan()
-    expected = F.cross_entropy(trace.logits[0, :-1], idx[0, 1:], reduction="none")
-    torch.testing.assert_close(found[1:], expected)
 
 
 def test_the_entropy_is_that_of_torch_distributions() -> None:

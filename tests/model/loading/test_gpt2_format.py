@@ -11,11 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPT2Model
 
-from model.loading import folders
 from model.loading import gpt2_format as gpt2
+from model.loading.folders import BUILT_IN
 from model.transformer.gpt2 import GPT, GPTConfig
-
-SHIPPED = Path(gpt2.__file__).parents[1] / "checkpoints" / "vitrine"
 
 
 def random_hugging_face(kind: type = GPT2LMHeadModel, **sizes: Any) -> Any:
@@ -60,9 +58,9 @@ def test_a_model_without_its_head() -> None:
 
 def test_the_shipped_checkpoint() -> None:
     # In float64: trained logits are large, and in float32 the order of a sum alone moves them by 2e-5.
-    theirs = AutoModelForCausalLM.from_pretrained(SHIPPED, attn_implementation="eager", dtype=torch.float64).eval()
+    theirs = AutoModelForCausalLM.from_pretrained(BUILT_IN, attn_implementation="eager", dtype=torch.float64).eval()
     idx = torch.randint(3072, (2, 64), generator=torch.Generator().manual_seed(5))
-    assert_equal(gpt2.load(SHIPPED).double(), theirs, idx)
+    assert_equal(gpt2.load(BUILT_IN).double(), theirs, idx)
 
 
 def test_transformers_opens_what_save_wrote(gpt: GPT, idx: Tensor, tmp_path: Path) -> None:
@@ -192,7 +190,7 @@ def test_a_tokenizer_neither_cuts_nor_pads(tmp_path: Path, tiny: dict[str, bytes
 
 
 def test_matrices_are_laid_out_for_one_row_at_a_time() -> None:
-    gpt = gpt2.load(folders.BUILT_IN)
+    gpt = gpt2.load(BUILT_IN)
     matrices = {name: weight for name, weight in gpt.named_parameters() if "h." in name and weight.dim() == 2}
     assert len(matrices) == 4 * gpt.config.n_layer
     for weight in [*matrices.values(), gpt.wte.weight]:

@@ -13,10 +13,9 @@ from tokenizers import Tokenizer
 from model.interpretability.published_heads import GPT2_SMALL
 from model.loading import gpt2_format as gpt2
 from model.loading import verify_gpt2 as check
+from model.loading.folders import BUILT_IN
 from model.loading.gpt2_facts import FACTS
 from model.transformer.gpt2 import GPT, GPTConfig
-
-SHIPPED = Path(gpt2.__file__).parents[1] / "checkpoints" / "vitrine"
 
 
 class StandIn:
@@ -131,14 +130,14 @@ def saved(folder: Path, **sizes: int) -> Path:
     gpt2.save(
         GPT(GPTConfig(**{"vocab_size": 6144, "block_size": 3, "n_layer": 1, "n_head": 1, "n_embd": 4} | sizes)), folder
     )
-    (folder / "tokenizer.json").write_text((SHIPPED / "tokenizer.json").read_text("utf-8"), "utf-8")
+    (folder / "tokenizer.json").write_text((BUILT_IN / "tokenizer.json").read_text("utf-8"), "utf-8")
     return folder
 
 
 def test_the_command_ends_with_1_for_another_model(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "model.loading.verify_gpt2", str(saved(tmp_path / "tiny"))],
-        cwd=SHIPPED.parents[2],
+        cwd=BUILT_IN.parents[2],
         capture_output=True,
         text=True,
     )
