@@ -12,6 +12,7 @@ from model.loading import gpt2_format as gpt2
 from model.loading import hub as download
 from model.transformer.gpt2 import GPT, GPTConfig
 from pages.shared.compute import language
+from pages.shared.runtime import job_view, jobs
 from tests.hub import Hub, repository
 
 torch.set_num_threads(1)
@@ -49,6 +50,14 @@ def nothing_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     download.forget()
     language.gpt2_tokenizer.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def jobs_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A page that is run by a test waits until its jobs have ended, and no test sees the jobs of another."""
+    monkeypatch.setattr(job_view, "PATIENCE", 120.0)
+    yield
+    jobs.JOBS.clear()
 
 
 @pytest.fixture(scope="session")

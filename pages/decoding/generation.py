@@ -11,7 +11,7 @@ from model.transformer import parameter_count as parameters
 from model.transformer.gpt2 import GPT
 from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import decoding
-from pages.shared.runtime import progress
+from pages.shared.runtime import job_view, progress
 from viz.charts import curves
 from viz.components.kv_cache import Pass
 from viz.tokens import visible
@@ -68,8 +68,10 @@ def saved() -> None:
         work = 2 * writing(count) + sum(ways["without"])  # with what is written above: all of it should be quick
         if not progress.may_run("Writing it both ways", work, "both"):
             return
-        with progress.progress_bar("Writing it with the cache and without") as told:
-            found = decoding.time_generation(told, *asked)
+        job = decoding.time_generation(reading, passes, short, temperature, seed)
+        if (results := job_view.show("Writing it with the cache and without", job)) is None:
+            return
+        (found,) = results
         _, *others = found  # the first pass reads the prompt, both ways
         with_it, without = (1000 * sum(times) / len(others) for times in zip(*(one[:2] for one in others)))
         apart, same = max(one.apart for one in found), sum(one.same for one in found)

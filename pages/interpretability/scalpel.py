@@ -10,7 +10,7 @@ from model.transformer.gpt2 import Changes, Edit, Trace
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings, training
 from pages.shared.compute.interpretability import REPLACEMENTS
-from pages.shared.runtime import progress
+from pages.shared.runtime import job_view, progress
 from pages.shared.runtime.queue import permit
 from viz.charts import bars, curves
 from viz.charts import heatmaps as matrices
@@ -70,8 +70,9 @@ def scalpel() -> Changes:
     effects = None
     with place:
         if tell and progress.may_run("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
-            with progress.progress_bar("Cutting one head after the other") as told:
-                effects = interpretability.ablate_each_head(told, reading, how).numpy()
+            job = interpretability.ablate_each_head(reading, how)
+            if results := job_view.show("Cutting one head after the other", job):
+                effects = results[0].numpy()
         components.head_switches(layers, heads, off, effects, flip)
         if effects is not None:
             st.caption(
@@ -140,9 +141,9 @@ def leaks() -> None:
     guess = st.pills(asked, offered, key="guess")
     if guess is None:
         return
-    with progress.progress_bar("Training two small models on random words") as told:
-        off = training.train_mask_leak(lambda share: told(share / 2), False)
-        on = training.train_mask_leak(lambda share: told(0.5 + share / 2), True)
+    if (results := job_view.show("Training two small models on random words", training.train_mask_leak())) is None:
+        return
+    off, on = results[0].values()
     curve = {
         "mask off": [step.loss for step in off],
         "mask on": [step.loss for step in on],
@@ -186,9 +187,9 @@ def swept(other: readings.Reading, answer: int, rival: int) -> interpretability.
     work = patching.cost(gpt.config, len(tokens) - begin + heads, len(tokens))
     if not progress.may_run("Patching every part", work, "patch anyway"):
         return None
-    with progress.progress_bar("Patching one part after the other") as told:
-        found = interpretability.patch_each_part(told, reading, other, answer, rival)
-    return found
+    job = interpretability.patch_each_part(reading, other, answer, rival)
+    results = job_view.show("Patching one part after the other", job)
+    return results and results[0]
 
 
 def clicked(chart: object, of: str, shares: torch.Tensor) -> tuple[int, int]:

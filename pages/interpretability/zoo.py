@@ -10,7 +10,7 @@ from model.interpretability.patching import Head
 from model.language.tokenization import pieces
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings
-from pages.shared.runtime import progress
+from pages.shared.runtime import job_view, progress
 from viz.charts import bars
 from viz.charts import heatmaps as matrices
 from viz.percent import percent
@@ -61,9 +61,11 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     work = 2 * len(zoo.ASKED) * patching.cost(gpt.config, count, LENGTH) // gpt.config.n_layer
     if not progress.may_run(f"Asking {count} questions of each kind", work, "ask anyway"):
         return
-    with progress.progress_bar("Asking the model, untouched and cut") as told:
-        before = interpretability.answer_questions(lambda part: told(part / 2), model, count, (), HOW[0])
-        after = interpretability.answer_questions(lambda part: told(0.5 + part / 2), model, count, tuple(gone), how)
+    runs = ((), HOW[0]), (tuple(gone), how)
+    jobs = [interpretability.answer_questions(model, count, heads, way) for heads, way in runs]
+    if (results := job_view.show("Asking the model, untouched and cut", *jobs)) is None:
+        return
+    before, after = results
     asked = zoo.KINDS[kind].asked
     left, right = st.columns(2, gap="large")
     with left:
@@ -102,9 +104,13 @@ def search() -> None:
         f"Cutting each of {scores.numel()} heads, {count} questions each time", work, "search anyway"
     ):
         return
-    with progress.progress_bar("Cutting one head after the other") as told:
-        before = interpretability.answer_questions(lambda part: told(part / 10), model, count, (), HOW[0])[asked]
-        found = interpretability.search_heads(lambda part: told(0.1 + 0.9 * part), model, asked, count, how)
+    jobs = [
+        interpretability.answer_questions(model, count, (), HOW[0]),
+        interpretability.search_heads(model, asked, count, how),
+    ]
+    if (results := job_view.show("Cutting one head after the other", *jobs)) is None:
+        return
+    before, found = results[0][asked], results[1]
     sure = sum(one.probability for one in before) / count
     lost = sure - found.probability
     left, right = st.columns([3, 2], gap="large")

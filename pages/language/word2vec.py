@@ -6,7 +6,7 @@ import streamlit as st
 from model.language import word2vec
 from pages.shared import controls, lesson, prose
 from pages.shared.compute import language
-from pages.shared.runtime import progress
+from pages.shared.runtime import job_view
 from viz.charts import bars
 
 PROSE = prose.of(__file__)
@@ -28,12 +28,16 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
         )
         text = controls.text_area("Lines to learn from", example.prompt, key=f"lines{number}", height=330)
         with picture:
+            job = language.train_word2vec(text, DEFAULT if rare else OFF, epochs)
+            failure = "This cannot be learned from: {}."
+            results = job_view.show("Word2Vec learns, from 20 seeds", job, failure=failure, slot=f"word2vec {number}")
+            if results is None:
+                continue
+            (trained,) = results
             try:
-                with progress.progress_bar("Word2Vec learns, from 20 seeds") as told:
-                    trained = language.train_word2vec(told, text, DEFAULT if rare else OFF, epochs)
                 ranks = word2vec.rank(trained, *QUESTION)
             except ValueError as error:
-                st.warning(f"This cannot be learned from: {error}.")
+                st.warning(failure.format(prose.literal(error)))
                 continue
             possible = len(trained.words) - 3
             st.markdown(

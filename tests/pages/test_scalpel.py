@@ -244,7 +244,7 @@ def test_what_the_examples_say_is_so() -> None:
     assert without[likeliest[fact.name]] < 0.5
     rooms = [says(changed(changes, where.prompt)) for changes in (Changes(), Changes(mask=False))]
     assert rooms == ["kitchen", "cellar"]
-    alone = interpretability.ablate_each_head(lambda _: None, read_prompt(NAME, copies.prompt), "zero")
+    alone = interpretability.ablate_each_head(read_prompt(NAME, copies.prompt), "zero").get(60)
     induction = interpretability.score_heads(models.load(NAME))["induction"]
     spared = alone[induction > 0.5] < 0.1
     assert spared.sum() > len(spared) / 2 > 2

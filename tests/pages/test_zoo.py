@@ -50,7 +50,7 @@ def test_the_cut_is_the_one_that_was_asked_for() -> None:
     app = page(ZOO, kind="induction", which="the best 8")
     best = zoo.best(interpretability.score_heads(models.load(NAME))["induction"], 8)
     shown = charts(app)[2]
-    after = interpretability.answer_questions(lambda _: None, models.load(NAME), 20, tuple(best), "zero")
+    after = interpretability.answer_questions(models.load(NAME), 20, tuple(best), "zero").get(60)
     for kind, was, now in zip(zoo.ASKED, shares(shown, "untouched").values(), shares(shown, "cut").values()):
         assert now == sum(one.right for one in after[kind]) / 20
         assert kind != zoo.COPY or now < was
@@ -61,9 +61,9 @@ def test_the_cut_is_the_one_that_was_asked_for() -> None:
 
 def test_the_head_that_is_missed_most_is_found_now() -> None:
     app = page(ZOO, asked="coreference")
-    found = interpretability.search_heads(lambda _: None, models.load(NAME), "coreference", 10, "zero").probability
+    found = interpretability.search_heads(models.load(NAME), "coreference", 10, "zero").get(60).probability
     lost = heads(charts(app)[3])
-    before = interpretability.answer_questions(lambda _: None, models.load(NAME), 10, (), "zero")["coreference"]
+    before = interpretability.answer_questions(models.load(NAME), 10, (), "zero").get(60)["coreference"]
     np.testing.assert_allclose(lost, sum(one.probability for one in before) / 10 - found.numpy(), atol=1e-6)
     worst = "L{} H{}".format(*zoo.best(-found, 1)[0])
     assert any(f"**{worst} is missed most**" in element.value for element in app.markdown)

@@ -1,5 +1,6 @@
 """Cached computations of the lessons on decoding: sampled texts, beams, passes with a KV cache."""
 
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -8,7 +9,9 @@ from model.decoding import beam_search, kv_cache, naive_generate, sampling
 from model.transformer.gpt2 import GPT
 from pages.shared.compute.readings import Reading
 from pages.shared.models import Model
-from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
+from pages.shared.runtime import jobs
+from pages.shared.runtime.jobs import Job
+from pages.shared.runtime.memo import memoize, without_progress
 from pages.shared.runtime.progress import OnProgress
 from pages.shared.runtime.queue import permit, permit_each
 
@@ -49,18 +52,19 @@ def generate(
     return passes
 
 
-@memoize(SWEEPS, key=without_progress)
 def time_generation(
-    on_progress: OnProgress, reading: Reading, context: int | None, temperature: float, seed: int, count: int
-) -> list[kv_cache.Timed]:
-    """The passes of `generate` with the KV cache and without, timed."""
-    passes = generate(on_progress, reading, context, temperature, seed, count)
-    ids, timed = reading.ids, []
-    steps = kv_cache.timed(in_context(reading.model, context), [*ids, *(step.id for step in passes)], len(ids))
-    for step in permit_each(steps):
-        timed.append(step)
-        on_progress(len(timed) / count)
-    return timed
+    reading: Reading, passes: Sequence[kv_cache.Step], context: int | None, temperature: float, seed: int
+) -> Job[list[kv_cache.Timed]]:
+    """The job that times the passes of `generate`, made with these settings, with the KV cache and without."""
+    text = [*reading.ids, *(step.id for step in passes)]
+
+    def steps() -> Iterator[tuple[float, list[kv_cache.Timed]]]:
+        timed = []
+        for step in kv_cache.timed(in_context(reading.model, context), text, len(reading.ids)):
+            timed.append(step)
+            yield len(timed) / len(passes), timed
+
+    return jobs.run(("time_generation", reading.cache_key, context, temperature, seed, len(passes)), steps)
 
 
 @memoize(64, doing="Asking both ways for what goes wrong")

@@ -1,5 +1,6 @@
 """Cached computations of the lessons on interpretability: logit lens, ablation, patching, scores of heads."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -8,9 +9,10 @@ from model.interpretability import head_scores, logit_lens, patching, published_
 from pages.shared.compute.readings import Reading, read
 from pages.shared.models import Model
 from pages.shared.prompts import INSIDE
-from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
-from pages.shared.runtime.progress import OnProgress
-from pages.shared.runtime.queue import permit, permit_each
+from pages.shared.runtime import jobs
+from pages.shared.runtime.jobs import Job
+from pages.shared.runtime.memo import memoize
+from pages.shared.runtime.queue import permit
 
 REPLACEMENTS = ("zero", "mean of this prompt", "mean of ten prompts")  # of the activations of ablated heads and MLPs
 
@@ -74,64 +76,80 @@ def replacement(model: Model, how: str, reading: Reading | None = None) -> patch
     return patching.zero(model.decoder.config)
 
 
-@memoize(SWEEPS, key=without_progress)
-def ablate_each_head(on_progress: OnProgress, reading: Reading, how: str) -> torch.Tensor:
-    """For each head (L, H): the drop in probability of the top next token when that head alone is ablated."""
+def ablate_each_head(reading: Reading, how: str) -> Job[torch.Tensor]:
+    """The job that computes, for each head (L, H), the drop in probability of the top next token when that head alone
+    is ablated."""
     config = reading.model.decoder.config
-    before = reading.trace.logits[0, -1].softmax(-1)
-    drop = torch.zeros(config.n_layer, config.n_head)
-    z = replacement(reading.model, how, reading).z[:, :, None]
-    for layer, heads, logits in permit_each(patching.by_head(reading.model.decoder, reading.trace, z)):
-        drop[layer, heads] = before.max() - logits[:, 0].softmax(-1)[:, before.argmax()]
-        on_progress((layer * config.n_head + heads[-1] + 1) / drop.numel())
-    return drop
+
+    def steps() -> Iterator[tuple[float, torch.Tensor]]:
+        z = replacement(reading.model, how, reading).z[:, :, None]
+        return measure(patching.by_head(reading.model.decoder, reading.trace, z))
+
+    def measure(runs: Iterator[tuple[int, list[int], torch.Tensor]]) -> Iterator[tuple[float, torch.Tensor]]:
+        before = reading.trace.logits[0, -1].softmax(-1)
+        drop = torch.zeros(config.n_layer, config.n_head)
+        for layer, heads, logits in runs:
+            drop[layer, heads] = before.max() - logits[:, 0].softmax(-1)[:, before.argmax()]
+            yield (layer * config.n_head + heads[-1] + 1) / drop.numel(), drop
+
+    return jobs.run(("ablate_each_head", reading.cache_key, how), steps)
 
 
-@memoize(SWEEPS, key=without_progress)
-def patch_each_part(
-    on_progress: OnProgress, clean: Reading, corrupted: Reading, answer: int, rival: int
-) -> PatchingEffects:
-    """The corrupted run with each part of the clean one; raises ValueError if the prompts are not a pair."""
+def patch_each_part(clean: Reading, corrupted: Reading, answer: int, rival: int) -> Job[PatchingEffects]:
+    """The job that runs the corrupted prompt with each part of the clean one; raises ValueError if the prompts are not
+    a pair."""
     decoder, runs = clean.model.decoder, [corrupted.trace, clean.trace]
     start = patching.first_difference(*(run.idx for run in runs))
     ends = [patching.metrics(run.logits[0, -1], answer, rival) for run in runs]
     layers, heads, tokens = decoder.config.n_layer, decoder.config.n_head, runs[0].idx.size(1)
-    effects = PatchingEffects(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
-    for layer, at, logits in permit_each(patching.by_position(decoder, *runs, start)):  # before it the runs are equal
-        effects.positions[layer, at] = patching.metrics(logits, answer, rival)
-        on_progress((layer + (at[-1] + 1) / tokens) / layers / 2)
-    z = [block.attn.z[0] for block in runs[1].blocks]
-    for layer, some, logits in permit_each(patching.by_head(decoder, runs[0], z)):
-        effects.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
-        on_progress(0.5 + (layer + (some[-1] + 1) / heads) / layers / 2)
-    return effects
+
+    def steps() -> Iterator[tuple[float, PatchingEffects]]:
+        effects = PatchingEffects(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
+        for layer, at, logits in patching.by_position(decoder, *runs, start):  # before `start` the runs are equal
+            effects.positions[layer, at] = patching.metrics(logits, answer, rival)
+            yield (layer + (at[-1] + 1) / tokens) / layers / 2, effects
+        z = [block.attn.z[0] for block in runs[1].blocks]
+        for layer, some, logits in patching.by_head(decoder, runs[0], z):
+            effects.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
+            yield 0.5 + (layer + (some[-1] + 1) / heads) / layers / 2, effects
+
+    return jobs.run(("patch_each_part", clean.cache_key, corrupted.cache_key, answer, rival), steps)
 
 
-@memoize(SWEEPS, key=without_progress)
 def answer_questions(
-    on_progress: OnProgress, model: Model, count: int, heads: tuple[patching.Head, ...], how: str
-) -> dict[str, list[head_scores.Said]]:
-    """The model's answers to `count` questions of each kind while these heads are ablated."""
-    means, answers = replacement(model, how), {}
-    for n, kind in enumerate(head_scores.ASKED):
-        batches = head_scores.ask(model.tokenizer, kind, count)
-        parts = permit_each(head_scores.answers(model.decoder, batch, heads, means) for batch in batches)
-        answers[kind] = [answer for part in parts for answer in part]
-        on_progress((n + 1) / len(head_scores.ASKED))
-    return answers
+    model: Model, count: int, heads: tuple[patching.Head, ...], how: str
+) -> Job[dict[str, list[head_scores.Said]]]:
+    """The job that asks `count` questions of each kind while these heads are ablated; its result are the answers."""
+
+    def steps() -> Iterator[tuple[float, dict[str, list[head_scores.Said]]]]:
+        return ask(replacement(model, how))
+
+    def ask(means: patching.Means) -> Iterator[tuple[float, dict[str, list[head_scores.Said]]]]:
+        answers: dict[str, list[head_scores.Said]] = {}
+        for n, kind in enumerate(head_scores.ASKED):
+            batches = head_scores.ask(model.tokenizer, kind, count)
+            for m, batch in enumerate(batches, 1):
+                answers.setdefault(kind, []).extend(head_scores.answers(model.decoder, batch, heads, means))
+                yield (n + m / len(batches)) / len(head_scores.ASKED), answers
+
+    return jobs.run(("answer_questions", model.cache_key, count, heads, how), steps)
 
 
-@memoize(SWEEPS, key=without_progress)
-def search_heads(on_progress: OnProgress, model: Model, kind: str, count: int, how: str) -> HeadSearch:
-    """The answers to `count` questions of a kind with each head ablated alone."""
+def search_heads(model: Model, kind: str, count: int, how: str) -> Job[HeadSearch]:
+    """The job that asks `count` questions of a kind with each head ablated alone."""
     config = model.decoder.config
-    search = HeadSearch(*torch.zeros(2, config.n_layer, config.n_head))
-    batches = head_scores.ask(model.tokenizer, kind, count)
-    total, done = len(batches) * config.n_layer * config.n_head, 0
-    steps = head_scores.search(model.decoder, batches, replacement(model, how))
-    for layer, heads, probability, right in permit_each(steps):
-        search.probability[layer, heads] += probability / count
-        search.right[layer, heads] += right / count
-        done += len(heads)
-        on_progress(done / total)
-    return search
+
+    def steps() -> Iterator[tuple[float, HeadSearch]]:
+        return search(replacement(model, how))
+
+    def search(means: patching.Means) -> Iterator[tuple[float, HeadSearch]]:
+        result = HeadSearch(*torch.zeros(2, config.n_layer, config.n_head))
+        batches = head_scores.ask(model.tokenizer, kind, count)
+        total, done = len(batches) * config.n_layer * config.n_head, 0
+        for layer, heads, probability, right in head_scores.search(model.decoder, batches, means):
+            result.probability[layer, heads] += probability / count
+            result.right[layer, heads] += right / count
+            done += len(heads)
+            yield done / total, result
+
+    return jobs.run(("search_heads", model.cache_key, kind, count, how), steps)

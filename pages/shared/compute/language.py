@@ -1,5 +1,7 @@
 """Cached computations of the lessons on language: tokenizers, word vectors, analogies, Word2Vec."""
 
+from collections.abc import Iterator
+
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
@@ -10,10 +12,11 @@ from model.language.word2vec import Trained, training
 from model.loading import gpt2_format as gpt2
 from model.loading import hub
 from pages.shared.models import Model
+from pages.shared.runtime import jobs
 from pages.shared.runtime.catalog import GPT2
-from pages.shared.runtime.memo import SWEEPS, memoize, without_progress
-from pages.shared.runtime.progress import OnProgress
-from pages.shared.runtime.queue import permit, permit_each
+from pages.shared.runtime.jobs import Job
+from pages.shared.runtime.memo import memoize
+from pages.shared.runtime.queue import permit
 
 GPT2_TOKENIZER = (GPT2.repo, ("tokenizer.json",))  # a download: the repository, and the files
 STUDIED, LETTERS = 50_000, 100  # characters of a text from which merges are learned, and of each of its words
@@ -62,13 +65,16 @@ def answer_analogies(model: Model | None) -> dict[str, list[tuple[str, str]]]:
         return {kind: [answer(vectors, question) for question in questions] for kind, questions in ANALOGIES.items()}
 
 
-@memoize(SWEEPS, key=without_progress)
-def train_word2vec(on_progress: OnProgress, text: str, sample: float, epochs: int) -> Trained:
-    """Word2Vec on the lines of a text, from 20 seeds; raises ValueError if the text has no words, or too many."""
-    sentences = [line.lower().split() for line in text.splitlines() if line.strip()]
-    count = sum(map(len, sentences))
-    if count > TRAINED_ON:
-        raise ValueError(f"the text has {count:,} words; it may have {TRAINED_ON}")
-    for epoch, trained in enumerate(permit_each(training(sentences, epochs=epochs, sample=sample)), 1):
-        on_progress(epoch / epochs)
-    return trained
+def train_word2vec(text: str, sample: float, epochs: int) -> Job[Trained]:
+    """The job that trains Word2Vec on the lines of a text, from 20 seeds; it fails if the text has no words, or too
+    many."""
+
+    def steps() -> Iterator[tuple[float, Trained]]:
+        sentences = [line.lower().split() for line in text.splitlines() if line.strip()]
+        count = sum(map(len, sentences))
+        if count > TRAINED_ON:
+            raise ValueError(f"the text has {count:,} words; it may have {TRAINED_ON}")
+        for epoch, trained in enumerate(training(sentences, epochs=epochs, sample=sample), 1):
+            yield epoch / epochs, trained
+
+    return jobs.run(("train_word2vec", text, sample, epochs), steps)

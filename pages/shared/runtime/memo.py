@@ -11,9 +11,7 @@ from cachetools import LRUCache, cached
 from cachetools.keys import hashkey
 
 from pages.shared.runtime.progress import OnProgress
-from pages.shared.runtime.queue import INTERVAL, PATIENCE
-
-SWEEPS = 64  # results of one kind of long work
+from pages.shared.runtime.queue import INTERVAL, PATIENCE, spinner
 
 
 class SharedResult(Condition):
@@ -28,7 +26,7 @@ class SharedResult(Condition):
             return True
         self.release()
         try:
-            with st.spinner("Another visitor asked for the same, which is being computed"), self:
+            with spinner("Another visitor asked for the same, which is being computed"), self:
                 return super().wait(INTERVAL)
         finally:
             self.acquire()

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Condition, local
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PATIENCE = 0.5  # seconds before a visitor who waits sees a sentence about it
@@ -15,10 +16,15 @@ Step = TypeVar("Step")
 ShowPosition = Callable[[int], AbstractContextManager]
 
 
-def spinner(position: int) -> AbstractContextManager:
+def spinner(text: str) -> AbstractContextManager:
+    """A spinner for the visitor whose script runs on this thread; nothing on the worker thread of a job."""
+    return st.spinner(text) if get_script_run_ctx(suppress_warning=True) else nullcontext()
+
+
+def position_spinner(position: int) -> AbstractContextManager:
     """A spinner with the position in the queue; Streamlit ends the script of a visitor who has left when it changes."""
     others = "One other is" if position == 1 else f"{position} others are"
-    return st.spinner(f"{others} before you: this server computes {CORES} at once")
+    return spinner(f"{others} before you: this server computes {CORES} at once")
 
 
 class Semaphore:
@@ -27,7 +33,7 @@ class Semaphore:
     Never wait for a cached result while holding a permit: two callers would deadlock.
     """
 
-    def __init__(self, permits: int = CORES, show_position: ShowPosition = spinner) -> None:
+    def __init__(self, permits: int = CORES, show_position: ShowPosition = position_spinner) -> None:
         self.permits, self.show_position = permits, show_position
         self._queue: list[object] = []  # the holders of a permit first, then those who wait
         self._changed = Condition()

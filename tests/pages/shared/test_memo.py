@@ -23,7 +23,7 @@ def test_callers_with_the_same_key_share_one_computation_and_see_a_sentence(monk
     sentences, computed, go = [], [], threading.Event()
     monkeypatch.setattr(memo, "PATIENCE", 0.01)
     monkeypatch.setattr(memo, "INTERVAL", 0.01)
-    monkeypatch.setattr(memo.st, "spinner", lambda text, **_: sentences.append(text) or nullcontext())
+    monkeypatch.setattr(memo, "spinner", lambda text, **_: sentences.append(text) or nullcontext())
 
     @memoize(1)
     def upper(name: str) -> str:
@@ -77,13 +77,11 @@ WORK: list[tuple[Callable, Callable[[models.Model, readings.Reading], tuple]]] =
     (start.divergences_from_truth, lambda model, reading: (model,)),
     (start.continuation, lambda model, reading: (model, "turn")),
     (interpretability.measure_claim, lambda model, reading: (model, "Induction", PROMPT)),
-    (interpretability.ablate_each_head, lambda model, reading: (ON_PROGRESS, reading, "zero")),
     (interpretability.read_lens, lambda model, reading: (reading, "resid_post", 0, 3, None)),
     (interpretability.score_heads, lambda model, reading: (model,)),
     (transformer.without_residual, lambda model, reading: (reading,)),
     (transformer.effect_of_last_token, lambda model, reading: (reading, True)),
     (transformer.measure_stacks, lambda model, reading: (2, 1.0, 29)),
-    (language.train_word2vec, lambda model, reading: (ON_PROGRESS, "king queen man woman", 0.0, 10)),
     (language.learn_merges, lambda model, reading: ("to turn in turn", 3)),
     (language.answer_analogies, lambda model, reading: (None,)),
 ]
