@@ -256,6 +256,8 @@ def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> No
     assert [column[1]["value"] for column in columns] == pytest.approx(row.softmax(-1).tolist())
     spread, largest = scale.untrained(0.1, seed)
     assert f"**{spread:.1f}**" in said(app) and f"**{largest:.2f}**" in said(app)
+    spread, largest = scale.untrained(1 / math.sqrt(512), seed)
+    assert f"Drawn with 1/√512: **{spread:.2f}** and **{largest:.2f}**" in said(app)
 
 
 @pytest.mark.parametrize("name", masks.TRAPS)
