@@ -75,6 +75,23 @@ function host(parent, name, ...more) {
   return classed(found ?? parent.appendChild(element("div")), name, ...more);
 }
 
+/**
+ * The element in focus in the document, or in the shadow root, that an element stands in.
+ * @param {Node} root
+ */
+function focusedNear(root) {
+  return /** @type {HTMLElement | null} */ (/** @type {ShadowRoot | Document} */ (root.getRootNode()).activeElement);
+}
+
+/**
+ * The drawing context of a canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasRenderingContext2DSettings} [settings]
+ */
+function contextOf(canvas, settings) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
+}
+
 /** @type {WeakMap<HTMLElement, ResizeObserver>} */
 const observers = new WeakMap();
 

@@ -146,10 +146,29 @@ function describe(name, weights, count, hidesFirst) {
 
 // ---- the picture -----------------------------------------------------------------------------
 
+/** The picture; a head is [layer, head], in which one past the last is a mean. */
 class Picture {
+  /** @type {any} */ data = null;
+  /** @type {[number, number]} */ picked = [0, 0];
+  /** @type {[number, number] | null} the head below the pointer */ preview = null;
+  /** @type {number | null} */ token = null;
+  /** @type {number[] | null} query and key below the pointer */ pair = null;
+  locked = false; // whether the token stays
+  /** @type {Map<string, any>} weights and images that are drawn */ cache = new Map();
+  /** @type {any} the request of the next frame */ waiting = null;
+  /** @type {Record<string, string>} */ colors = {};
+  top = TOP;
+  sink = false;
+  shade = "";
+  link = new LinkState([]);
+  grid = { left: 0, above: 0, cell: 1, gap: 0 }; // of the small maps
+  large = { left: 0, above: 0, cell: 1 }; // of the large map
+  /** @type {(event: KeyboardEvent) => void} */ onKey = () => {};
+
+  /** @param {HTMLElement} root */
   constructor(root) {
-    this.root = root.querySelector(".vitrine");
-    this.find = (selector) => this.root.querySelector(selector);
+    this.root = /** @type {HTMLElement} */ (root.querySelector(".vitrine"));
+    this.find = (selector) => /** @type {any} */ (this.root.querySelector(selector));
     this.listen();
     this.again = () => this.draw();
     this.stopResize = onResize(this.root, this.again);
@@ -306,7 +325,11 @@ class Picture {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
       const idle = document.activeElement === document.body && this.root.matches(":hover");
       const uses = "input:not([type=checkbox]), select"; // these need the arrow keys themselves
-      if (!(idle || event.composedPath().includes(this.root)) || event.composedPath()[0].closest?.(uses)) return;
+      if (
+        !(idle || event.composedPath().includes(this.root)) ||
+        /** @type {Element} */ (event.composedPath()[0]).closest?.(uses)
+      )
+        return;
       const [layer, head] = this.picked;
       const { layers, heads, count } = this.data;
       const turn = (value, by, total) => (value + by + total) % total;
@@ -336,7 +359,7 @@ class Picture {
 
   lock(token, always = false) {
     const again = this.locked && this.token === token && !always;
-    if (token === null) this.root.getRootNode().activeElement?.blur();
+    if (token === null) focusedNear(this.root)?.blur();
     this.locked = token !== null && !again;
     this.token = again ? null : token;
     this.draw();
@@ -370,7 +393,7 @@ class Picture {
       this.drawArcs();
       this.drawAll();
       if (!this.data.small) this.drawOne();
-      this.root.dataset.drawn = Number(this.root.dataset.drawn ?? 0) + 1; // for whoever waits for the picture
+      this.root.dataset.drawn = String(Number(this.root.dataset.drawn ?? 0) + 1); // for whoever waits for the picture
     });
   }
 
@@ -483,7 +506,7 @@ class Picture {
     );
     const kept = largest(this.weights(this.shown), this.data.count, this.top / 100);
     const [token, key] = this.pair ?? [this.token, null];
-    const widest = middles.at(-1) - middles[0];
+    const widest = middles[middles.length - 1] - middles[0];
     const paths = []; // one for each strength, in steps of 5 %: a thousand strokes take long
     let drawn = 0;
     context.strokeStyle = this.colors.attention;
@@ -512,7 +535,7 @@ class Picture {
 
   // The room below the words in a window that is not scrolled.
   below() {
-    const main = this.root.getRootNode().host?.closest("[data-testid=stMain]");
+    const main = /** @type {Partial<ShadowRoot>} */ (this.root.getRootNode()).host?.closest("[data-testid=stMain]");
     return window.innerHeight - this.find(".maps").getBoundingClientRect().top - (main?.scrollTop ?? 0);
   }
 
@@ -583,7 +606,7 @@ class Picture {
         image.data[pixel + 3] = 255;
       }
     const canvas = Object.assign(element("canvas"), { width: count, height: count });
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    contextOf(canvas).putImageData(image, 0, 0);
     this.cache.set(key, canvas);
     return canvas;
   }
@@ -604,12 +627,9 @@ class Picture {
     context.fillStyle = this.colors.text;
     context.font = `12px ${this.font}`;
     context.textAlign = "center";
-    for (const [share, text] of [
-      [0, "0"],
-      [0.5, "50"],
-      [1, this.shade === "row" ? "largest" : "100 %"],
-    ])
-      context.fillText(text, x + share * width, y + height + 9);
+    const marks = { 0: "0", 0.5: "50", 1: this.shade === "row" ? "largest" : "100 %" };
+    for (const [share, text] of Object.entries(marks))
+      context.fillText(text, x + Number(share) * width, y + height + 9);
   }
 
   // One head, large: queries down, keys across, the numbers where they fit.
@@ -699,7 +719,7 @@ let swatch = null;
 
 // Red, green, blue of a color in CSS.
 function rgb(color) {
-  swatch ??= element("canvas").getContext("2d", { willReadFrequently: true });
+  swatch ??= contextOf(element("canvas"), { willReadFrequently: true });
   swatch.fillStyle = color;
   swatch.fillRect(0, 0, 1, 1);
   return swatch.getImageData(0, 0, 1, 1).data;

@@ -117,7 +117,7 @@ function color(value, bound, isWeight) {
 // A vector as colored squares, shaded by the square root so that small numbers are seen; its numbers on hover.
 function strip(values, bound) {
   const canvas = Object.assign(element("canvas"), { width: values.length, height: 1 });
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   values.forEach((value, n) => {
     context.fillStyle = color(Math.sign(value) * Math.sqrt(Math.abs(value) / bound), 1, false);
     context.fillRect(n, 0, 1, 1);
@@ -129,7 +129,13 @@ function strip(values, bound) {
   return canvas;
 }
 
-const vector = (values, bound, write = input) =>
+/**
+ * A vector in numbers, or as a strip.
+ * @param {number[]} values
+ * @param {number} [bound] of the colors
+ * @param {(value: number, at: number) => string} [write]
+ */
+const vector = (values, bound = 1, write = input) =>
   values.length > WRITTEN ? strip(values, bound) : element("span", `(${values.map(write).join(", ")})`);
 
 const column = (matrix, at) => matrix.map((row) => row[at]);
@@ -293,7 +299,7 @@ export default function ({ data: sent, parentElement }) {
     work.replaceChildren(...arithmetic(data, row));
     for (const table of maps.querySelectorAll("table"))
       [...table.rows].slice(-last - 1).forEach((line, n) => line.classList.toggle("picked", n === row));
-    for (const part of box.querySelectorAll("[data-step]")) {
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (box.querySelectorAll("[data-step]"))) {
       part.classList.toggle("later", Number(part.dataset.step) > step);
       part.classList.toggle("now", Number(part.dataset.step) === step && step < LAST);
     }
@@ -325,7 +331,7 @@ export default function ({ data: sent, parentElement }) {
     ArrowRight: () => walk((step % LAST) + 1),
   };
   const onKey = (event) => {
-    if (!moves[event.key] || document.activeElement.closest(USES)) return;
+    if (!moves[event.key] || document.activeElement?.closest(USES)) return;
     event.preventDefault();
     moves[event.key]();
   };

@@ -12,6 +12,7 @@ export default function ({ data, parentElement }) {
   });
   const list = element("ol", "", ...rows);
   const status = element("span");
+  /** @type {[string, string, () => number][]} */
   const moves = [
     ["«", "to the bytes", () => 0],
     ["‹", "one merge back", () => step - 1],

@@ -34,7 +34,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const name = button(`L${layer}`, `all heads of layer ${layer}`, () => flip(layer, null));
     rows.push(element("div", "", name, ...Array.from({ length: heads }, (_, head) => headSwitch(layer, head))));
   }
-  const focused = [...board.querySelectorAll("button")].indexOf(board.getRootNode().activeElement);
+  const focused = [...board.querySelectorAll("button")].indexOf(/** @type {any} */ (focusedNear(board)));
   board.replaceChildren(...rows);
   if (focused >= 0) board.querySelectorAll("button")[focused]?.focus();
 }

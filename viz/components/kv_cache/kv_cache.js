@@ -108,6 +108,7 @@ function counts(data, step, hasCache) {
     row(name, text(less), text(more), `${(more / less).toFixed(1)} ×`),
   );
   const head = element("tr", "", ...["at this pass", "with cache", "without", ""].map((name) => element("th", name)));
+  /** @type {HTMLElement[]} */
   const parts = [classed(element("table", "", head, ...rows, row("kept", bytes(size), "0", "")), "counts")];
   const factors = `2 · ${data.layers} layers · ${whole(read)} tokens · ${whole(data.each / 8 / data.layers)} numbers · 4 bytes`;
   if (size) parts.push(element("p", `Kept: ${factors} = ${whole(size)}`));
@@ -139,6 +140,7 @@ function draw(root, data) {
   const slider = Object.assign(element("input"), { type: "range", min: 1, max: last + 1, ariaLabel: "pass" });
   const checkbox = Object.assign(element("input"), { type: "checkbox", checked: hasCache });
   const at = classed(element("span"), "at");
+  /** @type {[string, string, () => number][]} */
   const moves = [
     ["«", "the prompt", () => 0],
     ["‹", "one pass back", () => step - 1],

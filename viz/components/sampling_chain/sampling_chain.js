@@ -155,9 +155,10 @@ function draw(shares, count, seed) {
   const sums = shares.map((share) => (sum += share));
   const numbers = random(seed);
   const counts = new Map();
+  /** @type {number | null} */
   let last = null;
   for (let n = 0; n < count; n++) {
-    const number = numbers.next().value * sum;
+    const number = Number(numbers.next().value) * sum;
     let [low, high] = [0, sums.length - 1]; // the first id whose sum is larger
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -214,6 +215,25 @@ const words = (steps) =>
 let shown = null;
 
 class Chain {
+  /** @type {any} what the server has sent */ data = null;
+  /** @type {(event: string, value: unknown) => void} */ send = () => {};
+  /** @type {[string, number][]} all steps in their order, on or off */ steps = [];
+  /** @type {[string, number][] | null} the chain that was kept as A */ beside = null;
+  /** @type {{ effect: HTMLElement, slider: HTMLInputElement, box: HTMLElement }[]} of each step */ cards = [];
+  /** @type {number | null} the id whose probability is explained */ chosen = null;
+  /** @type {number[]} ids in the table */ likeliest = [];
+  model = new Float64Array(); // the probabilities before any step
+  wrong = false; // whether the link could not be read in full
+  seed = 1;
+  draws = 0;
+  frame = 0;
+  link = new LinkState(["chain", "beside", "seed", "draws"]);
+  buttons = [{ count: 0, created: element("button") }]; // of draws
+  clear = element("button");
+  drop = element("button");
+  mass = element("span");
+
+  /** @param {HTMLElement} root */
   constructor(root) {
     this.readLink();
     this.chain = classed(element("div"), "chain");
@@ -233,17 +253,16 @@ class Chain {
   }
 
   readLink() {
-    this.link = new LinkState(["chain", "beside", "seed", "draws"]);
     const [seed, draws, beside] = [this.link.get("seed"), this.link.get("draws"), this.link.get("beside")];
     const chain = decodeSteps(this.link.get("chain") ?? "");
     const other = decodeSteps(beside ?? "");
     const names = new Set(chain.steps.map(([name]) => name)); // the places of these are taken in the order of the link
-    const on = [...chain.steps];
-    this.steps = Object.entries(STEPS).map(([name, { off }]) => (names.has(name) ? on.shift() : [name, off]));
+    let on = 0;
+    this.steps = Object.entries(STEPS).map(([name, { off }]) => (names.has(name) ? chain.steps[on++] : [name, off]));
     this.beside = beside === null ? null : other.steps;
     this.wrong = !chain.isValid || !other.isValid;
     this.seed = /^\d{1,9}$/.test(seed ?? "") ? Number(seed) : 1;
-    this.draws = ["1", "200"].includes(draws) ? Number(draws) : 0;
+    this.draws = draws === "1" || draws === "200" ? Number(draws) : 0;
   }
 
   writeLink() {
@@ -279,15 +298,16 @@ class Chain {
     slider.value = String(values.findIndex((number) => number >= value));
     slider.setAttribute("aria-label", STEPS[name].name);
     slider.setAttribute("aria-valuetext", value === off ? "off" : String(value));
-    slider.oninput = () => {
+    const slide = () => {
       const number = values[Number(slider.value)];
       this.steps[n][1] = number;
       slider.setAttribute("aria-valuetext", number === off ? "off" : String(number));
       this.changed();
     };
+    slider.oninput = slide;
     slider.ondblclick = () => {
       slider.value = String(values.indexOf(off));
-      slider.oninput();
+      slide();
     };
     const effect = element("small");
     const title = element("span", STEPS[name].name);
@@ -314,7 +334,7 @@ class Chain {
       "no draw",
       change(() => ({ draws: 0 })),
     );
-    const seed = Object.assign(element("input"), { type: "number", min: 0, max: 999999999, value: this.seed });
+    const seed = Object.assign(element("input"), { type: "number", min: 0, max: 999999999, value: String(this.seed) });
     seed.setAttribute("aria-label", "seed");
     seed.oninput = () => {
       if (/^\d{1,9}$/.test(seed.value)) change(() => ({ seed: Number(seed.value) }))();
@@ -378,6 +398,7 @@ class Chain {
   settings() {
     const { logits: raw, seen, read } = this.data;
     const seed = this.seed + 7919 * read; // other draws at each length
+    /** @type {[string, [string, number][]][]} */
     const both = this.beside
       ? [
           ["A", this.beside],
@@ -459,7 +480,7 @@ class Chain {
 
   // How the probability of the chosen token is computed; and the tokens that were drawn, to be taken.
   describeToken(settings) {
-    const id = this.chosen;
+    const id = Number(this.chosen);
     const { label, logits, shares } = settings[settings.length - 1];
     const sum = powersOf(logits).reduce((total, power) => total + power, 0);
     const power = (logits[id] - maximum(logits)).toFixed(2);
@@ -479,7 +500,7 @@ class Chain {
 
   // Draw one token with this chain and take it; a sentence, if it cannot be taken.
   take() {
-    const { last } = draw(this.settings().at(-1).shares, 1, this.seed + 7919 * this.data.read);
+    const { last } = draw(this.settings().slice(-1)[0].shares, 1, this.seed + 7919 * this.data.read);
     if (!this.typable(last))
       return `Drawn: ${this.name(last)}, which cannot stand in the prompt. Another seed draws another token.`;
     this.send("token", last);
@@ -489,13 +510,14 @@ class Chain {
 
 /** @type {WeakMap<HTMLElement, Chain>} */
 const chains = new WeakMap();
+/** @param {any} event */
 const answer = ({ detail }) => (detail.answer = shown?.take() ?? "");
 
 export default function ({ data, parentElement, setTriggerValue }) {
   window.addEventListener("vitrine-draw", answer); // the same function is added once, however often
   const root = host(parentElement, "sampling");
-  if (!chains.has(parentElement)) chains.set(parentElement, new Chain(root));
-  shown = chains.get(parentElement);
+  shown = chains.get(parentElement) ?? new Chain(root);
+  chains.set(parentElement, shown);
   const { header, body } = unpack(data);
   shown.show({ ...header, logits: new Float32Array(body.buffer) }, setTriggerValue);
 }

@@ -20,6 +20,7 @@ function draw(data, send) {
   function run(n) {
     const line = [node(n)];
     while (children[n].length === 1) line.push(node((n = children[n][0])));
+    /** @type {HTMLElement[]} */
     const parts = [element("div", "", ...line)];
     const branches = children[n].map((child) => element("li", "", ...run(child)));
     if (branches.length) parts.push(element("ul", "", ...branches));
@@ -46,10 +47,12 @@ function draw(data, send) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = host(parentElement, "branches");
-  const focused = [...root.querySelectorAll("nav button")].indexOf(root.getRootNode().activeElement);
+  const buttons = () => [.../** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("nav button"))];
+  const focused = buttons().indexOf(/** @type {any} */ (focusedNear(root)));
   root.replaceChildren(...draw(data, setTriggerValue));
-  if (focused >= 0) root.querySelectorAll("nav button")[focused]?.focus({ preventScroll: true });
-  const tree = root.querySelector(".tree");
-  tree.scrollTop = root.querySelector("[aria-current]").offsetTop - tree.clientHeight / 2;
+  if (focused >= 0) buttons()[focused]?.focus({ preventScroll: true });
+  const find = (selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
+  const tree = find(".tree");
+  tree.scrollTop = find("[aria-current]").offsetTop - tree.clientHeight / 2;
   new LinkState(["tree"]).set({ tree: data.link || null });
 }

@@ -28,12 +28,13 @@ function lines(rows, room) {
     const next = common[n + 1];
     if ((next === undefined || next - start > room) && at > start) breaks.push(at);
   }
-  return breaks.slice(1).map((end, n) => [breaks[n], end]);
+  return breaks.slice(1).map((end, n) => /** @type {[number, number]} */ ([breaks[n], end]));
 }
 
 export default function ({ data, parentElement }) {
   const root = host(parentElement, "pieces");
   const status = element("output", "Hover a piece to see its bytes.");
+  /** @type {HTMLElement | null} the piece that was clicked */
   let locked = null;
 
   function describe(target, piece) {
@@ -64,7 +65,7 @@ export default function ({ data, parentElement }) {
       if (at[n] < start || at[n] >= end) return [];
       const cell = chip(piece, row ? hue(n) : "transparent");
       if (!piece.whole) {
-        cell.firstChild.textContent = piece.label.replace(/[< >]/g, "");
+        cell.replaceChildren(element("b", piece.label.replace(/[< >]/g, "")));
         cell.classList.add("bytes");
       }
       if (data.chips) cell.tabIndex = -1; // the keyboard reaches the chips
@@ -78,7 +79,7 @@ export default function ({ data, parentElement }) {
   function draw() {
     const label = Math.max(...data.rows.map(({ name }) => name.length)) * 9 + 12;
     const wide = root.clientWidth - label;
-    const cell = Math.min(CELL[1], Math.max(CELL[0], Math.floor(wide / borders(data.characters).at(-1))));
+    const cell = Math.min(CELL[1], Math.max(CELL[0], Math.floor(wide / Math.max(...borders(data.characters)))));
     const room = Math.max(8, Math.floor(wide / cell));
     const rows = [{ name: "", tokens: data.characters }, ...data.rows];
     const spans = lines(
@@ -89,7 +90,7 @@ export default function ({ data, parentElement }) {
       ...spans.map((span) => {
         const pieces = rows.flatMap(({ name, tokens }, row) => ruler(name, tokens, row, span));
         const line = classed(element("div", "", ...pieces), "line");
-        line.style.setProperty("--bytes", span[1] - span[0]);
+        line.style.setProperty("--bytes", String(span[1] - span[0]));
         line.style.setProperty("--cell", `${cell}px`);
         return line;
       }),
