@@ -1,10 +1,10 @@
-"""Shares of 1 as percentages: one way to write a probability, on all pages. In the pictures it is percent.js."""
+"""Shares of 1 as percentages: one way to write a probability, on all pages. In the pictures it is in shared.js."""
 
 import math
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """A share as "12.3 %"; one that is too small for so many decimals is not written as none: "< 0.1 %"."""
+    """A share as a percentage: "12.3 %", and "< 0.1 %" if it is too small for its decimals, but not 0."""
     if not share:
         return "0 %"
     if math.isnan(share):

@@ -1,4 +1,4 @@
-"""Tokens drawn as tokens: what cannot be seen is made visible."""
+"""Tokens as labels: spaces, line breaks and control characters are made visible."""
 
 from collections.abc import Iterable
 from html import escape
@@ -6,7 +6,7 @@ from html import escape
 # Control characters have pictures of their own in Unicode, from U+2400 on.
 VISIBLE = {code: chr(0x2400 + code) for code in range(0x20)}
 VISIBLE |= {ord("\n"): "⏎", ord("\t"): "⇥", ord(" "): "·", 0x7F: "␡", 0xA0: "⍽", 0x200D: "⁀"}
-# Marks that turn the direction of what follows would turn the labels around them, too.
+# Marks that change the direction of writing would change that of the labels around them, too.
 VISIBLE |= {code: "⇄" for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 
 

@@ -84,7 +84,7 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
 
 @pytest.mark.parametrize("prompt", [example.prompt for example in SIZES.values()])
 def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
-    bars = chart(page(COMPARE, prompt=prompt), "told")
+    bars = chart(page(COMPARE, prompt=prompt), "caption")
     assert len(bars) == 3 * 6
     readings = {letter: read_prompt(name, prompt) for letter, name in zip("AB", models.NAMES)}
     for _, bar in bars[bars["whose"] != "truth"].iterrows():
@@ -92,11 +92,11 @@ def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
         word = bar["word"][3:].replace("·", " ").replace("⏎", "\n")
         cut = reading.model.tokenizer.encode(word).ids
         if len(cut) > 1:
-            assert bar["told"].endswith("several tokens") and bar["probability"] == 0
+            assert bar["caption"].endswith("several tokens") and bar["probability"] == 0
             continue
         p = reading.trace.logits[0, -1].softmax(-1)
         assert bar["probability"] == pytest.approx(p[cut[0]].item(), abs=1e-6)
-        assert bar["told"].endswith(f", #{p.argsort(descending=True).tolist().index(cut[0]) + 1:,}")
+        assert bar["caption"].endswith(f", #{p.argsort(descending=True).tolist().index(cut[0]) + 1:,}")
     best = max(bars.loc[bars["whose"] == "A", "probability"])
     assert best == pytest.approx(readings["A"].trace.logits[0, -1].softmax(-1).max().item(), abs=1e-6)
 
@@ -137,7 +137,7 @@ def test_one_model_beside_itself_differs_in_nothing() -> None:
     app = page(COMPARE, model2=A)
     assert not app.exception
     assert all(one == other for one, other in table(app).values())
-    bars = chart(app, "told")
+    bars = chart(app, "caption")
     one, other = (bars.loc[bars["whose"] == letter, "probability"].to_numpy() for letter in "AB")
     assert (one == other).all()
 
@@ -243,7 +243,7 @@ def test_the_tokens_stand_above_their_counterparts() -> None:
 
 
 def test_the_words_that_moved_are_those_whose_probability_did() -> None:
-    bars = chart(page(COMPARE, compare=PROMPTS, prompt="The key is", prompt2="The keys are"), "told")
+    bars = chart(page(COMPARE, compare=PROMPTS, prompt="The key is", prompt2="The keys are"), "caption")
     p, q = (read_prompt(A, text).trace.logits[0, -1].softmax(-1) for text in ("The key is", "The keys are"))
     wide = bars.pivot(index="word", columns="whose", values="probability")
     expected = (q - p).abs().topk(len(wide)).values

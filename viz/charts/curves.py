@@ -1,4 +1,4 @@
-"""Numbers along a line: by position, by distance, by angle."""
+"""Line charts: values by position, by distance, by angle, and several curves in one chart."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,16 @@ import pandas as pd
 
 from viz.tokens import visible
 
-LINE, MARK = "#0d9488", "#d97706"  # both can be told from white and from black
+LINE, MARK = "#0d9488", "#d97706"  # both contrast with white and black
 TEXT = {"light": "#92400e", "dark": "#fbbf24"}  # of what is written beside a mark, by theme
-# Of several curves each has a colour and a dash of its own.
-COLOURS = ["#0d9488", "#d97706", "#db2777", "#7c3aed", "#64748b"]
+# Each of several curves has a color and a dash of its own.
+COLORS = ["#0d9488", "#d97706", "#db2777", "#7c3aed", "#64748b"]
 DASHES = [[1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [4, 4]]
 HEIGHT, HIGH = 260, 400  # with the axes
 
 
 def wave(values: np.ndarray, tokens: Sequence[str], name: str) -> alt.LayerChart:
-    """One number at each position (N), and a dot at those of the tokens (T <= N)."""
+    """A line through one value at each position (N), with a dot at each of the T <= N tokens."""
     every = pd.DataFrame({"position": range(len(values)), "value": values})
     read = every.head(len(tokens)).assign(token=visible(tokens))
     x, y = alt.X("position:Q", title="position"), alt.Y("value:Q", title=name)
@@ -29,11 +29,14 @@ def wave(values: np.ndarray, tokens: Sequence[str], name: str) -> alt.LayerChart
 
 
 def by_distance(spread: np.ndarray, rise: int | None, name: str, theme: str = "light") -> alt.LayerChart:
-    """The mean, least and largest number (N, 3) at each distance, and a mark where the mean first rises."""
+    """The mean, least and largest value (N, 3) at each distance, and a mark where the mean first rises."""
     frame = pd.DataFrame(spread, columns=["mean", "least", "largest"]).rename_axis("distance").reset_index()
     marked = frame.iloc[[] if rise is None else [rise]].assign(label=f"first rise: {rise}")
     x, y = alt.X("distance:Q", title="distance, in tokens"), alt.Y("mean:Q", title=name)
-    shown = [alt.Tooltip("distance:Q"), *(alt.Tooltip(f"{of}:Q", format=".3f") for of in ("mean", "least", "largest"))]
+    shown = [
+        alt.Tooltip("distance:Q"),
+        *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "least", "largest")),
+    ]
     band = alt.Chart(frame).mark_area(color=LINE, opacity=0.2)
     line = alt.Chart(frame).mark_line(color=LINE, point=alt.OverlayMarkDef(opacity=0, size=80))
     dot = alt.Chart(marked).mark_circle(color=MARK, size=90, opacity=1)
@@ -47,7 +50,7 @@ def by_distance(spread: np.ndarray, rise: int | None, name: str, theme: str = "l
 
 
 def clock(points: np.ndarray, name: str, theme: str = "light") -> alt.LayerChart:
-    """Where a hand points (T, 2) at each position, from the centre; the first one is drawn as a hand."""
+    """The end (T, 2) of a hand of a clock at each position; the first hand is drawn as a line from the center."""
     radius = float(np.hypot(*points.T).max()) or 1.0
     scale = alt.Scale(domain=[-1.4 * radius, 1.4 * radius])
     x, y, order = alt.X("x:Q", scale=scale, axis=None), alt.Y("y:Q", scale=scale, axis=None), alt.Order("order:Q")
@@ -55,13 +58,13 @@ def clock(points: np.ndarray, name: str, theme: str = "light") -> alt.LayerChart
     rim = pd.DataFrame({"x": radius * np.cos(turn), "y": radius * np.sin(turn), "order": turn})
     first = pd.DataFrame([[0, 0, 0], [*points[0], 1]], columns=["x", "y", "order"])
     every = pd.DataFrame(points, columns=["x", "y"]).rename_axis("position").reset_index()
-    colour = alt.Color("position:Q", scale=alt.Scale(range=[LINE, MARK]), legend=None)
+    color = alt.Color("position:Q", scale=alt.Scale(range=[LINE, MARK]), legend=None)
     shown = [alt.Tooltip("position:Q"), alt.Tooltip("x:Q", format=".3f"), alt.Tooltip("y:Q", format=".3f")]
     text = alt.Chart(pd.DataFrame({"name": [name]})).mark_text(fontSize=14, color=TEXT[theme])
     return (
         alt.Chart(rim).mark_line(color="#94a3b8", strokeWidth=1).encode(x, y, order)
         + alt.Chart(first).mark_line(color=LINE).encode(x, y, order)
-        + alt.Chart(every).mark_circle(size=70, opacity=1).encode(x, y, colour, tooltip=shown)
+        + alt.Chart(every).mark_circle(size=70, opacity=1).encode(x, y, color, tooltip=shown)
         + text.encode(alt.XValue(80), alt.YValue(8), alt.Text("name:N"))
     ).properties(width=160, height=160, padding={side: 5 for side in ("left", "top", "right", "bottom")})
 
@@ -75,19 +78,19 @@ def several(
     doubled: Sequence[int] = (),
     picked: str = "",
 ) -> alt.Chart:
-    """A line for each name, told apart by colour and dash; the picked one is drawn bolder.
+    """A line for each name, each in its own color and dash; the picked one is bolder.
 
-    The first x is `start`, and each other one more; or they are `doubled`, each twice the one before.
+    The values of x count from `start`; or they are `doubled`, each twice the one before, on a logarithmic axis.
     """
     names = list(curves)
     parts = [
-        pd.DataFrame({"x": doubled or range(start, start + len(of)), "y": of, "name": name})
-        for name, of in curves.items()
+        pd.DataFrame({"x": doubled or range(start, start + len(values)), "y": values, "name": name})
+        for name, values in curves.items()
     ]
     axis = alt.Axis(values=list(doubled)) if doubled else alt.Axis(tickMinStep=1)
     scale = alt.Scale(type="log", base=2) if doubled else alt.Scale()
-    count = len(COLOURS)  # each name has its own of the 25 pairs
-    colours, dashes = zip(*((COLOURS[n % count], DASHES[(n + n // count) % count]) for n in range(len(names))))
+    count = len(COLORS)  # each name has its own of the 25 pairs
+    colors, dashes = zip(*((COLORS[n % count], DASHES[(n + n // count) % count]) for n in range(len(names))))
     columns = 3 if max(map(len, names)) < 12 else 1
     legend = alt.Legend(title=None, orient="top", symbolSize=300, columns=columns)
     wide = [4 if name == picked else 2 for name in names]
@@ -97,7 +100,7 @@ def several(
         .encode(
             alt.X("x:Q", title=x, axis=axis, scale=scale),
             alt.Y("y:Q", title=y, scale=alt.Scale(zero=False)),
-            alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours)), legend=legend),
+            alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colors)), legend=legend),
             alt.StrokeDash("name:N", scale=alt.Scale(domain=names, range=list(dashes)), legend=legend),
             alt.StrokeWidth("name:N", scale=alt.Scale(domain=names, range=wide), legend=None),
             tooltip=[alt.Tooltip("name:N"), alt.Tooltip("x:Q", title=x), alt.Tooltip("y:Q", title=y, format=".3f")],
@@ -109,7 +112,7 @@ def several(
 def activation(
     x: np.ndarray, gelu: np.ndarray, relu: np.ndarray, read: np.ndarray, active: np.ndarray, theme: str = "light"
 ) -> alt.LayerChart:
-    """GELU beside ReLU at x, the lowest point of GELU, and where neurons are on it: what they read and pass on."""
+    """GELU beside ReLU at x, the lowest point of GELU, and each neuron as a dot: its input and its output."""
     curves = {"GELU": gelu, "ReLU": relu}
     frame = pd.concat([pd.DataFrame({"x": x, "y": y, "name": name}) for name, y in curves.items()])
     legend = alt.Legend(title=None, orient="top", symbolSize=300)
@@ -130,7 +133,7 @@ def activation(
         lines.encode(
             horizontal,
             vertical,
-            alt.Color("name:N", scale=alt.Scale(domain=list(curves), range=[LINE, COLOURS[-1]]), legend=legend),
+            alt.Color("name:N", scale=alt.Scale(domain=list(curves), range=[LINE, COLORS[-1]]), legend=legend),
             alt.StrokeDash("name:N", scale=alt.Scale(domain=list(curves), range=DASHES[:2]), legend=legend),
         )
         + alt.Chart(neurons).mark_circle(color=MARK, size=30, opacity=0.3).encode(horizontal, vertical, tooltip=shown)
@@ -139,16 +142,18 @@ def activation(
 
 
 def smooth(values: Sequence[float], width: int, border: int) -> np.ndarray:
-    """The mean of `width` values about each one, as many as there are, none of them across the border."""
-    found = pd.Series(values, dtype=float)
-    side = np.arange(len(found)) < border
-    return found.groupby(side).transform(lambda part: part.rolling(width, center=True, min_periods=1).mean()).to_numpy()
+    """A moving average over `width` values (fewer at the ends), computed on each side of the border alone."""
+    series = pd.Series(values, dtype=float)
+    side = np.arange(len(series)) < border
+    return (
+        series.groupby(side).transform(lambda part: part.rolling(width, center=True, min_periods=1).mean()).to_numpy()
+    )
 
 
 def beyond(
     curves: Mapping[str, Sequence[float]], border: int, width: int, picked: str, theme: str = "light"
 ) -> alt.LayerChart:
-    """The loss at each position, counted from 1, smoothed over `width`, and a rule behind the last one trained on."""
+    """The loss at each position, counted from 1, smoothed over `width`, and a rule after the last trained position."""
     smoothed = {name: smooth(values, width, border) for name, values in curves.items()}
     lines = several(smoothed, "position", "loss, in nats", start=1, picked=picked)
     rule = alt.Chart(pd.DataFrame({"x": [border + 0.5], "label": [f"trained up to {border}"]}))

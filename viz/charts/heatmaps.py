@@ -1,4 +1,4 @@
-"""Matrices whose numbers are to be read; of heads, to be clicked, too."""
+"""Heat maps: matrices whose numbers can be read, and maps of heads and positions that can be clicked."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -10,19 +10,19 @@ import plotly.graph_objects as go
 from viz.charts.bars import INK
 from viz.tokens import plotted, visible
 
-READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, a small one; beyond, hover has them
+READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, and of a small one
 ROW = 20  # tokens up to which whole numbers fit
 FRAME = "#d97706"  # around heads that a paper names
-NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the colour of zero, by theme
+NOTHING = {"light": "#f3f1f6", "dark": "#262233"}  # the color of zero, by theme
 
 
 def steps(
     tokens: Sequence[str], products: np.ndarray, scores: np.ndarray, pattern: np.ndarray, theme: str = "light"
 ) -> list[go.Figure]:
-    """The three steps of one head, each (T, T): q.k, divided by sqrt(D) and masked, softmax.
+    """The three steps of one attention head, each (T, T): q·k, divided by √D and masked, softmax.
 
-    Rows are queries, columns keys. What the mask removes is left empty in the second and third
-    matrix; the first shows it, since it was computed all the same.
+    Rows are queries, columns keys. Masked cells are empty in the second and third matrix; the first shows them, since
+    they are computed before the mask.
     """
     future = np.triu(np.ones((len(tokens), len(tokens)), bool), 1)
     diverging, sequential = _diverging(theme), _sequential(theme)
@@ -34,31 +34,33 @@ def steps(
     ]
 
 
-def patterns(found: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "light") -> list[go.Figure]:
-    """Weights (T, T) between tokens, a matrix for each name; what is 0 looks like nothing."""
+def patterns(matrices: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "light") -> list[go.Figure]:
+    """Attention weights (T, T) between tokens, a matrix for each name; 0 has the color of an empty cell."""
     return [
         _matrix(name, "weight", tokens, weights, _sequential(theme), 1, ".2f", readable=SMALL)
-        for name, (tokens, weights) in found.items()
+        for name, (tokens, weights) in matrices.items()
     ]
 
 
-def scores(found: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "light") -> list[go.Figure]:
-    """Scores (T, T) between tokens, a matrix for each name, all on one scale; the future is left empty."""
-    masked = {name: np.where(np.tri(len(tokens), dtype=bool), of, np.nan) for name, (tokens, of) in found.items()}
+def scores(matrices: Mapping[str, tuple[Sequence[str], np.ndarray]], theme: str = "light") -> list[go.Figure]:
+    """Attention scores (T, T) between tokens, a matrix for each name, all on one scale; masked cells are empty."""
+    masked = {
+        name: np.where(np.tri(len(tokens), dtype=bool), values, np.nan) for name, (tokens, values) in matrices.items()
+    }
     bound = max(np.nanmax(np.abs(values)) for values in masked.values())
     return [
         _matrix(name, "score", tokens, masked[name], _diverging(theme), bound, ".1f", readable=SMALL)
-        for name, (tokens, _) in found.items()
+        for name, (tokens, _) in matrices.items()
     ]
 
 
 def heads(scores: np.ndarray, marked: Collection[tuple[int, int]], unit: str, theme: str = "light") -> alt.LayerChart:
-    """A number for each head (L, H), some of them framed; a click on one is the selection "head"."""
+    """A map of heads with a number (L, H) each, the marked ones framed; a click is the selection "head"."""
     return _layers(scores, "head", [f"H{head}" for head in range(scores.shape[1])], marked, unit, theme)
 
 
 def positions(scores: np.ndarray, tokens: Sequence[str], unit: str, theme: str = "light") -> alt.LayerChart:
-    """A number for each layer and token (L, T), written where it is not 0; a click on one selects a "position"."""
+    """A map of layers and tokens with a number (L, T) each, written if not 0; a click is the selection "position"."""
     names = [f"{n} {token}" for n, token in enumerate(visible(tokens))]
     return _layers(scores, "position", names, (), unit, theme)
 
@@ -66,7 +68,7 @@ def positions(scores: np.ndarray, tokens: Sequence[str], unit: str, theme: str =
 def _layers(
     scores: np.ndarray, field: str, names: Sequence[str], marked: Collection[tuple[int, int]], unit: str, theme: str
 ) -> alt.LayerChart:
-    """A number for each layer and column (L, N), the columns with their names; a click on one is a selection."""
+    """A map of layers and named columns with a number (L, N) each; a click on a cell is the selection `field`."""
     frame = pd.DataFrame(
         [
             {
@@ -84,7 +86,7 @@ def _layers(
     )
     bound = max(1, np.abs(scores).max())
     signed = scores.min() < 0
-    colours = [colour for _, colour in (_diverging if signed else _sequential)(theme)]
+    colors = [color for _, color in (_diverging if signed else _sequential)(theme)]
     domain = [-bound, 0, bound] if signed else [0, bound]
     picked = alt.selection_point(name=field, fields=["layer", field], on="click", toggle=False, empty=False)
     axes = {
@@ -100,7 +102,7 @@ def _layers(
         alt.Y("layer:O", axis=alt.Axis(labelExpr="'L' + datum.label", **axes), title=None),
         tooltip=[alt.Tooltip("name:N", title=field), alt.Tooltip("score:Q", title=unit, format=".4f")],
     )
-    scale = alt.Scale(domain=domain, range=colours, interpolate="rgb")
+    scale = alt.Scale(domain=domain, range=colors, interpolate="rgb")
     cells = every.mark_rect(cursor="pointer", cornerRadius=3).encode(
         color=alt.Color("score:Q", scale=scale, legend=None),
         stroke=alt.condition(picked, alt.value(INK[theme]), alt.value("transparent")),
@@ -120,14 +122,14 @@ def _layers(
 
 
 def difference(
-    tokens: Sequence[str], one: np.ndarray, other: np.ndarray, first: int, title: str, theme: str = "light"
+    tokens: Sequence[str], a: np.ndarray, b: np.ndarray, first: int, title: str, theme: str = "light"
 ) -> go.Figure:
-    """What tokens give more in the other of two patterns (N, N) than in the one: the rows from the first on, in %."""
+    """The difference B − A of two attention patterns (N, N) in %, the rows from `first` on."""
     rows = slice(min(first, len(tokens) - 1), None)
-    gained = 100 * np.where(np.tri(len(tokens), dtype=bool), other - one, np.nan)
+    gained = 100 * np.where(np.tri(len(tokens), dtype=bool), b - a, np.nan)
     figure = _matrix(title, "B − A", tokens, gained, _diverging(theme), 100, "+.0f", readable=0)
     (heatmap,) = figure.data
-    shares = 100 * np.stack([one, other], -1)
+    shares = 100 * np.stack([a, b], -1)
     heatmap.update(
         z=gained[rows],
         customdata=np.dstack([heatmap.customdata, shares.round(2)])[rows],
@@ -144,16 +146,16 @@ def difference(
 
 
 def cosines(words: Sequence[str], values: np.ndarray, theme: str = "light") -> go.Figure:
-    """The cosine (N, N) of each two words, from -1 to 1."""
+    """The cosine similarity (N, N) of each two words, from -1 to 1."""
     figure = _matrix("", "cosine", words, values, _diverging(theme), 1, ".2f", readable=12)
     figure.update_traces(hovertemplate="%{customdata[0]} · %{customdata[1]}<br>cosine %{z:.4f}<extra></extra>")
     return figure.update_layout(title=None, margin_t=10)
 
 
 def vectors(tokens: Sequence[str], values: np.ndarray, step: int = 1, theme: str = "light") -> go.Figure:
-    """Vectors (N, C), one of every `step` positions a row, on a scale that is even about 0; the first stand at tokens.
+    """Vectors (N, C) of every `step`-th position, a row each, on a scale symmetric about 0; the first are of tokens.
 
-    Where there are more rows than tokens the labels are thinned out, and hover has them all.
+    If there are more rows than tokens, the axis shows only some labels; hovering shows each.
     """
     labels = dict(enumerate(plotted(tokens)))
     positions = [f"{n} {labels.get(n, '')}".strip() for n in range(0, step * len(values), step)]
@@ -190,7 +192,7 @@ def _matrix(
     name: str,
     tokens: Sequence[str],
     values: np.ndarray,
-    colours: list[list[float | str]],
+    colors: list[list[float | str]],
     bound: float,
     digits: str,
     readable: int = READABLE,
@@ -198,8 +200,8 @@ def _matrix(
     count, labels = len(tokens), plotted(tokens)
     heatmap = go.Heatmap(
         z=values,
-        colorscale=colours,
-        zmin=-bound if len(colours) == 3 else 0,
+        colorscale=colors,
+        zmin=-bound if len(colors) == 3 else 0,
         zmax=bound,
         showscale=False,
         xgap=1,
@@ -231,7 +233,7 @@ def _matrix(
 def row(
     tokens: Sequence[str], products: np.ndarray, scores: np.ndarray, pattern: np.ndarray, query: int
 ) -> pd.DataFrame:
-    """One query's row (T,) of each of the three steps in numbers, a line for each key; NaN where it is masked."""
+    """The row of one query in each of the three steps, as a table with a line for each key; masked numbers are NaN."""
     future = np.arange(len(tokens)) > query
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Words as points of a plane, as far apart as they are: one unit is as long in both directions."""
+"""Words as points of a plane; one unit is equally long in both directions, so that distances are true."""
 
 from collections.abc import Sequence
 from html import escape
@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from viz.charts.bars import INK, OTHER, TYPED
 from viz.tokens import plotted
 
-# What a point is, in the order in which their names are given a place: its colour, form and size, and its name's size.
+# The look of a point by its role: color, symbol and size, and the size of its name. The first roles place names first.
 LOOKS = {
     "typed": (TYPED, "square", 13, 19),
     "sum": ("#0d9488", "x", 13, 19),
@@ -32,7 +32,7 @@ PLACES = {  # of a name about its point: whether left or right of it, below or a
 
 
 def places(names: Sequence[str], points: np.ndarray, sizes: Sequence[float]) -> list[str | None]:
-    """Where each name stands about its point (N, 2) so that none covers another; None where there is no room for it."""
+    """The side of its point (N, 2) at which each name stands so that none covers another; None if there is no room."""
     span = np.maximum(np.ptp(points, axis=0), 1e-9)
     pixels = points * (np.array([WIDE, HIGH]) / span).min()
     taken: list[np.ndarray] = [np.array([*point - MARK, *point + MARK]) for point in pixels]  # left, low, right, high
@@ -48,7 +48,7 @@ def places(names: Sequence[str], points: np.ndarray, sizes: Sequence[float]) -> 
                 return where
         return None
 
-    return [place(*one) for one in zip(names, pixels, sizes, strict=True)]
+    return [place(*name) for name in zip(names, pixels, sizes, strict=True)]
 
 
 def words(
@@ -68,7 +68,7 @@ def words(
     order = sorted(range(len(names)), key=lambda n: ranks.index(roles[n]))
     stand = places([names[n] for n in order], points[order], [LOOKS[roles[n]][3] for n in order])
     for n, where in zip(order[::-1], stand[::-1]):
-        colour, symbol, size, font = LOOKS[roles[n]]
+        color, symbol, size, font = LOOKS[roles[n]]
         figure.add_scatter(
             x=points[n : n + 1, 0],
             y=points[n : n + 1, 1],
@@ -76,7 +76,7 @@ def words(
             mode="markers+text" if where else "markers",
             textposition=where or "top center",
             textfont={"size": font, "color": INK[theme]},
-            marker={"color": colour, "symbol": symbol, "size": size},
+            marker={"color": color, "symbol": symbol, "size": size},
             cliponaxis=False,
             hovertemplate="%{text}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
         )

@@ -27,7 +27,7 @@ def test_guesses_stand_beside_each_other_with_their_ranks(theme: str) -> None:
     guesses = {"A": [(0.5, 1), (0.25, 1234)], "B": [None, (1.0, 1)], "truth": [(0.75, None), (0.0, None)]}
     chart = bars.beside([" Rome", " Rome"], guesses, theme).to_dict()
     rows = next(iter(chart["datasets"].values()))
-    told = {(row["word"], row["whose"]): (row["probability"], row["told"]) for row in rows}
+    told = {(row["word"], row["whose"]): (row["probability"], row["caption"]) for row in rows}
     assert told == {
         ("00 ·Rome", "A"): (0.5, "A 50.0 %, #1"),
         ("00 ·Rome", "B"): (0, "B several tokens"),
@@ -84,4 +84,6 @@ def test_signed_bars_have_room_for_their_numbers() -> None:
     assert drawn["encoding"]["x"]["scale"]["domain"] == pytest.approx([-1.4, 2.4])
     assert drawn["encoding"]["y"]["sort"] == ["b", "a"]
     assert adds["transform"] == [{"filter": "datum.value >= 0"}] and takes["mark"]["align"] == "right"
+    negative = bars.signed(["b", "a"], [1.0, -4.0], "logits").to_dict()["layer"][0]
+    assert negative["encoding"]["x"]["scale"]["domain"] == pytest.approx([-4.8, 1.8])  # by the larger size of the two
     assert bars.signed(["a"], [0.0], "logits").to_dict()

@@ -40,10 +40,15 @@ class StandIn {
   querySelectorAll(tag) {
     return this.all((child) => child.tag === tag);
   }
+  getContext() {
+    return contextStandIn;
+  }
   getRootNode() {
     return { activeElement: null };
   }
 }
+
+const contextStandIn = { fillStyle: "", fillRect() {} };
 
 globalThis.document = {
   createElement: (tag) => new StandIn(tag),

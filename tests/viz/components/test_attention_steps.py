@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from tests.node import run
 from viz.components import attention_steps
@@ -65,3 +66,22 @@ def test_of_many_keys_those_with_the_largest_weights_are_shown() -> None:
     script = "shownKeys(weights.map((_, n) => (n < 2 ? -Infinity : 0)), weights)"
     assert run("attention_steps", script, weights=weights) == {"seen": [*range(2, 40)], "shown": [*range(8, 40)]}
     assert run("attention_steps", "shownKeys([-Infinity, 0], [0, 1])") == {"seen": [0, 1], "shown": [0, 1]}
+
+
+def test_a_long_vector_is_drawn_as_its_products_on_the_scale_of_all() -> None:
+    q, k = np.array([[1.0, -2, 3, 0.5, 4]]), np.array([[2.0, 1, 1, 4, -1], [1.0, 1, 1, 1, 1]])
+    products = q @ k.T
+    weights = np.full((1, 2), 0.5)
+    numbers = {"q": q, "k": k, "v": k, "products": products, "scaled": products, "masked": products}
+    sent = attention_steps.data(["a"], ["x", "y"], numbers | {"weights": weights, "z": weights @ k}, 1.0)
+    script = """(() => {
+        const colors = [];
+        contextStandIn.fillRect = () => colors.push(contextStandIn.fillStyle);
+        const bounds = { products: 4, mixed: 1 };
+        keyCells(sent, 0, 0, [1, 1], bounds);
+        return colors.slice(0, 5);
+    })()"""
+    strengths = [0.75 * min(1, (abs(product) / 4) ** 0.5) for product in q[0] * k[0]]
+    drawn = [color.removesuffix(")").rsplit(",", 1) for color in run("attention_steps", script, sent=sent)]
+    assert [float(strength) for _, strength in drawn] == pytest.approx(strengths)
+    assert [color for color, _ in drawn] == [f"rgba({'15,118,110' if n > 0 else '180,83,9'}" for n in q[0] * k[0]]

@@ -1,4 +1,4 @@
-"""A whole GPT as boxes from the token to the next word, each with the vector that is in it, in colours."""
+"""A whole model as boxes from the token to the next word, each with its vector in colors."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,18 +7,18 @@ import numpy as np
 
 from viz.tokens import visible
 
-DRAWN = 256  # numbers of a vector
-CLIPPED = 98  # percent of the numbers lie within the scale; what is beyond has the colour of its end
+DRAWN = 256  # numbers of a vector that are drawn
+CLIPPED = 98  # percent of the numbers lie within the scale; what is beyond has the color of its end
 
 
 class Box(NamedTuple):
-    """One step, what it is called, and one token's values in it: a vector, or a matrix that has rows of its own."""
+    """One step of the forward pass and its values for one token: a vector, or a matrix."""
 
     name: str
     label: str
-    role: str  # embedding, stream, norm, query, key, value, attention or MLP: its colour
+    role: str  # embedding, stream, norm, query, key, value, attention or MLP: its color
     values: np.ndarray
-    before: str = "→"  # what stands between it and the box before
+    before: str = "→"  # the sign between it and the box before
 
 
 def data(

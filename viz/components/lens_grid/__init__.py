@@ -1,4 +1,4 @@
-"""The lens as a grid: a column for each token, a row for each reading, the output below; a click picks a column."""
+"""The logit lens as a grid: a column for each token, a row for each layer, the output below; a click picks a column."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ import numpy as np
 from viz.percent import percent
 from viz.tokens import visible
 
-# What a cell can show, and what its shade says.
+# The readouts of a cell, and the meaning of its shade.
 READOUTS = {
-    "top token": "the likeliest token; the stronger the colour, the likelier. Bold: already the token of the output",
-    "probability": "the probability of {token}; the stronger the colour, the likelier",
-    "rank": "the rank of {token} among all tokens; 1 is the likeliest, and strongest in colour",
-    "entropy": "how undecided the reading is, in nats; full colour is an even share for every token",
-    "KL": "how far the reading is from the output, in nats; full colour is the farthest here",
+    "top token": "the likeliest token; the stronger the color, the likelier. Bold: already the token of the output",
+    "probability": "the probability of {token}; the stronger the color, the likelier",
+    "rank": "the rank of {token} among all tokens; 1 is the likeliest, and strongest in color",
+    "entropy": "how undecided the reading is, in nats; full color is an even share for every token",
+    "KL": "how far the reading is from the output, in nats; full color is the farthest here",
 }
 
 

@@ -1,4 +1,4 @@
-"""The next words: a bar for each, as long as its probability, and one for the truth where it is known."""
+"""The next words: a bar for each, as long as its probability, and one for the truth if it is known."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +15,9 @@ def data(
     typable: Sequence[bool],
     truth: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """What the bars draw: some tokens, the model's and the true probability of each, and what is left for the others.
+    """What is drawn: tokens with the model's and the true probability of each, and the rest for all other tokens.
 
-    A token that cannot be typed, as a line break or a part of a character, cannot be clicked.
+    A token that cannot be typed, such as a line break or a part of a character, cannot be clicked.
     """
     rows = zip(visible(tokens), map(float, probabilities), typable, strict=True)
     words = [{"word": word, "shares": [share], "typable": can} for word, share, can in rows]

@@ -1,4 +1,4 @@
-"""The residual stream as a road, one for each token, and what attention and the MLPs add to it."""
+"""The residual stream of each token as a road, and what attention and the MLPs add to it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +17,10 @@ def data(
     shares: np.ndarray,
     picked: tuple[int, int],
 ) -> dict[str, Any]:
-    """What is drawn of T tokens past N places, each a layer (-1 before the first) and what adds there: each (T, N).
+    """What is drawn of T tokens past N places; a place is a layer (-1 before the first) and the part that adds there.
 
-    Lengths of the stream behind a place and of what was added there, its cosine with the stream at the end and its
-    share of that. Picked are a token and a layer.
+    For each token and place (T, N): the length of the stream behind it (`stream`) and of what was added (`written`);
+    the cosine of what was added with the stream at the end, and its share of that. `picked` is a token and a layer.
     """
     numbers = {"stream": stream, "written": written, "cosines": cosines, "shares": shares}
     return {

@@ -1,4 +1,4 @@
-"""The tree of what was tried from one prompt on, and the likeliest tokens that could be next."""
+"""The tree of the texts that were tried from one prompt on, and the likeliest next tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,9 +12,9 @@ Next = tuple[str, float, bool]  # a token, its probability, and whether it can b
 
 
 def data(root: str, places: Sequence[Place], at: int, likeliest: Sequence[Next], link: str) -> dict[str, Any]:
-    """What is drawn: the tokens after a root, the place where the text in hand ends, and what may come next.
+    """What is drawn: the tokens after a root, the place `at` which the text ends, and the likeliest next tokens.
 
-    `link` is what the address of the page is to hold; empty where the tree is only its root.
+    `link` is the tree as the link holds it; empty if the tree is only its root.
     """
     path = [at]
     while path[-1]:

@@ -1,4 +1,4 @@
-"""A number for each token, as a bar above it: how far from the truth, how surprising, how large."""
+"""Bars above tokens: a number for each, such as its surprise, its length, or the distance from the truth."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ Row = tuple[Sequence[str], Sequence[float]]  # tokens, and of each a value, at l
 
 
 def data(tokens: Sequence[str], values: Sequence[float], full: float) -> dict[str, Any]:
-    """What the strip draws.
+    """What is drawn in a single row.
 
-    A bar of the value `full`, or of the largest one if that is more, is as high as the strip.
+    A bar of the value `full`, or of the largest value if that is more, has full height.
     """
     known = [value for value in values if not math.isnan(value)]
     bars = [None if math.isnan(value) else float(value) for value in values]
@@ -21,18 +21,18 @@ def data(tokens: Sequence[str], values: Sequence[float], full: float) -> dict[st
 
 
 def rows(rows: Mapping[str, Row], full: float, aligned: bool = False) -> dict[str, Any]:
-    """What strips below each other draw; marked is the column from which on their tokens are not all the same.
+    """What is drawn in rows below each other; `parted` is the first column in which their tokens differ.
 
-    Where they are aligned each such column is marked, and "" stands where a row has no token. A single strip goes
-    without its name. Raises ValueError where they differ in length.
+    If the rows are aligned, each such column is marked (`differ`), and "" stands where a row has no token. A single row
+    has no name. Raises ValueError if the rows differ in length.
     """
-    strips = [data(*row, full) for row in rows.values()]
-    columns = [list(column) for column in zip(*(strip["tokens"] for strip in strips), strict=True)]
+    parts = [data(*row, full) for row in rows.values()]
+    columns = [list(column) for column in zip(*(part["tokens"] for part in parts), strict=True)]
     differ = [n for n, column in enumerate(columns) if len({cell["token"] for cell in column}) > 1]
     return {
         "names": list(rows) if len(rows) > 1 else [],
         "columns": columns,
         "parted": None if aligned else next(iter(differ), None),
         "differ": differ if aligned else [],
-        "full": max(strip["full"] for strip in strips),
+        "full": max(part["full"] for part in parts),
     }

@@ -6,14 +6,14 @@ from typing import Any
 
 from viz.tokens import visible
 
-Cut = tuple[str, Sequence[bytes], Sequence[int]]  # by whom, the bytes of each token, and its id
+Cut = tuple[str, Sequence[bytes], Sequence[int]]  # the name of a tokenizer, the bytes of each token, and its id
 
 
 def data(text: str, cuts: Sequence[Cut], chips: bool = True) -> dict[str, Any]:
-    """What is drawn: the characters of a text, and how each tokenizer cuts it; places are counted in bytes.
+    """What is drawn: the characters of a text, and its tokens by each tokenizer; sizes are in bytes.
 
-    Without `chips` only the rulers are drawn. A token that is no whole characters is written as its bytes. Raises
-    ValueError where a cut is not one of the text.
+    Without `chips` only the rulers are drawn. A token that does not consist of whole characters is written as its
+    bytes. Raises ValueError if the tokens do not add up to the text.
     """
     for name, tokens, _ in cuts:
         if b"".join(tokens) != text.encode():
@@ -24,12 +24,12 @@ def data(text: str, cuts: Sequence[Cut], chips: bool = True) -> dict[str, Any]:
 
 
 def label(token: bytes) -> str:
-    """A token as it is written: its characters, all of them visible, or its bytes in angle brackets."""
+    """A token as a label: its characters, all of them visible, or its bytes in angle brackets."""
     return visible([token.decode()])[0] if _is_whole(token) else f"<{token.hex(' ').upper()}>"
 
 
 def _is_whole(token: bytes) -> bool:
-    """Whether a token is whole characters."""
+    """Whether a token consists of whole characters."""
     try:
         return bool(token.decode())
     except UnicodeDecodeError:
@@ -44,7 +44,7 @@ def _tokens(tokens: Sequence[bytes], ids: Sequence[int | None]) -> list[dict[str
 
 
 def _about(token: bytes, id: int | None) -> str:
-    """One line on a token: its id, its bytes, and its characters by their names."""
+    """One line on a token: its id, its bytes, and the names of its characters."""
     count = f"{len(token)} byte{'s' * (len(token) != 1)}"
     parts = [f"{count}: {token[:24].hex(' ').upper()}{' …' * (len(token) > 24)}"]
     if id is not None:
