@@ -1,6 +1,6 @@
 """What a token costs: `python -m bench.generate`.
 
-Text after a prompt of 16 tokens, one thread, keys and values kept: our `GPT.generate` (greedy) and `sampling.write`
+Text after a prompt of 16 tokens, one thread, keys and values kept: our `Decoder.generate` (greedy) and `sampling.write`
 (temperature and top-p) beside transformers' `generate` on the same weights, in turn; once with the built-in model, once
 with random weights of GPT-2 small's shape. The ratio is taken pair by pair, in seconds of CPU.
 """
@@ -15,9 +15,9 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from model.decoding import sampling
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint, gpt2_format
 from model.loading.folders import BUILT_IN
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 
 CHAIN = [("temperature", 0.8), ("top-p", 0.9)]
 
@@ -29,7 +29,7 @@ def seconds(call: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def compare(name: str, theirs: Any, ours: GPT, new: int, pairs: int) -> None:
+def compare(name: str, theirs: Any, ours: Decoder, new: int, pairs: int) -> None:
     """Print a line for greedy text and one for drawn text."""
     idx = torch.randint(ours.config.vocab_size, (1, 16), generator=torch.Generator().manual_seed(0))
     settings = {"max_new_tokens": new, "min_new_tokens": new, "eos_token_id": None, "pad_token_id": 0}
@@ -38,9 +38,9 @@ def compare(name: str, theirs: Any, ours: GPT, new: int, pairs: int) -> None:
     def generate(**how: Any) -> torch.Tensor:
         return theirs.generate(idx, **settings, **how)
 
-    assert torch.equal(generate(do_sample=False), ours.generate(idx, new, temperature=0))
+    assert torch.equal(generate(do_sample=False), ours.generate(idx, new))
     ways = {
-        "greedy": (lambda: generate(do_sample=False), lambda: ours.generate(idx, new, temperature=0)),
+        "greedy": (lambda: generate(do_sample=False), lambda: ours.generate(idx, new)),
         "drawn": (
             lambda: generate(do_sample=True, temperature=0.8, top_p=0.9, top_k=0),
             lambda: list(islice(sampling.write(ours, idx[0].tolist(), CHAIN, seed=0), new)),
@@ -63,10 +63,10 @@ def main(pairs: int = 9) -> None:
     torch.set_num_threads(1)
     print("model        text     transformers     ours   ours / transformers: median (min to max)")
     built_in = AutoModelForCausalLM.from_pretrained(BUILT_IN, dtype=torch.float32).eval()
-    compare("Vitrine", built_in, gpt2.load(BUILT_IN), 100, pairs)
+    compare("Vitrine", built_in, checkpoint.load(BUILT_IN), 100, pairs)
     torch.manual_seed(0)
     random = GPT2LMHeadModel(GPT2Config()).eval()
-    compare("random 12x12", random, gpt2.from_hugging_face(random), 40, pairs)
+    compare("random 12x12", random, gpt2_format.from_hugging_face(random), 40, pairs)
 
 
 if __name__ == "__main__":

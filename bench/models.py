@@ -14,8 +14,8 @@ import torch
 from bench.server import resident
 from model.interpretability.published_heads import GPT2_SMALL
 from model.language.tokenization import train_bpe
-from model.loading import gpt2_format as gpt2
-from model.transformer.gpt2 import GPT
+from model.loading import gpt2_format
+from model.transformer.gpt2 import GPT2
 from pages.shared import models
 from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
@@ -26,7 +26,7 @@ def main(names: int = 10) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        gpt2.save(GPT(GPT2_SMALL), folder)
+        gpt2_format.save(GPT2(GPT2_SMALL), folder)
         train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
         print(f"models may take {models.MODELS / 1e6:,.0f} MB, readings {readings.READINGS / 1e6:,.0f} MB")
         print(f"{'':10}   opened in (s)   read in (s)   models kept (MB)   readings kept (MB)   in memory (MB)")

@@ -20,9 +20,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.server import Server, echo_app, running
 from model.interpretability.published_heads import GPT2_SMALL
-from model.loading import gpt2_format as gpt2
+from model.loading import gpt2_format
 from model.toy_world.grammar import LEXICON
-from model.transformer.gpt2 import GPT
+from model.transformer.gpt2 import GPT2
 from tests.browser.conftest import CHROMIUM, FLAGS, ROOT
 
 WORDS = [word for word in LEXICON if word.isalpha()]
@@ -142,7 +142,7 @@ def with_random_model(folder: Path) -> Path:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__"))
     shape = copy / "model" / "checkpoints" / "random"
     torch.manual_seed(0)
-    gpt2.save(GPT(GPT2_SMALL), shape)
+    gpt2_format.save(GPT2(GPT2_SMALL), shape)
     shutil.copy(copy / "model" / "checkpoints" / "vitrine" / "tokenizer.json", shape)
     (shape / "card.json").write_text('{"name": "random 12x12", "steps": 0, "tokens": 0}')
     return copy

@@ -32,8 +32,8 @@ from transformers.utils.logging import disable_progress_bar
 from bench.drawings import drawings, libraries, paint
 from model.interpretability.published_heads import GPT2_SMALL
 from model.language.tokenization import train_bpe
-from model.loading import gpt2_format as gpt2
-from model.transformer.gpt2 import GPT
+from model.loading import checkpoint, gpt2_format
+from model.transformer.gpt2 import GPT2
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 PEERS = ["bertviz", "circuitsvis", "transformer-lens"]
@@ -78,7 +78,7 @@ def said(work: str, found: Mapping[str, float | str], more: Mapping[str, str] = 
 
 def compute(folder: Path, runs: int) -> None:
     """Capture and generation, side by side on the same weights."""
-    gpt = gpt2.load(folder)
+    gpt = checkpoint.load(folder)
     theirs = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
 
     @torch.inference_mode()
@@ -88,7 +88,7 @@ def compute(folder: Path, runs: int) -> None:
     captures = {"Vitrine": gpt.trace, "transformers": all_of_it}
     settings = {"max_new_tokens": NEW, "min_new_tokens": NEW, "eos_token_id": None, "pad_token_id": 0}
     writers = {
-        "Vitrine": lambda idx: gpt.generate(idx, NEW, temperature=0),
+        "Vitrine": lambda idx: gpt.generate(idx, NEW),
         "transformers": lambda idx: theirs.generate(
             idx, attention_mask=torch.ones_like(idx), do_sample=False, **settings
         ),
@@ -113,7 +113,7 @@ def compute(folder: Path, runs: int) -> None:
 
 def draw(folder: Path, runs: int) -> None:
     """The same patterns, drawn by each."""
-    gpt, handed = gpt2.load(folder), libraries(folder / "npm")
+    gpt, handed = checkpoint.load(folder), libraries(folder / "npm")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for count in (16, 64):
@@ -147,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         torch.manual_seed(0)
-        gpt2.save(GPT(GPT2_SMALL), folder)
+        gpt2_format.save(GPT2(GPT2_SMALL), folder)
         train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
         compute(folder, asked.runs)
         draw(folder, asked.runs)

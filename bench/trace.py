@@ -12,7 +12,7 @@ from statistics import median
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from model.loading import gpt2_format as gpt2
+from model.loading import gpt2_format
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -26,7 +26,7 @@ def main(pairs: int = 15) -> None:
     """Print a line for each length."""
     torch.set_num_threads(1)
     theirs = GPT2LMHeadModel(GPT2Config()).eval()
-    ours = gpt2.from_hugging_face(theirs)
+    ours = gpt2_format.from_hugging_face(theirs)
     print("tokens   transformers (ms)   trace (ms)   trace / transformers: median (min to max)   kept (MB)")
     for tokens in (16, 64, 256):
         idx = torch.randint(50257, (1, tokens))

@@ -8,21 +8,22 @@ import torch
 from huggingface_hub import constants
 from tokenizers import Tokenizer
 
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading import hub as download
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
 from pages.shared.compute import language
 from pages.shared.runtime import job_view, jobs
 from tests.hub import Hub, repository
 
 torch.set_num_threads(1)
-SIZES = GPTConfig(vocab_size=97, block_size=31, n_layer=3, n_head=5, n_embd=35)
+SIZES = GPT2Config(vocab_size=97, block_size=31, n_layer=3, n_head=5, n_embd=35)
 
 
 @pytest.fixture(scope="session")
-def gpt() -> GPT:
+def gpt() -> Decoder:
     torch.manual_seed(0)
-    model = GPT(SIZES).eval().requires_grad_(False)
+    model = GPT2(SIZES).eval().requires_grad_(False)
     for parameter in model.parameters():  # far from initialisation, where everything is nearly uniform
         torch.nn.init.normal_(parameter, std=0.3)
     return model
@@ -34,13 +35,13 @@ def idx() -> torch.Tensor:
 
 
 @pytest.fixture(scope="session")
-def gpt2_small() -> tuple[GPT, Tokenizer]:
+def gpt2_small() -> tuple[Decoder, Tokenizer]:
     """GPT-2 small as it was fetched from the hub on this machine; without it the test is skipped."""
     folder = download.found(download.FAMILY["gpt2"].repo)
     if folder is None:
         pytest.skip("the weights of GPT-2 are not in this machine's cache of the hub")
-    gpt = gpt2.load(folder)
-    return gpt, gpt2.tokenizer(folder, gpt.config.vocab_size)
+    gpt = checkpoint.load(folder)
+    return gpt, checkpoint.tokenizer(folder, gpt.config.vocab_size)
 
 
 @pytest.fixture(autouse=True)

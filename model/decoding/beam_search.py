@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import torch
 
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
+from model.transformer.record import cache_length
 
 WIDEST, LONGEST = 8, 12
 
@@ -38,7 +39,7 @@ class Search(NamedTuple):
 
 
 @torch.inference_mode()
-def search(gpt: GPT, ids: Sequence[int], width: int, length: int, length_penalty: float = 1.0) -> Search:
+def search(decoder: Decoder, ids: Sequence[int], width: int, length: int, length_penalty: float = 1.0) -> Search:
     """The `width` likeliest texts of `length` tokens after `ids` that a beam search of this width finds.
 
     A score is a total over length ** length_penalty. A width of 1 is greedy. Where the context is full the last
@@ -47,11 +48,11 @@ def search(gpt: GPT, ids: Sequence[int], width: int, length: int, length_penalty
     for name, value, most in (("width", width, WIDEST), ("length", length, LONGEST)):
         if not 1 <= value <= most:
             raise ValueError(f"{name} is {value}; it must be from 1 to {most}")
-    block_size, steps = gpt.config.block_size, []
+    block_size, steps = decoder.config.block_size, []
     told = torch.tensor([ids], dtype=torch.long)  # one row a beam
     new, cache, totals = told[:, -block_size:], None, torch.zeros(1)
     for _ in range(length):
-        logits, cache = gpt.step(new, cache)
+        logits, cache = decoder.step(new, cache)
         log_p = logits.log_softmax(-1)
         if log_p.isnan().any():
             raise ValueError("a logit is NaN, so no token is likelier than another")
@@ -62,7 +63,7 @@ def search(gpt: GPT, ids: Sequence[int], width: int, length: int, length_penalty
         steps.append([Candidate(*one) for one in tried])
         beams, tokens, totals = beams[:width], tokens[:width, None], totals[:width]
         told = torch.cat([told[beams], tokens], dim=1)
-        full = cache[0][0].size(2) == block_size
+        full = cache_length(cache) == block_size
         new, cache = (told[:, -block_size:], None) if full else (tokens, tuple((k[beams], v[beams]) for k, v in cache))
     scores = (totals / length**length_penalty).tolist()
     return Search(steps, list(zip(told[:, -length:].tolist(), scores)))

@@ -1,6 +1,6 @@
 """A generate() as beginners are often shown it, in its smallest form, and what goes wrong with it, case by case.
 
-It is written here to fail as such code fails; `GPT.generate` is beside it in each case.
+It is written here to fail as such code fails; `Decoder.generate` is beside it in each case.
 """
 
 import copy
@@ -10,64 +10,75 @@ from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
-from model.decoding.kv_cache import multiply_adds, shortened
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.decoding.generate import generate as our_generate
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
 
 WRITTEN, DRAWN = 3, 200  # tokens that are written past the context; draws among tokens that are all alike
-ALIKE = GPTConfig(vocab_size=10, block_size=8, n_layer=1, n_head=1, n_embd=4)
+ALIKE = GPT2Config(vocab_size=10, block_size=8, n_layer=1, n_head=1, n_embd=4)
 Outcome = list[int] | str  # the ids that were written, or what happened
 Way = Callable[..., Tensor]  # a generate(): model, idx, count, temperature, top_k, generator
 
 
 @torch.no_grad()
 def generate(
-    gpt: GPT, idx: Tensor, count: int, temperature: float = 1.0, top_k: int = 50, generator: Generator | None = None
+    decoder: Decoder,
+    idx: Tensor,
+    count: int,
+    temperature: float = 1.0,
+    top_k: int = 50,
+    generator: Generator | None = None,
 ) -> Tensor:
     """The ids idx (B, T), continued by `count` drawn ones; its faults are those of `CASES`."""
-    gpt.eval()
+    decoder.eval()
     for _ in range(count):
-        x = gpt.wte(idx) + gpt.wpe(torch.arange(idx.size(1)))
-        for block in gpt.h:
-            x = block(x).resid_post
-        logits = (gpt.ln_f(x) @ gpt.wte.weight.T)[:, -1] / temperature
+        x = F.embedding(idx, decoder.W_E)
+        if decoder.W_pos is not None:
+            x = x + F.embedding(torch.arange(idx.size(1)), decoder.W_pos)
+        for block in decoder.walk(x):
+            x = block.resid_post
+        logits = decoder.unembed(decoder.ln_f(x))[:, -1] / temperature
         least = logits.topk(top_k).values[:, -1:]
         probabilities = logits.masked_fill(logits < least, -math.inf).softmax(-1)
         idx = torch.cat([idx, torch.multinomial(probabilities, 1, generator=generator)], dim=1)
     return idx
 
 
-def written(way: Way, gpt: GPT, idx: Tensor, count: int = 1, temperature: float = 1.0, top_k: int = 50) -> Outcome:
+def written(
+    way: Way, decoder: Decoder, idx: Tensor, count: int = 1, temperature: float = 1.0, top_k: int = 50
+) -> Outcome:
     """The new ids, or the error that came instead, in one line. A new generator has always the same seed."""
     try:
-        return way(gpt, idx, count, temperature, top_k, Generator())[0, idx.size(1) :].tolist()
+        return way(decoder, idx, count, temperature, top_k, Generator())[0, idx.size(1) :].tolist()
     except (IndexError, RuntimeError, ValueError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
 
-def alike(way: Way, gpt: GPT, idx: Tensor) -> Outcome:
+def alike(way: Way, decoder: Decoder, idx: Tensor) -> Outcome:
     """How many of ten tokens that are equally likely are drawn with a top-k of 3."""
-    even = GPT(ALIKE).requires_grad_(False)
-    even.wte.weight.zero_()
+    even = GPT2(ALIKE).requires_grad_(False)
+    even.W_E.zero_()
     drawn = way(even, torch.zeros(DRAWN, 1, dtype=torch.long), 1, 1.0, 3, Generator())[:, -1]
     return f"{len(drawn.unique())} different tokens in {DRAWN} draws"
 
 
-def mode(way: Way, gpt: GPT, idx: Tensor) -> Outcome:
+def mode(way: Way, decoder: Decoder, idx: Tensor) -> Outcome:
     """In which mode a small model is after it has written, while it was in training."""
-    trained = GPT(ALIKE).train()
+    trained = GPT2(ALIKE).train()
     way(trained, torch.zeros(1, 1, dtype=torch.long), 1, 1.0, 3, Generator())
     return f"training is {trained.training} afterwards"
 
 
-def work(way: Way, gpt: GPT, idx: Tensor, count: int = 32) -> Outcome:
+def work(way: Way, decoder: Decoder, idx: Tensor, count: int = 32) -> Outcome:
     """The multiplications of `count` tokens after idx, by formula; of a model whose context is long enough."""
     lengths = range(idx.size(1), idx.size(1) + count)
     if way is generate:
-        found, read = sum(multiply_adds(gpt.config, n, 0, n) for n in lengths), sum(lengths)
+        found, read = sum(decoder.config.multiply_adds(n, 0, n) for n in lengths), sum(lengths)
     else:
         first, *others = lengths
-        found = multiply_adds(gpt.config, first) + sum(multiply_adds(gpt.config, 1, n - 1) for n in others)
+        found = decoder.config.multiply_adds(first) + sum(decoder.config.multiply_adds(1, n - 1) for n in others)
         read = first + len(others)
     return f"{read:,} positions computed, {found / 1e6:,.0f} million multiply-adds"
 
@@ -77,30 +88,31 @@ class Case(NamedTuple):
 
     asked: str
     why: str
-    run: Callable[[Way, GPT, Tensor], Outcome]
+    run: Callable[[Way, Decoder, Tensor], Outcome]
 
 
 CASES = [
     Case(
         "Write past the context",
-        "There is no row of positions left for the next token. Ours reads the last tokens that fit. (Here the model is "
-        "cut to a context as long as your prompt, so that it is full at once.)",
-        lambda way, gpt, idx: written(way, shortened(gpt, idx.size(1)), idx, WRITTEN),
+        "A GPT-2 has no row of positions left for the next token; a Llama goes on, at positions that it never saw in "
+        "training. Ours reads the last tokens that fit. (Here the model is cut to a context as long as your prompt, so "
+        "that it is full at once.)",
+        lambda way, decoder, idx: written(way, decoder.shortened(idx.size(1)), idx, WRITTEN),
     ),
     Case(
         "Temperature 0",
         "Nothing can be divided by 0: the probabilities are NaN. Ours takes the likeliest token, as is meant.",
-        lambda way, gpt, idx: written(way, gpt, idx, temperature=0.0),
+        lambda way, decoder, idx: written(way, decoder, idx, temperature=0.0),
     ),
     Case(
         "Temperature −1",
         "It turns the order round: top-k then keeps the unlikeliest tokens, and nobody is told. Ours refuses it.",
-        lambda way, gpt, idx: written(way, gpt, idx, temperature=-1.0),
+        lambda way, decoder, idx: written(way, decoder, idx, temperature=-1.0),
     ),
     Case(
         "A top-k larger than the vocabulary",
         "A default of 50 is enough, with a small vocabulary of 40. Ours keeps all tokens then.",
-        lambda way, gpt, idx: written(way, gpt, idx, top_k=gpt.config.vocab_size + 1),
+        lambda way, decoder, idx: written(way, decoder, idx, top_k=decoder.config.vocab_size + 1),
     ),
     Case(
         "Top-k 3 among ten equally likely tokens",
@@ -122,10 +134,10 @@ CASES = [
 ]
 
 
-def tried(gpt: GPT, idx: Tensor) -> list[tuple[Outcome, Outcome]]:
+def tried(decoder: Decoder, idx: Tensor) -> list[tuple[Outcome, Outcome]]:
     """What happens in each case when it is asked of `generate` above, and of ours.
 
     Since the one turns a switch of the model, both run on a copy with the same weights: others may be using it.
     """
-    own = copy.deepcopy(gpt, {id(weight): weight for weight in gpt.parameters()})
-    return [(case.run(generate, own, idx), case.run(GPT.generate, own, idx)) for case in CASES]
+    own = copy.deepcopy(decoder, {id(weight): weight for weight in decoder.parameters()})
+    return [(case.run(generate, own, idx), case.run(our_generate, own, idx)) for case in CASES]

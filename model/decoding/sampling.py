@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder, Draw
 
 COLD = 1e-30  # below it a logit divided by the temperature may be too large for a float32; it counts as 0
 Chain = Sequence[tuple[str, float]]  # the name of each step, in their order, and its number
@@ -90,22 +90,28 @@ def apply(chain: Chain, logits: Tensor, ids: Iterable[int] = ()) -> Tensor:
     return logits
 
 
-def write(gpt: GPT, ids: Sequence[int], chain: Chain, seed: int) -> Iterator[tuple[int, float]]:
-    """Tokens after `ids`, without end, each drawn by the chain, and its surprise in nats before any step.
+def draw(chain: Chain, generator: torch.Generator | None = None) -> Draw:
+    """The function that draws the next ids (B, 1) by a chain, for `Decoder.passes` and `Decoder.generate`."""
 
-    What was read is kept as keys and values until the context is full; from then on the last block_size tokens are
-    read anew. Raises ValueError as `apply` does, and for no ids.
+    def draw_next(logits: Tensor, text: Tensor) -> Tensor:
+        rows = [apply(chain, row, ids.tolist()) for row, ids in zip(logits, text)]
+        return torch.multinomial(torch.stack(rows).softmax(-1), 1, generator=generator)
+
+    return draw_next
+
+
+def write(decoder: Decoder, ids: Sequence[int], chain: Chain, seed: int) -> Iterator[tuple[int, float]]:
+    """Tokens after `ids`, without end: each id, drawn by the chain, and its surprise in nats before any step.
+
+    Raises ValueError as `apply` does, and if there are no ids.
     """
-    generator = torch.Generator().manual_seed(seed)
-    told, new, cache = list(ids), torch.tensor([ids[-gpt.config.block_size :]], dtype=torch.long), None
-    while True:
-        logits, cache = gpt.step(new, cache)
-        probabilities = apply(chain, logits[0], told).softmax(-1)
-        id = int(torch.multinomial(probabilities, 1, generator=generator))
+    passes = decoder.passes(
+        torch.tensor([list(ids)], dtype=torch.long), draw(chain, torch.Generator().manual_seed(seed))
+    )
+    for step in passes:
+        logits, _ = step.output
+        id = step.ids.item()
         yield id, -logits[0].log_softmax(-1)[id].item()
-        told.append(id)
-        full = cache[0][0].size(2) == gpt.config.block_size
-        new, cache = (torch.tensor([told[-gpt.config.block_size :]]), None) if full else (torch.tensor([[id]]), cache)
 
 
 def _check(name: str, value: float, least: float, most: float) -> None:

@@ -17,11 +17,13 @@ from torch import Tensor
 
 from model.interpretability import patching
 from model.interpretability import published_heads as known
-from model.interpretability.patching import Head, Means
+from model.interpretability.patching import Means
 from model.interpretability.published_heads import Pairs, Seen
 from model.toy_world.grammar import LEXICON
 from model.toy_world.questions import QUESTIONS
-from model.transformer.gpt2 import GPT, Changes
+from model.transformer.decoder import Decoder
+from model.transformer.intervention import Interventions
+from model.transformer.record import Head
 
 WORDS, TEXTS = 8, 6  # words that are said twice, and texts of each kind
 
@@ -127,18 +129,20 @@ def texts(kind: str, seed: int = 0) -> list[Made]:
     return [KINDS[kind].make(rng) for _ in range(TEXTS)]
 
 
-def scores(gpt: GPT, tokenizer: Tokenizer, kind: str, seed: int = 0) -> Tensor:
+def scores(decoder: Decoder, tokenizer: Tokenizer, kind: str, seed: int = 0) -> Tensor:
     """How much each head is of a kind, (L, H): the mean attention that it gives to where such a head looks."""
     found = []
     for text, word in texts(kind, seed):
-        seen = known.see(gpt, tokenizer, text)
+        seen = known.see(decoder, tokenizer, text)
         found.append(known.looks(seen.trace, KINDS[kind].pairs(seen, word)))
     return torch.stack(found).mean(0)
 
 
 def best(scores: Tensor, count: int) -> list[Head]:
     """The heads with the highest of these scores (L, H), the first one first."""
-    return [divmod(n, scores.size(1)) for n in scores.flatten().topk(min(count, scores.numel())).indices.tolist()]
+    return [
+        Head(*divmod(n, scores.size(1))) for n in scores.flatten().topk(min(count, scores.numel())).indices.tolist()
+    ]
 
 
 def ask(tokenizer: Tokenizer, kind: str, count: int, seed: int = 0) -> list[Batch]:
@@ -152,14 +156,16 @@ def ask(tokenizer: Tokenizer, kind: str, count: int, seed: int = 0) -> list[Batc
     return [Batch(prompts, answers, torch.tensor(ids), torch.tensor(right)) for prompts, answers, ids, right in batches]
 
 
-def answers(gpt: GPT, batch: Batch, heads: Collection[Head], instead: Means) -> list[Said]:
+def answers(decoder: Decoder, batch: Batch, heads: Collection[Head], instead: Means) -> list[Said]:
     """What the GPT says to some questions while these heads are cut."""
-    shares = gpt.trace(batch.idx, Changes(edits=patching.cut(heads, (), instead))).logits[:, -1].softmax(-1)
+    shares = decoder.trace(batch.idx, Interventions(edits=patching.cut(heads, (), instead))).logits[:, -1].softmax(-1)
     rows = zip(batch.prompts, batch.answers, shares.argmax(-1).tolist(), batch.right.tolist(), shares, strict=True)
     return [Said(prompt, answer, said, said == right, row[right].item()) for prompt, answer, said, right, row in rows]
 
 
-def search(gpt: GPT, batches: Sequence[Batch], instead: Means) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
+def search(
+    decoder: Decoder, batches: Sequence[Batch], instead: Means
+) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
     """Cut one head after the other, and ask.
 
     For each batch, and of each layer some heads at a time: how likely the right answers are, in sum, and how many of
@@ -167,6 +173,6 @@ def search(gpt: GPT, batches: Sequence[Batch], instead: Means) -> Iterator[tuple
     """
     for batch in batches:
         everyone = range(len(batch.right))
-        for layer, heads, logits in patching.by_head(gpt, gpt.trace(batch.idx), instead.z[:, :, None]):
+        for layer, heads, logits in patching.by_head(decoder, decoder.trace(batch.idx), instead.z[:, :, None]):
             probability = logits.softmax(-1)[:, everyone, batch.right]
             yield layer, heads, probability.sum(-1), (logits.argmax(-1) == batch.right).sum(-1)

@@ -18,9 +18,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from model.transformer.gpt2 import GPT, Changes, Edit, GPTConfig, Trace
+from model.transformer.config import DecoderConfig
+from model.transformer.decoder import Decoder
+from model.transformer.intervention import Edit, Interventions
+from model.transformer.record import Head, Trace
 
-Head = tuple[int, int]  # layer, head
 METRICS = ("logit difference", "probability")
 AT_ONCE = 2_000  # tokens in one batch of a sweep, which bounds its memory
 
@@ -32,10 +34,10 @@ class Means(NamedTuple):
     mlp_out: Tensor  # (L, C)
 
 
-def zero(config: GPTConfig) -> Means:
+def zero(config: DecoderConfig) -> Means:
     """Nothing, in the form of means."""
-    layers, width = config.n_layer, config.n_embd
-    return Means(torch.zeros(layers, config.n_head, width // config.n_head), torch.zeros(layers, width))
+    layers = config.n_layer
+    return Means(torch.zeros(layers, config.n_head, config.head_size), torch.zeros(layers, config.n_embd))
 
 
 def means(traces: Sequence[Trace]) -> Means:
@@ -57,7 +59,7 @@ def cut(heads: Collection[Head], mlps: Collection[int], instead: Means) -> tuple
     )
 
 
-def by_head(gpt: GPT, trace: Trace, instead: Sequence[Tensor]) -> Iterator[tuple[int, list[int], Tensor]]:
+def by_head(decoder: Decoder, trace: Trace, instead: Sequence[Tensor]) -> Iterator[tuple[int, list[int], Tensor]]:
     """The run of a trace (B, T), again and again, in each of which one head's z is replaced.
 
     Of each layer `instead` has what takes z's place, (H, T, D), or what spreads over it. Comes as layer, some of
@@ -71,11 +73,13 @@ def by_head(gpt: GPT, trace: Trace, instead: Sequence[Tensor]) -> Iterator[tuple
             for row, head in zip(rows, heads):
                 row[:, head] = value[head]
             edit = Edit("z", layer, rows.flatten(0, 1))
-            logits = gpt.onward(resid.repeat(len(heads), 1, 1), layer, Changes(edits=(edit,)))
+            logits = decoder.forward_from(resid.repeat(len(heads), 1, 1), layer, Interventions(edits=(edit,)))
             yield layer, heads.tolist(), logits.unflatten(0, (len(heads), count))
 
 
-def by_position(gpt: GPT, trace: Trace, other: Trace, start: int = 0) -> Iterator[tuple[int, list[int], Tensor]]:
+def by_position(
+    decoder: Decoder, trace: Trace, other: Trace, start: int = 0
+) -> Iterator[tuple[int, list[int], Tensor]]:
     """The run of a trace (1, T), again and again, each with the other's residual stream before one layer at one token.
 
     Comes as layer, some positions from `start` on, and the logits (positions, V) after the last token.
@@ -85,14 +89,14 @@ def by_position(gpt: GPT, trace: Trace, other: Trace, start: int = 0) -> Iterato
         for positions in torch.arange(start, tokens).split(max(1, AT_ONCE // tokens)):
             rows = block.resid_pre.repeat(len(positions), 1, 1)
             rows[range(len(positions)), positions] = of.resid_pre[0, positions]
-            yield layer, positions.tolist(), gpt.onward(rows, layer)
+            yield layer, positions.tolist(), decoder.forward_from(rows, layer)
 
 
-def cost(config: GPTConfig, rows: int, tokens: int) -> int:
+def cost(config: DecoderConfig, rows: int, tokens: int) -> int:
     """The multiplications of a sweep in which each layer is the first of so many rows of so many tokens."""
-    layers = config.n_layer * (config.n_layer + 1) // 2  # of the first layer all of them are computed, of the last one
-    block = 12 * config.n_embd**2 + 2 * tokens * config.n_embd  # of a token
-    return rows * (layers * tokens * block + config.n_layer * config.n_embd * config.vocab_size)
+    layers = config.n_layer * (config.n_layer + 1) // 2  # a row that starts at the first layer computes all of them
+    block = config.multiply_adds(tokens, read_off=0) // config.n_layer
+    return rows * (layers * block + config.n_layer * config.n_embd * config.vocab_size)
 
 
 def metrics(logits: Tensor, answer: int, rival: int) -> Tensor:

@@ -13,18 +13,19 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.interpretability import logit_lens as lens
-from model.transformer.gpt2 import GPT, GPTConfig, Trace
+from model.interpretability import attribution
+from model.transformer.config import DecoderConfig
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2_SMALL
+from model.transformer.record import Head, Trace
 
-Head = tuple[int, int]  # layer, head
 Pairs = Sequence[tuple[int, int]]  # positions of a query and of a key
-GPT2_SMALL = GPTConfig(vocab_size=50257, block_size=1024, n_layer=12, n_head=12, n_embd=768)
 
 
 class Seen(NamedTuple):
     """A text of T tokens, the GPT that read it, and all that it computed."""
 
-    gpt: GPT
+    decoder: Decoder
     tokenizer: Tokenizer
     text: str
     trace: Trace
@@ -39,7 +40,7 @@ class Found(NamedTuple):
     @property
     def best(self) -> Head:
         """The head that does most of it."""
-        return divmod(self.heads.argmax().item(), self.heads.size(1))
+        return Head(*divmod(self.heads.argmax().item(), self.heads.size(1)))
 
 
 class Paper(NamedTuple):
@@ -63,7 +64,7 @@ class Claim:
     least: float
     output: str = ""  # what the number of the output is, where the claim is about that
 
-    def number(self, found: Found, config: GPTConfig) -> float:
+    def number(self, found: Found, config: DecoderConfig) -> float:
         """Of the output; else, in GPT-2 small, the mean of the heads named, and in another GPT that of its best head.
 
         Where no head is named it is the mean of all.
@@ -77,20 +78,20 @@ class Claim:
         return found.heads.max().item()
 
 
-def see(gpt: GPT, tokenizer: Tokenizer, text: str) -> Seen:
+def see(decoder: Decoder, tokenizer: Tokenizer, text: str) -> Seen:
     """Read a text; raises ValueError where it has no token, or more than the GPT can read."""
     ids = tokenizer.encode(text).ids
     if not ids:
         raise ValueError("it is empty")
-    if len(ids) > gpt.config.block_size:
-        raise ValueError(f"it has {len(ids):,} tokens, and the model reads {gpt.config.block_size:,} at most")
-    return Seen(gpt, tokenizer, text, gpt.trace(torch.tensor([ids])))
+    if len(ids) > decoder.config.block_size:
+        raise ValueError(f"it has {len(ids):,} tokens, and the model reads {decoder.config.block_size:,} at most")
+    return Seen(decoder, tokenizer, text, decoder.trace(torch.tensor([ids])))
 
 
 def looks(trace: Trace, pairs: Pairs) -> Tensor:
     """The mean attention of each head, (L, H), from the queries to the keys of these pairs."""
     queries, keys = zip(*pairs)
-    return torch.stack([block.attn.pattern[0][:, queries, keys].mean(-1) for block in trace.blocks])
+    return trace.patterns[:, :, queries, keys].mean(-1)
 
 
 def previous(ids: Sequence[int]) -> Pairs:
@@ -121,7 +122,7 @@ def after_same(ids: Sequence[int]) -> Pairs:
 
 def written(seen: Seen, toward: int, against: int) -> Tensor:
     """What each head, (L, H), itself adds to the logit of one id less that of another, at the last position."""
-    return lens.attribute(seen.gpt, seen.trace, -1, toward, against).heads
+    return attribution.attribute(seen.decoder, seen.trace, -1, toward, against).heads
 
 
 class Names(NamedTuple):
@@ -164,7 +165,7 @@ def endings(seen: Seen) -> Tensor:
             between = tuple(ids[:n])
             if between not in after:
                 read = torch.cat([seen.trace.idx, torch.tensor([between], dtype=torch.long)], dim=1)
-                after[between] = seen.gpt(read[:, -seen.gpt.config.block_size :])[0, -1].softmax(-1)
+                after[between] = seen.decoder(read[:, -seen.decoder.config.block_size :])[0, -1].softmax(-1)
             likely[number] *= after[between][id]
     return likely
 
@@ -192,7 +193,7 @@ def to_name(which: str) -> Callable[[Seen], Found]:
 def against_once(seen: Seen) -> Found:
     """What each head takes off the name that came once by looking at it, next to the other."""
     found = names(seen)
-    return Found(lens.attribute_look(seen.gpt, seen.trace, -1, found.at_once, found.twice, found.once))
+    return Found(attribution.attribute_source(seen.decoder, seen.trace, -1, found.at_once, found.twice, found.once))
 
 
 def indirect_object(seen: Seen) -> Found:

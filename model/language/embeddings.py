@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.language.tokenization import is_text, pieces
-from model.transformer.gpt2 import GPT, Trace
+from model.transformer.decoder import Decoder
+from model.transformer.record import Trace
 
 MOST, LONGEST, HEAVIEST = 12, 40, 1000  # terms of an expression, letters of a word, and the largest weight
 ROUNDING = 1e-12  # what is left of terms that cancel out, of their lengths together, is no more than this
@@ -120,7 +121,7 @@ def words_of(tokenizer: Tokenizer, count: int) -> list[str | None]:
     return [*words, *[None] * (count - len(ids))]  # some models have spare ids
 
 
-def of_tokens(gpt: GPT, tokenizer: Tokenizer) -> TokenEmbeddings:
+def of_tokens(gpt: Decoder, tokenizer: Tokenizer) -> TokenEmbeddings:
     """The words that are one token of a GPT."""
     return TokenEmbeddings(words_of(tokenizer, gpt.config.vocab_size), gpt.wte.weight, tokenizer)
 

@@ -25,7 +25,7 @@ from huggingface_hub import constants, errors
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, hf_raise_for_status
 
-from model.loading import gpt2_format as gpt2
+from model.loading import gpt2_format
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")  # in this order: the small ones can refuse the large one
 SILENCE = 9  # seconds without a sign of the hub, after which it counts as gone
@@ -172,7 +172,7 @@ class Download:
     def _refuse_others(self, config: Path) -> None:
         """Not a byte more of a model that is no GPT-2, or too large for the memory."""
         try:
-            sizes = gpt2.config(json.loads(config.read_text("utf-8")))
+            sizes = gpt2_format.config(json.loads(config.read_text("utf-8")))
         except ValueError as error:
             raise NotFetched(f"{self.repo} is not a model for this app: {error}.") from error
         needed = 4 * sizes.parameters

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from model.interpretability.published_heads import GPT2_SMALL
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading import hub as download
 from model.loading.gpt2_facts import FACTS
 from model.loading.hub import FAMILY
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2_SMALL
 
 # Another machine adds up in another order and moves a probability or a weight by less than 0.001. Weights that were
 # rounded to half precision move one by up to 0.003 (measured on the built-in model, moved by as much at random). The
@@ -31,7 +31,7 @@ class Finding:
     passed: bool
 
 
-def check(gpt: GPT, tokenizer: Tokenizer) -> list[Finding]:
+def check(gpt: Decoder, tokenizer: Tokenizer) -> list[Finding]:
     """What was found of each fact; of a model with other sizes than GPT-2 small's, of the sizes only."""
     expected = vars(GPT2_SMALL) | {"tokens of the tokenizer": GPT2_SMALL.vocab_size}
     found = vars(gpt.config) | {"tokens of the tokenizer": tokenizer.get_vocab_size()}
@@ -86,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = parser.parse_args(arguments).name
     try:
         place = folder(name)
-        gpt = gpt2.load(place)
-        findings = check(gpt, gpt2.tokenizer(place, gpt.config.vocab_size))
+        gpt = checkpoint.load(place)
+        findings = check(gpt, checkpoint.tokenizer(place, gpt.config.vocab_size))
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"not checked: {error}") from error
     differ = [finding for finding in findings if not finding.passed]

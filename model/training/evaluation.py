@@ -22,12 +22,12 @@ from torch.nn import functional as F
 
 from model.language.analogies import accuracy
 from model.language.embeddings import of_tokens
-from model.loading import gpt2_format
+from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.toy_world import grammar
 from model.toy_world.exact import Truth
 from model.toy_world.questions import QUESTIONS
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 
 RARE = 20  # nats; a document with a larger surprise comes less than once in e^20 documents
 
@@ -40,14 +40,14 @@ class Reply(NamedTuple):
     written: str
 
 
-def greedy_reply(gpt: GPT, tokenizer: Tokenizer, prompt: str, length: int) -> str:
+def greedy_reply(gpt: Decoder, tokenizer: Tokenizer, prompt: str, length: int) -> str:
     """Greedy continuation of a prompt by up to `length` tokens, as text; it ends with the document, at a line break."""
     ids = tokenizer.encode(prompt).ids[-gpt.config.block_size :]
-    generated = gpt.generate(torch.tensor([ids]), length, temperature=0)[0, len(ids) :]
+    generated = gpt.generate(torch.tensor([ids]), length)[0, len(ids) :]
     return tokenizer.decode(generated.tolist()).partition("\n")[0]
 
 
-def replies(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> dict[str, list[Reply]]:
+def replies(gpt: Decoder, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> dict[str, list[Reply]]:
     """Replies to `count` random questions of each kind, cut to as many words as the right answer has."""
     rng = random.Random(seed)
 
@@ -59,7 +59,7 @@ def replies(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> 
     return {kind: [ask(*draw(rng)) for _ in range(count)] for kind, draw in QUESTIONS.items()}
 
 
-def question_accuracy(gpt: GPT, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> dict[str, float]:
+def question_accuracy(gpt: Decoder, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> dict[str, float]:
     """Share of `count` random questions of each kind whose whole answer the model writes."""
     return {
         kind: sum(reply.answer == reply.written for reply in asked) / count
@@ -76,7 +76,7 @@ class HeadScore(NamedTuple):
 
 
 def repeated_token_scores(
-    gpt: GPT, tokenizer: Tokenizer, seed: int = 0, length: int = 25
+    gpt: Decoder, tokenizer: Tokenizer, seed: int = 0, length: int = 25
 ) -> dict[str, list[HeadScore]]:
     """Previous-token score and induction score of each head on `length` random tokens that are repeated once.
 
@@ -106,7 +106,7 @@ def held_out_documents(count: int = 1000, seed: str = "held out") -> list[str]:
 
 
 @torch.inference_mode()
-def mean_loss(gpt: GPT, tokenizer: Tokenizer, documents: Sequence[str]) -> float:
+def mean_loss(gpt: Decoder, tokenizer: Tokenizer, documents: Sequence[str]) -> float:
     """Mean cross-entropy in nats per token over documents and their line breaks.
 
     A line break stands before each document, so that its first token is predicted, too.
@@ -135,7 +135,7 @@ class Loss(NamedTuple):
         return self.loss - self.floor
 
 
-def losses(gpt: GPT, tokenizer: Tokenizer, documents: Sequence[str]) -> dict[str, Loss]:
+def losses(gpt: Decoder, tokenizer: Tokenizer, documents: Sequence[str]) -> dict[str, Loss]:
     """Loss and floor on documents, and on those among them that are too rare to have been read in training."""
     truth = Truth(tokenizer)
     nats = [truth.nats(document) for document in documents]
@@ -149,7 +149,7 @@ def losses(gpt: GPT, tokenizer: Tokenizer, documents: Sequence[str]) -> dict[str
     return {"held out": measure(range(len(documents)))} | ({"held out and never read": measure(rare)} if rare else {})
 
 
-def measure(gpt: GPT, tokenizer: Tokenizer) -> tuple[dict[str, Loss], dict[str, float]]:
+def measure(gpt: Decoder, tokenizer: Tokenizer) -> tuple[dict[str, Loss], dict[str, float]]:
     """All that a card says of a model: its losses, and its scores from 0 to 1."""
     best_heads = {
         kind: max(head.score for head in heads) for kind, heads in repeated_token_scores(gpt, tokenizer).items()
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=BUILT_IN, help="a checkpoint with a tokenizer.json")
     folder = parser.parse_args(arguments).folder
     try:
-        gpt = gpt2_format.load(folder)
+        gpt = checkpoint.load(folder)
     except (FileNotFoundError, ValueError) as error:
         parser.error(f"{folder} holds no model in GPT-2's format: {error}")
     if not (folder / "tokenizer.json").exists():

@@ -20,16 +20,17 @@ from torch.nn import functional as F
 
 from model.loading.folders import CHECKPOINTS, GROWING
 from model.training.pretrain import learning_rate, optimizers_of, rows
-from model.transformer.gpt2 import GPT, GPTConfig
-from model.transformer.positions import SCHEMES, gpt_with
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2Config
+from model.transformer.position_schemes import SCHEMES, gpt2_with
 
 CONTEXT, LENGTH = 64, 256  # tokens of a row in training, and when it is measured
-CONFIG = GPTConfig(vocab_size=6144, block_size=LENGTH, n_layer=3, n_head=4, n_embd=64)
+CONFIG = GPT2Config(vocab_size=6144, block_size=LENGTH, n_layer=3, n_head=4, n_embd=64)
 BATCH, PEAK = 16, 5e-3  # rows of a step; the highest learning rate
 RESULT = CHECKPOINTS / "positions.json"
 
 
-def train(config: GPTConfig, tokenizer: Tokenizer, steps: int, seed: int) -> dict[str, GPT]:
+def train(config: GPT2Config, tokenizer: Tokenizer, steps: int, seed: int) -> dict[str, Decoder]:
     """A GPT of each of the SCHEMES: the same first weights, the same rows of CONTEXT tokens.
 
     The learned positions behind CONTEXT stay as they were drawn, since nothing decays.
@@ -37,7 +38,7 @@ def train(config: GPTConfig, tokenizer: Tokenizer, steps: int, seed: int) -> dic
     gpts, optimizers = {}, {}
     for scheme in SCHEMES:
         torch.manual_seed(seed)
-        gpts[scheme] = gpt_with(scheme, config)
+        gpts[scheme] = gpt2_with(scheme, config)
         optimizers[scheme] = optimizers_of(gpts[scheme])
     began = time.monotonic()
     for step in range(steps):
@@ -59,14 +60,14 @@ def train(config: GPTConfig, tokenizer: Tokenizer, steps: int, seed: int) -> dic
     return gpts
 
 
-def loss_of(gpt: GPT, data: Tensor) -> Tensor:
+def loss_of(gpt: Decoder, data: Tensor) -> Tensor:
     """The loss (B, T), in nats, of each of the rows (B, T + 1) at each position: how surprising the next token is."""
     ids, next_ids = data[:, :-1], data[:, 1:]
     return F.cross_entropy(gpt(ids).flatten(0, 1), next_ids.flatten(), reduction="none").view_as(ids)
 
 
 @torch.inference_mode()
-def measure(gpt: GPT, data: Tensor) -> list[float]:
+def measure(gpt: Decoder, data: Tensor) -> list[float]:
     """The mean loss over the rows (N, T + 1) at each position (T), in nats."""
     return torch.cat([loss_of(gpt, some) for some in data.split(8)]).mean(0).tolist()
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import cross_entropy
 
-from model.transformer.gpt2 import GPT, UNCHANGED, Changes, GPTConfig
+from model.transformer.gpt2 import GPT2, GPT2Config
+from model.transformer.intervention import NO_INTERVENTIONS, Interventions
 
-CONFIG = GPTConfig(vocab_size=16, block_size=12, n_layer=1, n_head=2, n_embd=32)
+CONFIG = GPT2Config(vocab_size=16, block_size=12, n_layer=1, n_head=2, n_embd=32)
 STEPS, BATCH, RATE = 150, 64, 1e-2
 HONEST = math.log(CONFIG.vocab_size)  # nats: the best that can be had without looking
 LEAKED = HONEST / CONFIG.block_size  # nats: the best that can be had with it
@@ -32,15 +33,15 @@ def train(mask: bool, steps: int = STEPS, seed: int = 0) -> Iterator[Step]:
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        gpt = GPT(CONFIG)
+        gpt = GPT2(CONFIG)
     optimiser = torch.optim.Adam(gpt.parameters(), lr=RATE)
-    changes = Changes(mask=mask)
+    changes = Interventions(mask=mask)
     for _ in range(steps):
         idx = torch.randint(CONFIG.vocab_size, (BATCH, CONFIG.block_size + 1), generator=generator)
         read, next_one = idx[:, :-1], idx[:, 1:].flatten()
         loss = cross_entropy(gpt(read, changes).flatten(0, 1), next_one)
         with torch.no_grad():
-            writing = cross_entropy(gpt(read, UNCHANGED).flatten(0, 1), next_one)
+            writing = cross_entropy(gpt(read, NO_INTERVENTIONS).flatten(0, 1), next_one)
         yield Step(loss.item(), writing.item())
         optimiser.zero_grad()
         loss.backward()

@@ -32,11 +32,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.language import tokenization as tokens
-from model.loading import gpt2_format as gpt2
+from model.loading import files, gpt2_format
 from model.loading.folders import CHECKPOINTS
 from model.toy_world import grammar as world
 from model.training import evaluation
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
 from model.transformer.positions import sinusoidal
 
 
@@ -68,7 +69,7 @@ class Recipe(NamedTuple):
     """How a model is trained; the weights after each of the steps in `keep` are kept as well."""
 
     title: str
-    config: GPTConfig
+    config: GPT2Config
     stages: Sequence[Stage]
     keep: Sequence[int] = ()
     batch: int = 32
@@ -77,7 +78,7 @@ class Recipe(NamedTuple):
 RECIPES = {
     "vitrine": Recipe(
         "Vitrine",
-        GPTConfig(6144, 128, n_layer=4, n_head=8, n_embd=256),
+        GPT2Config(6144, 128, n_layer=4, n_head=8, n_embd=256),
         stages=(
             Stage(
                 20_000,
@@ -91,7 +92,7 @@ RECIPES = {
     ),
     "growing": Recipe(
         "Vitrine, small",
-        GPTConfig(6144, 128, n_layer=3, n_head=4, n_embd=64),
+        GPT2Config(6144, 128, n_layer=3, n_head=4, n_embd=64),
         stages=(Stage(4000, 5e-3, (Phase(0.1, 0.12), Phase(0.3, 0.6), Phase(1, 0.03))),),
         keep=(0, 60, 125, 250, 500, 1000, 2000),
     ),
@@ -134,7 +135,7 @@ def learning_rate(step: int, steps: int, peak: float, last: float = 0.05) -> flo
     return peak * (last + (1 - last) / 2 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
 
 
-def optimizers_of(gpt: GPT) -> list[torch.optim.Optimizer]:
+def optimizers_of(gpt: Decoder) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for the rest; what has two dimensions decays.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
@@ -150,7 +151,7 @@ def optimizers_of(gpt: GPT) -> list[torch.optim.Optimizer]:
     ]
 
 
-def save_run(gpt: GPT, optimizers: Sequence[torch.optim.Optimizer], step: int, settings: str, path: Path) -> None:
+def save_run(gpt: Decoder, optimizers: Sequence[torch.optim.Optimizer], step: int, settings: str, path: Path) -> None:
     """Everything a run needs to go on: weights, the optimizers' state, how many steps were made, and of what run."""
     names = {parameter: name for name, parameter in gpt.named_parameters()}
     state = {f"weight.{name}": parameter.detach() for parameter, name in names.items()}
@@ -162,7 +163,7 @@ def save_run(gpt: GPT, optimizers: Sequence[torch.optim.Optimizer], step: int, s
     new.replace(path)  # a run that is killed while it saves keeps its last state
 
 
-def load_run(gpt: GPT, optimizers: Sequence[torch.optim.Optimizer], settings: str, path: Path) -> int:
+def load_run(gpt: Decoder, optimizers: Sequence[torch.optim.Optimizer], settings: str, path: Path) -> int:
     """Take up a saved run; the number of steps it had made.
 
     Raises ValueError where the file cannot be read or is of a run with other settings.
@@ -215,7 +216,7 @@ def train(
     made_with = {"threads": torch.get_num_threads(), "compile": compile, "bfloat16": bfloat16, "device": device}
     settings = f"{recipe}, seed {seed}, {made_with}"
     torch.manual_seed(seed)
-    gpt = GPT(config)
+    gpt = GPT2(config)
     # Positions start as waves and are learned on: from random ones the heads that look at the token before, and those
     # built on them, come much later.
     gpt.wpe.weight.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
@@ -228,7 +229,7 @@ def train(
         tokenizer = tokens.train_bpe(islice(world.documents(f"{seed} words"), 60_000), config.vocab_size)
         tokenizer.save(str(path))
         if 0 in keep:
-            gpt2.save(gpt, folder / "run" / "steps" / "0")
+            gpt2_format.save(gpt, folder / "run" / "steps" / "0")
 
     def loss_of(idx: Tensor) -> Tensor:
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
@@ -262,14 +263,14 @@ def train(
                 read = f"{done * batch * config.block_size / 1e6:.2f} M tokens"
                 print(f"step {done:,}  {read}  loss {loss.item():.3f} nats  {left / 60:.0f} min left", flush=True)
             if done in keep:
-                gpt2.save(gpt, folder / "run" / "steps" / str(done))
+                gpt2_format.save(gpt, folder / "run" / "steps" / str(done))
             if done % 500 == 0 or stopping.is_set():
                 save_run(gpt, optimizers, done, settings, run)
             if stopping.is_set():
                 print(f"stopped after {done:,} steps; the same command goes on from there")
                 return False
 
-    gpt2.save(gpt.cpu(), folder)
+    gpt2_format.save(gpt.cpu(), folder)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     if keep:
         shutil.rmtree(folder / "steps", ignore_errors=True)
@@ -277,7 +278,7 @@ def train(
     card = {
         "name": title,
         "parameters": sum(parameter.numel() for parameter in gpt.parameters()),
-        "sha256": gpt2.sha256(folder / "model.safetensors"),
+        "sha256": files.sha256(folder / "model.safetensors"),
         "corpus": f"the toy world (model/toy_world/grammar.py), seed {seed}",
         "steps": steps,
         "batch": [batch, config.block_size],

@@ -11,8 +11,10 @@ from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from model.transformer.gpt2 import CausalSelfAttention
+from model.transformer.record import AttentionTrace
 
 WORDS = ("the", "old", "cat", "slept", "all", "day")  # that small matrices stand for
 BLOCKED = -1e9  # what many programs add to a score in place of −∞
@@ -132,24 +134,34 @@ def contract(clauses: int, distance: int, fit: float = 4, penalty: float = 0, se
 
 
 def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:
-    """torch's own multi-head attention with the weights of one of ours poured in; both share them."""
+    """torch's own multi-head attention, sharing the weights of one of GPT-2's layers."""
     ours = attention.state_dict()
     with torch.device("meta"):  # draws no weights of its own
-        module = nn.MultiheadAttention(attention.c_proj.in_features, attention.n_head, batch_first=True).eval()
-    poured = {
+        module = nn.MultiheadAttention(attention.output.in_features, attention.n_head, batch_first=True).eval()
+    weights = {
         "in_proj_weight": ours["c_attn.weight"],
         "in_proj_bias": ours["c_attn.bias"],
         "out_proj.weight": ours["c_proj.weight"],
         "out_proj.bias": ours["c_proj.bias"],
     }
-    module.load_state_dict(poured, assign=True)
+    module.load_state_dict(weights, assign=True)
     return module
 
 
 @torch.inference_mode()
 def module_differs(attention: CausalSelfAttention, x: Tensor) -> float:
-    """The largest difference between what ours and torch's module put out for x (B, T, C), and of their weights."""
+    """The largest difference between our outputs and weights and those of torch's module, for x (B, T, C)."""
     future = torch.ones(x.size(1), x.size(1), dtype=torch.bool).triu(1)  # True: blocked
     out, weights = as_module(attention)(x, x, x, attn_mask=future, average_attn_weights=False)
     ours = attention(x)
     return max((out - ours.out).abs().max().item(), (weights - ours.pattern).abs().max().item())
+
+
+@torch.inference_mode()
+def fused_differs(attention: AttentionTrace) -> float:
+    """The largest difference between our z and that of torch's fused attention, for the q, k and v of a record.
+
+    It serves the families that torch has no module for: heads may be grouped, and q and k rotated.
+    """
+    fused = F.scaled_dot_product_attention(attention.q, attention.k, attention.v, is_causal=True, enable_gqa=True)
+    return (fused - attention.z).abs().max().item()

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.transformer.gpt2 import MLP, CausalSelfAttention, GPTConfig, Trace
+from model.transformer.gpt2 import CausalSelfAttention, FeedForward, GPT2Config
+from model.transformer.record import Trace
 
 NORMS = ("before", "after", "none")  # of attention and MLP: pre-norm as in GPT-2, post-norm as in the first transformer
 TOKENS, WIDTH, HEADS = 16, 64, 4
@@ -44,7 +45,7 @@ class Measured(NamedTuple):
 def through(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
     """The stream (1, T, C) after an attention or an MLP."""
     read = _norm(x) if stack.norm == "before" else x
-    written = part(read).out if isinstance(part, CausalSelfAttention) else part(read)[1]
+    written = part(read).out if isinstance(part, CausalSelfAttention) else part(read)[-1]
     x = x + written if stack.residual else written
     return _norm(x) if stack.norm == "after" else x
 
@@ -54,13 +55,13 @@ def measure(stack: Stack, depth: int, size: float, seed: int) -> Measured:
 
     Weights are drawn with standard deviation `size` / √inputs, biases are 0. One seed is one draw for all stacks.
     """
-    config = GPTConfig(vocab_size=1, block_size=TOKENS, n_layer=depth, n_head=HEADS, n_embd=WIDTH)
+    config = GPT2Config(vocab_size=1, block_size=TOKENS, n_layer=depth, n_head=HEADS, n_embd=WIDTH)
     draw = torch.Generator().manual_seed(seed)
     first, weights = torch.randn(2, 1, TOKENS, WIDTH, generator=draw, dtype=torch.float64)
     streams = [first.requires_grad_()]
     for _ in range(depth):
         x = streams[-1]
-        for kind in (CausalSelfAttention, MLP):
+        for kind in (CausalSelfAttention, FeedForward):
             with torch.device("meta"):
                 part = kind(config)
             drawn = {

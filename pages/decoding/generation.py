@@ -8,7 +8,7 @@ import torch
 from model.decoding import kv_cache as cache
 from model.decoding import naive_generate as noted
 from model.transformer import parameter_count as parameters
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import decoding
 from pages.shared.runtime import job_view, progress
@@ -29,14 +29,14 @@ def writing(count: int) -> int:
     """The multiplications that take as long as writing so many tokens."""
     size = short or gpt.config.block_size
     read = [1 if len(ids) + n <= size else size for n in range(count)]
-    return sum(cache.multiply_adds(gpt.config, max(n, ALONE)) for n in read)
+    return sum(gpt.config.multiply_adds(max(n, ALONE)) for n in read)
 
 
 def looked(step: cache.Step) -> torch.Tensor:
     """Where the newest token looks: by the head that was chosen, or all of them."""
     if head == MEAN:
-        return step.looks.mean((0, 1))
-    return step.looks.flatten(0, 1)[heads.index(head)]
+        return step.pattern.mean((0, 1))
+    return step.pattern.flatten(0, 1)[heads.index(head)]
 
 
 def drawn(step: cache.Step) -> Pass:
@@ -46,7 +46,7 @@ def drawn(step: cache.Step) -> Pass:
     ids = ids if step.id in ids else [*ids[:-1], step.id]
     likeliest = [(texts[id], probabilities[id].item()) for id in ids]
     work = (step.new, step.cached), (step.new + step.cached,)
-    both = tuple(cache.multiply_adds(gpt.config, *one) for one in work)
+    both = tuple(gpt.config.multiply_adds(*one) for one in work)
     return Pass(step.first, step.cached, step.new, looked(step).numpy(), likeliest, ids.index(step.id), both)
 
 
@@ -57,7 +57,7 @@ def saved() -> None:
     ways = {
         "with the cache": [one.work[0] for one in made],
         "without": [one.work[1] for one in made],
-        "without, and all logits": [cache.multiply_adds(gpt.config, n, 0, n) for n in seen],
+        "without, and all logits": [gpt.config.multiply_adds(n, 0, n) for n in seen],
     }
     totals = {name: torch.tensor(of).cumsum(0) / 1e6 for name, of in ways.items()}
     with left:
@@ -74,7 +74,7 @@ def saved() -> None:
         (found,) = results
         _, *others = found  # the first pass reads the prompt, both ways
         with_it, without = (1000 * sum(times) / len(others) for times in zip(*(one[:2] for one in others)))
-        apart, same = max(one.apart for one in found), sum(one.same for one in found)
+        apart, same = max(one.difference for one in found), sum(one.same for one in found)
         st.markdown(
             f"After the prompt a token takes **{with_it:.2f} ms** with the cache and **{without:.2f} ms** without: "
             f"**{without / with_it:.1f} ×**. By multiply-adds it is "
@@ -95,18 +95,17 @@ def sizes() -> None:
     with right:
         each = int(controls.choice("Bytes a number", ["4", "2", "1"], "2", key="each"))
     rows = []
-    for name, of in {reading.model.name: parameters.of(gpt.config), **parameters.PRESETS}.items():
-        held = min(tokens, of.context)
-        shared, group = of.key_heads or of.heads, of.heads // (of.key_heads or of.heads)
+    for name, of in {reading.model.name: gpt.config, **parameters.PRESETS}.items():
+        held, group = min(tokens, of.block_size), of.n_head // of.n_kv_head
         rows.append(
             {
                 "model": name,
-                "2 · L · heads · size": f"2 · {of.layers} · {shared} · {of.width // of.heads}",
-                "kB a token": round(cache.kept(of, 1, each) / 1e3, 1),
+                "2 · L · heads · size": f"2 · {of.n_layer} · {of.n_kv_head} · {of.head_size}",
+                "kB a token": round(of.kv_bytes(1, each) / 1e3, 1),
                 "tokens": held,
-                "MB kept": round(cache.kept(of, held, each) / 1e6, 1),
-                "MB if no heads shared": round(group * cache.kept(of, held, each) / 1e6, 1),
-                "MB of the weights": round(each * parameters.total(of) / 1e6, 1),
+                "MB kept": round(of.kv_bytes(held, each) / 1e6, 1),
+                "MB if no heads shared": round(group * of.kv_bytes(held, each) / 1e6, 1),
+                "MB of the weights": round(each * of.parameters / 1e6, 1),
             }
         )
     _, _, *counted = rows[0]
@@ -125,7 +124,7 @@ def outcome(found: noted.Outcome, logits: torch.Tensor) -> str:
 
 def failures(cases: Sequence[noted.Case]) -> None:
     """Show each case: what is asked, what the one way does, and what ours does."""
-    work = 2 * len(cases) * cache.multiply_adds(gpt.config, NOTED, read_off=NOTED)
+    work = 2 * len(cases) * gpt.config.multiply_adds(NOTED, read_off=NOTED)
     if not progress.may_run("Running both on the end of your prompt", work, "notes"):
         return
     logits, outcomes = decoding.try_naive_generate(reading.model, tuple(ids[-NOTED:]))
@@ -163,7 +162,7 @@ components.kv_cache(
     len(ids),
     gpt.config.n_layer,
     short or gpt.config.block_size,
-    cache.kept(parameters.of(gpt.config), 1),
+    gpt.config.kv_bytes(1),
     made,
 )
 wrote = "".join(texts[step.id] for step in passes)
@@ -175,4 +174,4 @@ PROSE.section("size")
 sizes()
 PROSE.section("mistakes")
 failures(noted.CASES)
-lesson.close(PROSE, cache.steps, GPT.step, cache.multiply_adds, noted.generate)
+lesson.close(PROSE, cache.steps, Decoder.step, type(gpt.config).multiply_adds, noted.generate)

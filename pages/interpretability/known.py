@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 import torch
 
-from model.interpretability import logit_lens as lens
+from model.interpretability import attribution
 from model.interpretability import published_heads as known
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found, Head
 from model.loading import verify_gpt2 as check
@@ -106,4 +106,4 @@ elif st.button("Check it", icon=":material/fact_check:"):
         st.dataframe([vars(finding) for finding in differ], hide_index=True)
     else:
         st.success(f"Pass: all {len(findings)} facts hold.")
-lesson.close(PROSE, known.looks, known.same, known.after_same, lens.attribute, known.later_years)
+lesson.close(PROSE, known.looks, known.same, known.after_same, attribution.attribute, known.later_years)

@@ -6,6 +6,7 @@ import re
 import streamlit as st
 import torch
 
+from model.interpretability import attribution
 from model.interpretability import logit_lens as lens
 from model.language import tokenization as tokens
 from pages.shared import components, controls, lesson, models, prose
@@ -74,7 +75,7 @@ def chosen(name: str, key: str, logits: torch.Tensor, start: int) -> int:
 
 def ranked(kind: str, adds: torch.Tensor, written: torch.Tensor, parts: list[tuple[int, int]], **more: list) -> None:
     """A table of parts (layer, number), the strongest first: what each adds, and what it writes towards."""
-    up, down = (found.tolist() for found in lens.promotes(gpt, written, WRITTEN))
+    up, down = (found.tolist() for found in attribution.promoted_tokens(gpt, written, WRITTEN))
     columns = {
         kind: [f"L{layer} {kind[0].upper()}{number}" for layer, number in parts],
         "adds": [round(adds[part].item(), 3) for part in parts],
@@ -129,7 +130,7 @@ components.lens_grid(
 )
 
 PROSE.section("attribution")
-parts = lens.attribute(gpt, trace, position, answer, rival)
+parts = attribution.attribute(gpt, trace, position, answer, rival)
 apart = (logits[answer] - logits[rival]).item()
 likelier, times = answer if apart >= 0 else rival, math.exp(min(abs(apart), 700))
 st.markdown(
@@ -140,7 +141,9 @@ st.markdown(
 left, right = st.columns([2, 3], gap="large")
 with left:
     st.markdown("**Each part, in the order of the walk**: logits for the answer, or against it")
-    walk = {f"token {label(here)}": parts.token, f"position {position}": parts.position}
+    walk = {f"token {label(here)}": parts.token}
+    if parts.position is not None:
+        walk |= {f"position {position}": parts.position}
     for layer, heads, neurons in zip(layers, parts.heads, parts.neurons):
         walk |= {f"{layer} attention": heads.sum(), f"{layer} MLP": neurons.sum()}
     walk |= {"attention biases": parts.attention_biases.sum(), "MLP biases": parts.mlp_biases.sum()}
@@ -152,9 +155,9 @@ with right:
     clicked = st.altair_chart(chart, key=f"heads {name}", on_select="rerun", selection_mode="head").selection.get(
         "head", []
     )
-    strong = lens.strongest(parts.heads, RANKED)
+    strong = attribution.strongest(parts.heads, RANKED)
     layer, head = (clicked[0]["layer"], clicked[0]["head"]) if clicked else strong[0]
-    patterns = torch.stack([block.attn.pattern[0] for block in trace.blocks])
+    patterns = trace.patterns
     st.markdown(f"**L{layer} H{head}** adds {parts.heads[layer, head]:+.2f}. Where it looks from here, in shares of 1:")
     components.token_bars(
         "looks", reading.tokens[: position + 1], patterns[layer, head, position, : position + 1].tolist(), 1
@@ -165,15 +168,23 @@ with left:
     st.markdown("**The heads that add or take most**")
     looks = [patterns[layer, head, position].argmax().item() for layer, head in strong]
     read = [f"{at} {one}" for at, one in zip(looks, visible(reading.tokens[at] for at in looks))]
-    ranked("head", parts.heads, lens.by_heads(gpt, trace, position, strong), strong, **{"looks most at": read})
+    ranked(
+        "head",
+        parts.heads,
+        attribution.written_by_heads(gpt, trace, position, strong),
+        strong,
+        **{"looks most at": read},
+    )
 with right:
     st.markdown("**The neurons that add or take most**")
-    strong = lens.strongest(parts.neurons, RANKED)
+    strong = attribution.strongest(parts.neurons, RANKED)
     active = [round(trace.blocks[layer].mlp_post[0, position, neuron].item(), 2) for layer, neuron in strong]
-    ranked("neuron", parts.neurons, lens.by_neurons(gpt, trace, position, strong), strong, activation=active)
+    ranked(
+        "neuron", parts.neurons, attribution.written_by_neurons(gpt, trace, position, strong), strong, activation=active
+    )
 
 PROSE.section("rollout")
-rolled, mean = lens.rollout(patterns), patterns.mean((0, 1))
+rolled, mean = attribution.rollout(patterns), patterns.mean((0, 1))
 rows = {"mean": mean, "rollout": rolled}
 components.token_bar_rows(
     "summaries",
@@ -181,7 +192,7 @@ components.token_bar_rows(
     1,
 )
 even = torch.ones(count, count).tril() / torch.arange(1, count + 1)[:, None]
-drifted = lens.rollout(even.expand(len(layers), 1, -1, -1))[position, 0]
+drifted = attribution.rollout(even.expand(len(layers), 1, -1, -1))[position, 0]
 st.markdown(
     f"Rollout gives the first token **{rolled[position, 0]:.2f}** here. If every head looked at all tokens alike, it "
     f"would give it **{drifted:.2f}**."
@@ -193,4 +204,6 @@ drawn = {
 for column, figure in zip(st.columns(2), matrices.patterns(drawn, theme)):
     column.plotly_chart(figure, config=components.NO_TOOLBAR, key=figure.layout.title.text)
 
-lesson.close(PROSE, lens.logits, lens.read, lens.fill, lens.attribute, lens.promotes, lens.rollout)
+lesson.close(
+    PROSE, lens.logits, lens.read, lens.fill, attribution.attribute, attribution.promoted_tokens, attribution.rollout
+)

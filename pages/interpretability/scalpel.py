@@ -6,7 +6,8 @@ import torch
 from model.interpretability import patching
 from model.language.tokenization import pieces
 from model.training import mask_leak as leak
-from model.transformer.gpt2 import Changes, Edit, Trace
+from model.transformer.intervention import Edit, Interventions
+from model.transformer.record import Trace
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings, training
 from pages.shared.compute.interpretability import REPLACEMENTS
@@ -49,7 +50,7 @@ def compared(runs: dict[str, Trace], key: str, most: int) -> None:
     st.altair_chart(chart, key=key)
 
 
-def scalpel() -> Changes:
+def scalpel() -> Interventions:
     """Ask what is switched off."""
     asked = st.container(horizontal=True, vertical_alignment="bottom")
     place = st.container()
@@ -81,15 +82,15 @@ def scalpel() -> Changes:
     edits = patching.cut(
         off, [offered.index(name) for name in mlps], interpretability.replacement(reading.model, how, reading)
     )
-    return Changes(**switches, edits=edits)
+    return Interventions(**switches, edits=edits)
 
 
-def outcome(changes: Changes, changed: Trace) -> None:
+def outcome(changes: Interventions, changed: Trace) -> None:
     """Say and draw what comes next, untouched and changed."""
     before, after = trace.logits[0, -1], changed.logits[0, -1]
     st.markdown("**What comes next**")
     compared({"untouched": trace, "changed": changed}, "outcome", 4)
-    if changes == Changes():
+    if changes == Interventions():
         most = (changed.logits - trace.logits).abs().max().item()
         st.caption(f"Nothing is switched off: over all logits at all positions the largest difference is {most:g}.")
         return
@@ -102,7 +103,7 @@ def outcome(changes: Changes, changed: Trace) -> None:
     )
 
 
-def attention_of(changed: Trace, changes: Changes) -> None:
+def attention_of(changed: Trace, changes: Interventions) -> None:
     """Draw where the heads look in the changed run."""
     patterns = torch.stack([block.attn.pattern[0] for block in changed.blocks]).numpy()
     if changes.mask:
@@ -126,7 +127,7 @@ def later_word() -> None:
     other = trace.idx.clone()
     other[0, -1:] = torch.tensor(ids)
     rows = {}
-    for name, changes in {"mask on": Changes(), "mask off": Changes(mask=False)}.items():
+    for name, changes in {"mask on": Interventions(), "mask off": Interventions(mask=False)}.items():
         with permit():
             one, two = (gpt.trace(idx, changes).logits[0] for idx in (trace.idx, other))
         rows[name] = (tokens, patching.moved(one, two).tolist())
@@ -226,7 +227,7 @@ def patch() -> None:
 
     def put_in(edit: Edit, where: str, share: torch.Tensor, key: str) -> None:
         with permit():
-            patched = gpt.trace(other.trace.idx, Changes(edits=(edit,)))
+            patched = gpt.trace(other.trace.idx, Interventions(edits=(edit,)))
         st.markdown(f"{where}: **{percent(share.item(), 0)}** restored.")
         compared({"corrupted": other.trace, "clean": trace, "patched": patched}, key, 2)
 
@@ -243,7 +244,7 @@ def patch() -> None:
         put_in(edit, f"L{layer} H{head}", z[layer, head], "patched head")
     everything = Edit("resid_pre", 0, trace.blocks[0].resid_pre)
     with permit():
-        whole = gpt.trace(other.trace.idx, Changes(edits=(everything,)))
+        whole = gpt.trace(other.trace.idx, Interventions(edits=(everything,)))
     st.caption(
         "Everything put in at once, the whole stream before layer 0, makes it the clean run: the largest difference of "
         f"any logit is {(whole.logits - trace.logits).abs().max().item():g}."

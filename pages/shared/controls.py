@@ -205,7 +205,7 @@ def _left_out(reading: Reading) -> str:
     if shown < config.block_size:
         limit = (
             f"here, {shown:,} of its {config.block_size:,} tokens: what it computes for them takes "
-            f"{config.kept(shown) / 1e6:.0f} MB of the server's memory"
+            f"{config.trace_bytes(shown) / 1e6:.0f} MB of the server's memory"
         )
     characters = f", and {reading.cut_characters:,} characters before those" if reading.cut_characters else ""
     return f"({limit}). You see its end; the {reading.cut_tokens:,} tokens before it were left out{characters}."

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from model.loading import gpt2_format as gpt2
-from model.loading import hub
+from model.loading import checkpoint, hub
 from pages.shared import models
 from pages.shared.prose import literal
 
@@ -32,7 +31,7 @@ def ready(name: str, others: Sequence[str] = models.NAMES) -> models.Model:
     try:
         if models.is_open(name):
             return models.load(name)
-        needed = 4 * gpt2.sizes(folder).parameters / 1e6
+        needed = 4 * checkpoint.sizes(folder).parameters / 1e6
         with st.spinner(f"Opening {literal(name)}, {needed:,.0f} MB of memory", show_time=True):
             return models.load(name)
     except (ValueError, FileNotFoundError) as error:

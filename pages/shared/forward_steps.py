@@ -1,198 +1,282 @@
-"""The steps of the forward pass, as the boxes of a picture: what each computes, and where."""
+"""The steps of the forward pass, as the boxes of a picture: what each computes, and in which lines of code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from model.transformer.gpt2 import GPT, MLP, Block, BlockTrace, CausalSelfAttention, gelu
+from model.transformer.decoder import Attention, Block, Decoder, grouped_matmul
+from model.transformer.gpt2 import CausalSelfAttention, FeedForward, gelu
+from model.transformer.llama import GroupedQueryAttention, SwiGLU
+from model.transformer.positions import rotate_by
+from model.transformer.record import BlockTrace
+
+Code = list[tuple[Callable, str]]  # functions, and words of the statement that is shown of each
 
 
 class Step(NamedTuple):
-    """A box: what is computed there, in which statements, and where its values and what it learned are found."""
+    """A box: what is computed there, in which statements, its values in the record, and its parameters."""
 
     name: str
-    role: str  # its colour
+    role: str  # its color
     shape: str
     says: str
-    code: list[tuple[Callable, str]]
+    code: Code
     values: Callable[..., Tensor]
-    learned: Callable[..., nn.Module] | None = None
+    learned: Callable[..., Iterable[Tensor]] | None = None
     before: str = "→"  # what stands between it and the box before
 
 
-ATTEND, FORWARD, POST = CausalSelfAttention.forward, Block.forward, BlockTrace.resid_post.fget
+class Family(NamedTuple):
+    """What the boxes of one family of models say and show differently."""
+
+    norm: str
+    rotated: str  # what is added to the sentences on q and k
+    q: Code
+    k: Code
+    v: Code
+    neurons: str
+    mlp_pre: Code
+    mlp_post: Code
+    post: str
+    mlp_out: Code
+
+
+GPT2_FAMILY = Family(
+    norm="mean 0, standard deviation 1, times γ, plus β",
+    rotated="",
+    q=[(CausalSelfAttention.qkv, "self.c_attn(x)")],
+    k=[(CausalSelfAttention.qkv, "self.c_attn(x)")],
+    v=[(CausalSelfAttention.qkv, "self.c_attn(x)")],
+    neurons="What each neuron reads. There are four times as many as the stream is wide.",
+    mlp_pre=[(FeedForward.forward, "self.c_fc(x)")],
+    mlp_post=[(gelu, "F.gelu")],
+    post="What each neuron passes on: through the GELU.",
+    mlp_out=[(FeedForward.forward, "self.c_proj(gelu")],
+)
+LLAMA_FAMILY = Family(
+    norm="root mean square 1, times γ",
+    rotated=" It is rotated by its position (RoPE).",
+    q=[(GroupedQueryAttention.qkv, "self.q_proj(x)"), (rotate_by, "torch.cat")],
+    k=[(GroupedQueryAttention.qkv, "self.k_proj"), (rotate_by, "torch.cat")],
+    v=[(GroupedQueryAttention.qkv, "self.v_proj")],
+    neurons="The gate of each neuron: what its activation function (SiLU) reads.",
+    mlp_pre=[(SwiGLU.forward, "self.gate_proj(x)")],
+    mlp_post=[(BlockTrace.mlp_post.fget, "self.activation"), (BlockTrace.mlp_post.fget, "self.mlp_up")],
+    post="What each neuron passes on: SiLU of its gate, times its other factor (SwiGLU).",
+    mlp_out=[(SwiGLU.forward, "self.down_proj")],
+)
+ATTEND, FORWARD, POST = Attention.forward, Block.forward, BlockTrace.resid_post.fget
+HEADS = "The heads stand one after the other."
 TOKEN = Step(
     "wte",
     "embedding",
     "B T C",
-    "Of each token the row of `wte` with its id: a vector that was learned for it.",
-    [(GPT._embed, "self.wte(idx)")],
+    "For each token the row of the token embedding with its id: a vector that was learned for it.",
+    [(Decoder.embed, "return self.wte(idx), None")],
     lambda trace: trace.embed,
-    lambda gpt: gpt.wte,
+    lambda decoder: [decoder.W_E],
     before="",
 )
 POSITION = Step(
     "wpe",
     "embedding",
     "1 T C",
-    "Of each position a vector that was learned for it. It is added to that of the token.",
-    [(GPT._embed, "self.wpe.weight"), (GPT.trace, "embed + pos_embed")],
+    "For each position a vector that was learned for it. It is added to that of the token.",
+    [(Decoder.embed, "self.W_pos[start:end]"), (Decoder._stream, "embed + pos_embed")],
     lambda trace: trace.pos_embed[None],
-    lambda gpt: gpt.wpe,
+    lambda decoder: [decoder.W_pos],
     before="+",
-)
-FINAL = Step(
-    "ln_f",
-    "norm",
-    "B T C",
-    "The stream at the end, normalised once more: mean 0, standard deviation 1, times γ, plus β.",
-    [(GPT.trace, "self.ln_f(")],
-    lambda trace: trace.ln_f,
-    lambda gpt: gpt.ln_f,
 )
 LOGITS = Step(
     "logits",
     "norm",
     "B T V",
-    "The dot product with the vector of every token in `wte`: the table of the beginning, once more.",
-    [(GPT._logits, "F.linear")],
+    "The dot product with a vector for every token, the unembedding: often the table of the beginning once more.",
+    [(Decoder.unembed, "F.linear")],
     lambda trace: trace.logits,
 )
-INSIDE = [
-    Step(
-        "resid_pre",
-        "stream",
-        "B T C",
-        "The residual stream as it comes in.",
-        [(FORWARD, '"resid_pre"')],
-        lambda block, made: made.resid_pre,
-        before="",
-    ),
-    Step(
-        "ln_1",
+
+
+def _family(decoder: Decoder) -> Family:
+    return GPT2_FAMILY if decoder.W_pos is not None else LLAMA_FAMILY
+
+
+def road(decoder: Decoder) -> list[Step]:
+    """The boxes of the whole model: the embeddings, each block, the final norm and the logits."""
+    final = Step(
+        "ln_f",
         "norm",
         "B T C",
-        "The stream, normalised, for attention to read.",
-        [(FORWARD, "self.ln_1(resid_pre)")],
-        lambda block, made: block.ln_1(made.resid_pre),
-        lambda block: block.ln_1,
-    ),
-    Step(
-        "q",
-        "query",
-        "B H T D",
-        "The :blue[query]: what this token looks for. The heads stand one after the other.",
-        [(ATTEND, "self.c_attn(x)")],
-        lambda block, made: made.attn.q,
-    ),
-    Step(
-        "k",
-        "key",
-        "B H T D",
-        "The :red[key]: by what this token is found. The heads stand one after the other.",
-        [(ATTEND, "self.c_attn(x)")],
-        lambda block, made: made.attn.k,
-        before="",
-    ),
-    Step(
-        "v",
-        "value",
-        "B H T D",
-        "The :green[value]: what this token gives to those that find it. The heads stand one after the other.",
-        [(ATTEND, "self.c_attn(x)")],
-        lambda block, made: made.attn.v,
-        before="",
-    ),
-    Step(
-        "pattern",
-        "attention",
-        "B H T T",
-        "How :violet[this token looks] at each token up to it: a row for each head, which adds up to 1.",
-        [(CausalSelfAttention.scores, "return"), (ATTEND, "future ="), (ATTEND, "softmax")],
-        lambda block, made: made.attn.pattern,
-    ),
-    Step(
-        "z",
-        "attention",
-        "B H T D",
-        "The mean of the values, by those weights. The heads stand one after the other.",
-        [(ATTEND, "pattern @ v")],
-        lambda block, made: made.attn.z,
-    ),
-    Step(
-        "out",
-        "attention",
-        "B T C",
-        "The heads, mixed: this is what attention adds.",
-        [(ATTEND, "self.c_proj(")],
-        lambda block, made: made.attn.out,
-        lambda block: block.attn,
-    ),
-    Step(
-        "resid_mid",
-        "stream",
-        "B T C",
-        "The stream, with what attention added.",
-        [(FORWARD, "resid_mid =")],
-        lambda block, made: made.resid_mid,
-        before="+",
-    ),
-    Step(
-        "ln_2",
-        "norm",
-        "B T C",
-        "The stream, normalised, for the MLP to read.",
-        [(FORWARD, "self.ln_2(resid_mid)")],
-        lambda block, made: block.ln_2(made.resid_mid),
-        lambda block: block.ln_2,
-    ),
-    Step(
-        "mlp_pre",
-        "MLP",
-        "B T 4C",
-        "What each neuron reads. There are four times as many as the stream is wide.",
-        [(MLP.forward, "self.c_fc(x)")],
-        lambda block, made: made.mlp_pre,
-        lambda block: block.mlp.c_fc,
-    ),
-    Step(
-        "mlp_post",
-        "MLP",
-        "B T 4C",
-        "What each neuron passes on: through the GELU.",
-        [(gelu, "F.gelu")],
-        lambda block, made: made.mlp_post,
-    ),
-    Step(
-        "mlp_out",
-        "MLP",
-        "B T C",
-        "Back to the width of the stream: this is what the MLP adds.",
-        [(MLP.forward, "self.c_proj(gelu")],
-        lambda block, made: made.mlp_out,
-        lambda block: block.mlp.c_proj,
-    ),
-    Step(
-        "resid_post",
-        "stream",
-        "B T C",
-        "The stream, with what the MLP added. The next block reads it.",
-        [(POST, "self.mlp_out")],
-        lambda block, made: made.resid_post,
-        before="+",
-    ),
-]
+        f"The stream at the end, normalized once more: {_family(decoder).norm}.",
+        [(Decoder.trace, "self.ln_f(")],
+        lambda trace: trace.ln_f,
+        lambda decoder: decoder.ln_f.parameters(),
+    )
+    embeddings = [TOKEN] if decoder.W_pos is None else [TOKEN, POSITION]
+    return [*embeddings, *map(block_step, range(decoder.config.n_layer)), final, LOGITS]
 
 
 def block_step(layer: int) -> Step:
-    """A whole block as one box of the road."""
+    """A whole block as one box."""
     return Step(
         f"L{layer}",
         "stream",
         "B T C",
-        "The residual stream behind this block: as it came in, and what attention and the MLP added to it.",
-        [(GPT._walk, "self.h[layer]"), (POST, "self.mlp_out")],
+        "The residual stream after this block: as it came in, and what attention and the MLP added to it.",
+        [(Decoder.walk, "self.h[layer]"), (POST, "self.mlp_out")],
         lambda trace: trace.blocks[layer].resid_post,
-        lambda gpt: gpt.h[layer],
+        lambda decoder: decoder.blocks[layer].parameters(),
     )
+
+
+def inside(decoder: Decoder) -> list[Step]:
+    """The boxes of one block."""
+    return [*_attention_steps(_family(decoder)), *_mlp_steps(decoder, _family(decoder))]
+
+
+def _attention_steps(family: Family) -> list[Step]:
+    return [
+        Step(
+            "resid_pre",
+            "stream",
+            "B T C",
+            "The residual stream as it comes in.",
+            [(FORWARD, '"resid_pre"')],
+            lambda block, record: record.resid_pre,
+            before="",
+        ),
+        Step(
+            "ln_1",
+            "norm",
+            "B T C",
+            "The stream, normalized, for attention to read.",
+            [(FORWARD, "self.ln_1(resid_pre)")],
+            lambda block, record: block.ln_1(record.resid_pre),
+            lambda block: block.ln_1.parameters(),
+        ),
+        Step(
+            "q",
+            "query",
+            "B H T D",
+            f"The :blue[query]: what this token looks for.{family.rotated} {HEADS}",
+            family.q,
+            lambda block, record: record.attn.q,
+        ),
+        Step(
+            "k",
+            "key",
+            "B G T D",
+            f"The :red[key]: by what this token is found.{family.rotated} {HEADS}",
+            family.k,
+            lambda block, record: record.attn.k,
+            before="",
+        ),
+        Step(
+            "v",
+            "value",
+            "B G T D",
+            f"The :green[value]: what this token gives to those that find it. {HEADS}",
+            family.v,
+            lambda block, record: record.attn.v,
+            before="",
+        ),
+        Step(
+            "pattern",
+            "attention",
+            "B H T T",
+            "How :violet[this token looks] at each token up to it: a row for each head, which adds up to 1.",
+            [(ATTEND, "scores ="), (ATTEND, "future ="), (ATTEND, "softmax")],
+            lambda block, record: record.attn.pattern,
+        ),
+        Step(
+            "z",
+            "attention",
+            "B H T D",
+            f"The mean of the values, by those weights. {HEADS}",
+            [(ATTEND, "grouped_matmul(pattern, v)"), (grouped_matmul, "return heads @ groups")],
+            lambda block, record: record.attn.z,
+        ),
+        Step(
+            "out",
+            "attention",
+            "B T C",
+            "The heads, mixed: this is what attention adds.",
+            [(ATTEND, "self.output(")],
+            lambda block, record: record.attn.out,
+            lambda block: block.attn.parameters(),
+        ),
+        Step(
+            "resid_mid",
+            "stream",
+            "B T C",
+            "The stream, with what attention added.",
+            [(FORWARD, "resid_mid =")],
+            lambda block, record: record.resid_mid,
+            before="+",
+        ),
+    ]
+
+
+def _mlp_steps(decoder: Decoder, family: Family) -> list[Step]:
+    up = Step(
+        "mlp_up",
+        "MLP",
+        "B T M",
+        "The other factor of each neuron, which its gate lets through or holds back.",
+        [(SwiGLU.forward, "self.up_proj(x)")],
+        lambda block, record: record.mlp_up,
+        before="",
+    )
+    return [
+        Step(
+            "ln_2",
+            "norm",
+            "B T C",
+            "The stream, normalized, for the MLP to read.",
+            [(FORWARD, "self.ln_2(resid_mid)")],
+            lambda block, record: block.ln_2(record.resid_mid),
+            lambda block: block.ln_2.parameters(),
+        ),
+        Step(
+            "mlp_pre",
+            "MLP",
+            "B T M",
+            family.neurons,
+            family.mlp_pre,
+            lambda block, record: record.mlp_pre,
+            lambda block: _first_matrices(block.mlp),
+        ),
+        *([up] if decoder.config.mlp_matrices == 3 else []),
+        Step(
+            "mlp_post",
+            "MLP",
+            "B T M",
+            family.post,
+            family.mlp_post,
+            lambda block, record: record.mlp_post,
+        ),
+        Step(
+            "mlp_out",
+            "MLP",
+            "B T C",
+            "Back to the width of the stream: this is what the MLP adds.",
+            family.mlp_out,
+            lambda block, record: record.mlp_out,
+            lambda block: block.mlp.output.parameters(),
+        ),
+        Step(
+            "resid_post",
+            "stream",
+            "B T C",
+            "The stream, with what the MLP added. The next block reads it.",
+            [(POST, "self.mlp_out")],
+            lambda block, record: record.resid_post,
+            before="+",
+        ),
+    ]
+
+
+def _first_matrices(mlp: nn.Module) -> list[Tensor]:
+    last = {id(parameter) for parameter in mlp.output.parameters()}
+    return [parameter for parameter in mlp.parameters() if id(parameter) not in last]

@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 
 from model.language.embeddings import Embeddings, of_tokens
 from model.language.tokenization import is_typable, pieces
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.training import evaluation
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 from pages.shared.runtime.catalog import CARDS, CATALOG, NAMES
 from pages.shared.runtime.memo import memoize
 from pages.shared.runtime.queue import permit
@@ -31,7 +31,7 @@ class Model(NamedTuple):
     """
 
     name: str
-    decoder: GPT
+    decoder: Decoder
     tokenizer: Tokenizer
     card: dict[str, Any] | None
     heads: dict[str, float]
@@ -53,7 +53,7 @@ class Model(NamedTuple):
     def max_tokens(self) -> int:
         """The number of tokens that a page shows at most: of its context, as many as have a record within READING."""
         config = self.decoder.config
-        return max(1, bisect_right(range(1, config.block_size + 1), READING, key=config.kept))
+        return max(1, bisect_right(range(1, config.block_size + 1), READING, key=config.trace_bytes))
 
     def token(self, id: int) -> str:
         """The text of a token."""
@@ -96,12 +96,12 @@ def load(name: str) -> Model:
     folder = CATALOG[name].folder() if name in CATALOG else None
     if folder is None:
         raise ValueError(f"there is no model {name!r} here; there is {', '.join(NAMES)}")
-    sizes = gpt2.sizes(folder)
-    tokenizer = gpt2.tokenizer(folder, sizes.vocab_size)  # what is small can be refused before others are evicted
+    sizes = checkpoint.sizes(folder)
+    tokenizer = checkpoint.tokenizer(folder, sizes.vocab_size)  # what is small can be refused before others are evicted
     if sizes.block_size < SHORTEST or sizes.n_embd // sizes.n_head % 2:
         raise ValueError(f"its context must hold {SHORTEST} tokens or more, and its heads must have an even size")
     with room(4 * sizes.parameters):
-        decoder = gpt2.load(folder)
+        decoder = checkpoint.load(folder)
         with permit():
             scores = evaluation.repeated_token_scores(decoder, tokenizer)
     heads = {kind: max(score for _, _, score in scored) for kind, scored in scores.items()}

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
-from model.transformer.gpt2 import MLP, Block, gelu
+from model.transformer.decoder import Block
+from model.transformer.gpt2 import gelu
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
 from viz.charts import bars, curves
@@ -44,7 +45,7 @@ def added() -> None:
             "and away from": words(towards.suppressed),
         }
         for place, length, towards in zip(
-            places, written.norm(dim=-1).tolist(), block.towards(gpt, road.stream[position, -1], written, WORDS)
+            places, written.norm(dim=-1).tolist(), block.writes_towards(gpt, road.stream[position, -1], written, WORDS)
         )
     ]
     shown = {name: st.column_config.NumberColumn(format="%.2f") for name in ("length", "cosine with the end")}
@@ -55,12 +56,12 @@ def added() -> None:
 def norms() -> None:
     """Draw one token's vector before a layer norm and after it, and the lengths of all tokens."""
     offered = {
-        f"L{layer} ln_1": (gpt.h[layer].ln_1, trace.blocks[layer].resid_pre[0]),
-        f"L{layer} ln_2": (gpt.h[layer].ln_2, trace.blocks[layer].resid_mid[0]),
+        f"L{layer} ln_1": (gpt.blocks[layer].ln_1, trace.blocks[layer].resid_pre[0]),
+        f"L{layer} ln_2": (gpt.blocks[layer].ln_2, trace.blocks[layer].resid_mid[0]),
         "ln_f": (gpt.ln_f, trace.blocks[-1].resid_post[0]),
     }
     norm, x = offered[controls.choice("Layer norm", list(offered), next(iter(offered)), key="norm")]
-    plain, weighted = (part.numpy() for part in block.normalised(norm, x))
+    plain, weighted = (part.numpy() for part in (norm.standardize(x), norm(x)))
     rows = {"before": x[position].numpy(), "normalised": plain[position], "times γ, plus β": weighted[position]}
     with st.container(horizontal=True, gap="large"):
         for name, values in rows.items():
@@ -93,7 +94,7 @@ def mlp() -> None:
         rows = [
             {
                 "neuron": str(neuron.number),
-                "passes on": neuron.active,
+                "passes on": neuron.post,
                 "length": neuron.length,
                 "towards": words(neuron.towards.promoted),
                 "and away from": words(neuron.towards.suppressed),
@@ -163,7 +164,7 @@ def switched_off() -> None:
 lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, trace = reading.model.decoder, reading.trace
-road = block.road(trace)
+road = block.residual_stream(trace)
 
 picture = st.container()
 left, right = st.columns(2)
@@ -185,4 +186,4 @@ mlp()
 stacks()
 switched_off()
 
-lesson.close(PROSE, Block, MLP, gelu, block.road, block.to_logits, depth.through)
+lesson.close(PROSE, Block, type(gpt.blocks[layer].mlp), block.residual_stream, block.to_logits, depth.through)

@@ -1,14 +1,17 @@
 """The whole GPT on one screen: every step from the prompt to the next word, its numbers and its lines of code."""
 
-import streamlit as st
-from torch import Tensor, nn
+from collections.abc import Iterable
 
-from model.transformer import parameter_count as parameters
-from model.transformer.gpt2 import GPT, Block
-from model.transformer.parameter_count import KINDS, PRESETS, Sizes
+import streamlit as st
+from torch import Tensor
+
+from model.decoding.sampling import draw
+from model.transformer.config import DecoderConfig
+from model.transformer.decoder import Block, Decoder
+from model.transformer.parameter_count import FAMILIES, PRESETS, family
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
-from pages.shared.forward_steps import FINAL, INSIDE, LOGITS, POSITION, TOKEN, Step, block_step
+from pages.shared.forward_steps import LOGITS, Step, inside, road
 from viz.charts import bars
 from viz.components.forward_pass import Box
 from viz.tokens import visible
@@ -22,6 +25,15 @@ WIDTHS = [64, 128, 256, 512, 768, 1024, 1600, 2048, 3072, 4096, 5120, 6144, 8192
 VOCABULARIES = [256, 1000, 4096, 8192, 16_384, 32_000, 50_257, 100_277, 128_256, 200_019, 256_000]
 CONTEXTS = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 32_768, 131_072]
 HEADS = [1, 2, 4, 8, 12, 16, 25, 32, 64, 96, 128]
+KEYS = {  # in the link, and in a configuration
+    "layers": "n_layer",
+    "width": "n_embd",
+    "vocab": "vocab_size",
+    "context": "block_size",
+    "heads": "n_head",
+    "key_heads": "n_kv_head",
+    "hidden": "n_hidden",
+}
 HIDDEN = [256, 1024, 2048, 4096, 8192, 11_008, 14_336, 28_672]
 
 
@@ -65,7 +77,7 @@ def numbers(step: Step, values: Tensor) -> None:
         st.dataframe([{str(n): number for n, number in enumerate(one[:FIRST].tolist())}], hide_index=True)
 
 
-def opened(step: Step | None, values: Tensor | None, learned: nn.Module | None) -> None:
+def opened(step: Step | None, values: Tensor | None, learned: Iterable[Tensor] | None) -> None:
     """Show the numbers of a box, and the statements that computed them; None is the next word."""
     left, right = st.columns(2, gap="large")
     with left:
@@ -80,10 +92,10 @@ def opened(step: Step | None, values: Tensor | None, learned: nn.Module | None) 
             lesson.code_lines(*step.code)
         else:
             st.markdown("The softmax of the logits: how likely each token is. One is drawn, or the likeliest is taken.")
-            lesson.code_lines((GPT.generate, "_draw("))
+            lesson.code_lines((draw, "torch.multinomial"))
         if learned:
-            count = sum(weight.numel() for weight in learned.parameters())
-            st.caption(f"Learned for this: {count:,} of the model’s {parameters.total(sizes):,} numbers.")
+            count = sum(weight.numel() for weight in learned)
+            st.caption(f"Learned for this: {count:,} of the model’s {gpt.config.parameters:,} numbers.")
 
 
 def take(name: str) -> None:
@@ -99,20 +111,20 @@ def own() -> None:
 
 def slider(label: str, options: list[int], key: str) -> int:
     """A slider over sizes, kept in the link; who moves it has sizes of their own."""
-    offered = sorted({*options, *(getattr(preset, key) for preset in presets.values())} - {0})
+    offered = sorted({*options, *(getattr(preset, KEYS[key]) for preset in presets.values())} - {0})
     return st.select_slider(
         label, offered, key=key, bind="query-params", on_change=own, format_func="{:,}".format, width=300
     )
 
 
-def asked() -> Sizes:
+def asked() -> DecoderConfig:
     """Ask for the sizes of a model; raises ValueError where they make none."""
     preset = controls.choice("A model", [*presets, OWN], THIS, key="preset")
     if preset != OWN:
-        st.session_state.update({key: value for key, value in vars(presets[preset]).items() if value})
-        st.session_state["tied"] = presets[preset].tied
+        st.session_state.update({key: getattr(presets[preset], field) for key, field in KEYS.items()})
+        st.session_state.update(tied=presets[preset].tied, kind=family(presets[preset]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = controls.choice("Kind", KINDS, KINDS[0], key="kind", on_change=own)
+        kind = controls.choice("Kind", [*FAMILIES], "GPT", key="kind", on_change=own)
         found = {
             "layers": st.slider("L · blocks", 1, LAYERS, key="layers", bind="query-params", on_change=own, width=300),
             "width": slider("C · width of the stream", WIDTHS, "width"),
@@ -124,7 +136,7 @@ def asked() -> Sizes:
             found["key_heads"] = slider("G · heads of keys and values", HEADS, "key_heads")
             found["hidden"] = slider("M · width of the MLP", HIDDEN, "hidden")
         tied = st.toggle("The head is the token embedding", key="tied", bind="query-params", on_change=own)
-    return Sizes(kind, **found, tied=tied)
+    return FAMILIES[kind](**{KEYS[key]: size for key, size in found.items()}, tied=tied)
 
 
 @st.fragment
@@ -136,14 +148,14 @@ def counter() -> None:
     except ValueError as error:
         st.info(f"These sizes make no model: {error}.")
         return
-    total = parameters.total(wanted)
+    total = wanted.parameters
     left, right = st.columns([3, 4], gap="large")
     with left:
         st.metric("Parameters", f"{total:,}")
         st.caption(f"In two bytes each (bfloat16) they take {2 * total / 1e9:,.2f} GB.")
         rows = [
             {"part": part.name, "formula": part.formula, "parameters": part.count, "share": part.count / total}
-            for part in parameters.count(wanted)
+            for part in wanted.parts()
         ]
         config = {
             "parameters": st.column_config.NumberColumn(format="localized"),
@@ -152,9 +164,9 @@ def counter() -> None:
         st.dataframe(rows, hide_index=True, column_config=config)
     with right:
         compared = presets if wanted in presets.values() else {OWN: wanted, **presets}
-        named = {f"{name} · {parameters.total(of):,}": of for name, of in compared.items()}
+        named = {f"{name} · {of.parameters:,}": of for name, of in compared.items()}
         picked = next(name for name, of in named.items() if of == wanted)
-        parts = {name: {part.name: part.count for part in parameters.count(of)} for name, of in named.items()}
+        parts = {name: {part.name: part.count for part in of.parts()} for name, of in named.items()}
         st.altair_chart(bars.shares(parts, picked, controls.theme()))
 
 
@@ -172,21 +184,20 @@ def future() -> None:
 lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, trace = reading.model.decoder, reading.trace
-sizes = parameters.of(gpt.config)
-presets = {THIS: sizes, **PRESETS}
+presets = {THIS: gpt.config, **PRESETS}
 layers = [f"L{layer}" for layer in range(gpt.config.n_layer)]
 
 picture = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     token = controls.token_picker("Token", reading.tokens, key="at")
     block = st.selectbox("Block", layers, len(layers) - 1, key="block", bind="query-params")
-    road = [TOKEN, POSITION, *map(block_step, range(len(layers))), FINAL, LOGITS]
-    names = [*(step.name for step in (*road, *INSIDE)), "next"]
+    boxes, block_boxes = road(gpt), inside(gpt)
+    names = [*(step.name for step in (*boxes, *block_boxes)), "next"]
     box = st.selectbox("Open", names, names.index("next"), key="box", bind="query-params")
 layer = layers.index(block)
-module, made = gpt.h[layer], trace.blocks[layer]
-found = {step.name: (step, step.values(trace), step.learned and step.learned(gpt)) for step in road}
-found |= {step.name: (step, step.values(module, made), step.learned and step.learned(module)) for step in INSIDE}
+module, made = gpt.blocks[layer], trace.blocks[layer]
+found = {step.name: (step, step.values(trace), step.learned and step.learned(gpt)) for step in boxes}
+found |= {step.name: (step, step.values(module, made), step.learned and step.learned(module)) for step in block_boxes}
 with picture:
     drawn = {
         name: Box(name, name, step.role, at_token(step, values).numpy(), step.before)
@@ -194,8 +205,8 @@ with picture:
     }
     components.forward_pass(
         reading.tokens,
-        [drawn[step.name] for step in road],
-        [drawn[step.name] for step in INSIDE],
+        [drawn[step.name] for step in boxes],
+        [drawn[step.name] for step in block_boxes],
         [(row["token"], row["probability"]) for row in likeliest(SHOWN)],
         token=token,
         block=block,
@@ -207,4 +218,4 @@ opened(*found.get(box, (None, None, None)))
 
 counter()
 future()
-lesson.close(PROSE, GPT.trace, Block.forward, parameters.count)
+lesson.close(PROSE, Decoder.trace, Block.forward, type(gpt.config).parts)

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from model.interpretability import logit_lens as lens
+from model.interpretability import attribution
 from model.interpretability import residual_stream as block
 from model.transformer import attention_steps as byhand
 from pages.shared import components, controls, course, lesson, models, prose
@@ -159,9 +159,9 @@ def several() -> None:
         name = st.selectbox("Layer", layers, len(layers) - 1, key="of layer", bind="query-params", width=140)
         position = controls.token_picker("Token", reading.tokens, key="at")
     layer = layers.index(name)
-    attention, out = gpt.h[layer].attn, trace.blocks[layer].attn.out[0, position]
-    heads = lens.by_heads(gpt, trace, position, [(layer, head) for head in range(gpt.config.n_head)])
-    parts = torch.cat([heads, attention.c_proj.bias[None]])
+    attention, out = gpt.blocks[layer].attn, trace.blocks[layer].attn.out[0, position]
+    heads = attribution.written_by_heads(gpt, trace, position, [(layer, head) for head in range(gpt.config.n_head)])
+    parts = torch.cat([heads, gpt.blocks[layer].b_O[None]])
     names = [f"H{head}" for head in range(len(heads))] + ["bias"]
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -185,12 +185,12 @@ def several() -> None:
                 "writes towards": words(vocabulary, both.promoted),
                 "and away from": words(vocabulary, both.suppressed),
             }
-            for name, row, both in zip([*names, "sum"], rows, block.towards(gpt, end, torch.stack(rows), WORDS))
+            for name, row, both in zip([*names, "sum"], rows, block.writes_towards(gpt, end, torch.stack(rows), WORDS))
         ]
         number = st.column_config.NumberColumn(format="%.2f", width=70)
         st.dataframe(told, hide_index=True, column_config={"length": number}, height="content")
     apart = (parts.sum(0) - out).abs().max().item()
-    read = gpt.h[layer].ln_1(trace.blocks[layer].resid_pre)
+    read = gpt.blocks[layer].ln_1(trace.blocks[layer].resid_pre)
     st.markdown(
         f"The heads and the bias add up to what {name}'s attention adds: the largest difference is **{apart:.1g}**. "
         f"torch's `nn.MultiheadAttention` with the same weights poured in puts out the same, and looks at the "
@@ -208,4 +208,6 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
 {HAND: written, PROMPT: on_prompt, HEADS: several}[view]()
 if view == HEADS:
     PROSE.section("heads")
-lesson.close(PROSE, *((lens.by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask)))
+lesson.close(
+    PROSE, *((attribution.written_by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask))
+)

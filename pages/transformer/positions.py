@@ -6,9 +6,8 @@ import streamlit as st
 import torch
 
 from model.language.tokenization import pieces
-from model.transformer import positions
-from model.transformer.gpt2 import Changes
-from model.transformer.positions import SCHEMES
+from model.transformer import position_schemes, positions
+from model.transformer.intervention import Interventions
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import training
 from pages.shared.runtime.queue import permit
@@ -51,7 +50,7 @@ def added(table: torch.Tensor) -> None:
 
 def rotated() -> None:
     """Show in numbers that STEPS steps on is a rotation, the same one everywhere."""
-    waves, M = positions.sinusoidal(gpt.config.block_size + STEPS, size), positions.rotation(STEPS, size)
+    waves, M = positions.sinusoidal(gpt.config.block_size + STEPS, size), positions.rotation_matrix(STEPS, size)
     before, after, at = waves[:-STEPS], waves[STEPS:], len(tokens) - 1
     turned = before @ M.T
     st.markdown(
@@ -109,7 +108,7 @@ def shuffle() -> None:
     st.session_state["other"] = " ".join(random.sample(words, len(words)))
 
 
-def moves(words: list[str], places: list[int], changes: Changes) -> None:
+def moves(words: list[str], places: list[int], changes: Interventions) -> None:
     """Draw how far each token of the words moves when they stand in the order of `places`."""
     tokenizer = reading.model.tokenizer
     ids = [tokenizer.encode(f" {word}").ids for word in words]  # each behind a space, so that it is the same anywhere
@@ -120,7 +119,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
         st.info(f"These are {len(flat):,} tokens; the pictures here hold {DRAWN}. Take fewer words, or shorter ones.")
         return
     with permit():
-        found = positions.reordered(gpt, flat, order.tolist(), changes)
+        found = position_schemes.reordered(gpt, flat, order.tolist(), changes)
     once, again = pieces(tokenizer, flat.tolist()), pieces(tokenizer, flat[order].tolist())
     left, right = st.columns([1, 3], gap="large")
     with left:
@@ -133,7 +132,7 @@ def moves(words: list[str], places: list[int], changes: Changes) -> None:
                 f"**The order is seen**, {' and '.join(by)}: one token moves by {most:.0%} of its length. "
                 "(How far says little where something is switched off: it never learned to read so.)"
             )
-    one, other = (trace.blocks[0].attn.pattern[0, head] for trace in (found.one, found.other))
+    one, other = (trace.blocks[0].attn.pattern[0, head] for trace in (found.original, found.other))
     back = order.argsort()
     drawn = {
         f"L0 {picked}, one order": (once, one.numpy()),
@@ -154,7 +153,7 @@ def two_orders() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Shuffle", icon=":material/shuffle:", on_click=shuffle)
         st.button("Take the words of the prompt", on_click=take_the_prompt)
-        changes = Changes(
+        changes = Interventions(
             positions=st.toggle("Positions", True, key="positions", bind="query-params"),
             mask=st.toggle("Mask", True, key="mask", bind="query-params"),
         )
@@ -164,7 +163,7 @@ def two_orders() -> None:
         )
         return
     try:
-        places = positions.order(one, other)
+        places = position_schemes.order(one, other)
     except ValueError:
         st.info("These are not the same words: each word must stand in both boxes, and equally often.")
     else:
@@ -178,32 +177,32 @@ lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 gpt, tokens, idx = reading.model.decoder, reading.tokens[:DRAWN], reading.trace.idx[:, :DRAWN]
 size, names = gpt.config.n_embd, [f"H{n}" for n in range(gpt.config.n_head)]
-theme = controls.theme()
+theme, schemes = controls.theme(), position_schemes.schemes(gpt)  # the model's own scheme comes first
 
 left, right = st.columns([3, 2])
 with left:
     scheme = controls.choice(
         "Positions are told by",
-        SCHEMES,
-        SCHEMES[0],
+        schemes,
+        schemes[0],
         key="scheme",
-        format_func=lambda scheme: f"{scheme} (this model)" if scheme == SCHEMES[0] else scheme,
+        format_func=lambda scheme: f"{scheme} (this model)" if scheme == schemes[0] else scheme,
     )
 with right:
     picked = controls.choice("Head of the first layer", names, names[reading.model.looks_back], key="first", wrap=True)
 head = names.index(picked)
-attention = {scheme: positions.first_attention(gpt, idx, scheme) for scheme in SCHEMES}
+attention = {scheme: position_schemes.first_attention(gpt, idx, scheme) for scheme in schemes}
 
 left, right = st.columns([5, 2], gap="large")
 match scheme:
     case "learned":
         with left:
-            added(gpt.wpe.weight)
+            added(gpt.W_pos)
         with right:
             PROSE.section("learned")
     case "sinusoidal":
         with left:
-            added(positions.sinusoidal(*gpt.wpe.weight.shape))
+            added(positions.sinusoidal(gpt.config.block_size, size))
             rotated()
         with right:
             PROSE.section("sinusoidal")
@@ -227,7 +226,7 @@ match scheme:
 PROSE.section("schemes")
 field = controls.choice("Show", ["weights", "scores"], "weights", key="shown")
 draw, name = {"weights": (matrices.patterns, "pattern"), "scores": (matrices.scores, "scores")}[field]
-figures = draw({scheme: (tokens, getattr(attention[scheme], name)[0, head].numpy()) for scheme in SCHEMES}, theme)
+figures = draw({scheme: (tokens, getattr(attention[scheme], name)[0, head].numpy()) for scheme in schemes}, theme)
 with st.container(horizontal=True):
     for n, figure in enumerate(figures):
         st.plotly_chart(figure, key=f"scheme {n}", config=components.NO_TOOLBAR, width=MATRIX)
@@ -259,4 +258,4 @@ with right:
     st.code(f"python -m model.training.length_extrapolation {made}", language="bash", wrap_lines=True)
 
 shown = [positions.angles, positions.sinusoidal, positions.rotate, positions.alibi_slopes, positions.alibi]
-lesson.close(PROSE, *shown, positions.PositionedAttention, positions.reordered)
+lesson.close(PROSE, *shown, position_schemes.PositionedAttention, position_schemes.reordered)

@@ -15,7 +15,7 @@ import torch
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from tokenizers import Tokenizer
 
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from pages.shared import models
 
 ROOT = Path(__file__).parents[2]
@@ -169,7 +169,7 @@ def read(prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
     """What the built-in model computes: all patterns (L, H, T, T) and the probabilities of the next word (V,)."""
     folder = models.CATALOG[models.NAMES[0]].folder()
     ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(prompt).ids
-    trace = gpt2.load(folder).trace(torch.tensor([ids]))
+    trace = checkpoint.load(folder).trace(torch.tensor([ids]))
     return torch.stack([block.attn.pattern[0] for block in trace.blocks]), trace.logits[0, -1].softmax(-1)
 
 

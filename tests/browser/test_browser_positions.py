@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model.transformer.positions import SCHEMES
+from model.transformer.position_schemes import SCHEMES
 from tests.browser.conftest import MARKUP, SCREENS, Visitors, fits
 
 

@@ -8,7 +8,7 @@ import torch
 
 from model.interpretability import head_scores as zoo
 from model.interpretability import patching
-from model.transformer.gpt2 import Changes
+from model.transformer.intervention import Interventions
 from pages.shared import models
 from pages.shared.compute import interpretability
 from tests.browser.conftest import SCREENS, Visitor, fits
@@ -43,7 +43,7 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
     one.page.wait_for_url("**off=0.1*")
     edits = patching.cut([(0, 1)], (), patching.zero(CONFIG))
     shares = [
-        reading.model.decoder.trace(reading.trace.idx, Changes(edits=some)).logits[0, -1].softmax(-1)
+        reading.model.decoder.trace(reading.trace.idx, Interventions(edits=some)).logits[0, -1].softmax(-1)
         for some in ((), edits)
     ]
     top = shares[0].argmax()

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
-from model.transformer.gpt2 import Changes, gelu
+from model.transformer.gpt2 import gelu
+from model.transformer.intervention import Interventions
 from pages.shared import models
 from tests.driver import HOSTILE, examples, page, read_prompt
 from viz.tokens import visible
@@ -41,7 +42,7 @@ def curves(app: AppTest) -> list[dict[str, list[float]]]:
 def test_the_road_is_that_of_the_model(name: str) -> None:
     app = page(BLOCK, model=name)
     assert not app.exception and not app.warning
-    sent, road = drawn(app), block.road(read_prompt(name, PROMPT).trace)
+    sent, road = drawn(app), block.residual_stream(read_prompt(name, PROMPT).trace)
     assert [(place["layer"], place["part"]) for place in sent["places"]] == list(road.places)
     assert np.array(sent["stream"]) == pytest.approx(road.stream.norm(dim=-1).numpy(), abs=1e-4)
     assert np.array(sent["written"]) == pytest.approx(road.written.norm(dim=-1).numpy(), abs=1e-4)
@@ -53,7 +54,7 @@ def test_the_road_is_that_of_the_model(name: str) -> None:
 def test_the_picked_block_says_what_it_adds_and_for_which_words() -> None:
     app = page(BLOCK, block="L2", at="13  ·to")
     table = app.dataframe[0].value.set_index("part")
-    road = block.road(read_prompt(NAME, PROMPT).trace)
+    road = block.residual_stream(read_prompt(NAME, PROMPT).trace)
     assert list(table.index) == ["L2 attention", "L2 MLP"]
     assert table["length"].tolist() == pytest.approx(road.written[13, 6:8].norm(dim=-1).tolist())
     assert table["share of the end"].tolist() == pytest.approx(road.shares[13, 6:8].tolist())
@@ -104,7 +105,7 @@ def test_untrained_stacks_are_measured_now(norm: str, residual: bool) -> None:
 def test_the_residual_connections_are_taken_out_of_the_trained_model() -> None:
     *_, trained = curves(page(BLOCK))
     reading = read_prompt(NAME, PROMPT)
-    changed = reading.model.decoder.trace(reading.trace.idx, Changes(residual=False))
+    changed = reading.model.decoder.trace(reading.trace.idx, Interventions(residual=False))
     assert trained["as it is"] == pytest.approx(depth.similarities(reading.trace))
     assert trained["without"] == pytest.approx(depth.similarities(changed))
     assert trained["without"][0] == pytest.approx(trained["as it is"][0])  # before anything was left out

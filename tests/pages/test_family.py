@@ -11,8 +11,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from model.language import tokenization as tokens
-from model.loading import gpt2_format as gpt2
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.loading import gpt2_format
+from model.transformer.gpt2 import GPT2, GPT2Config
 from pages.shared import models, prose
 from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
@@ -46,10 +46,10 @@ def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, block_size: 
     """A tiny GPT-2 whose tokenizer has a vocabulary of its own, and three ids to spare, can be picked."""
     torch.manual_seed(0)
     tokenizer = tokens.train_bpe(["The king and the queen of the land went to the sea, and the man said no"] * 9, 330)
-    gpt = GPT(GPTConfig(tokenizer.get_vocab_size() + 3, block_size, n_layer=3, n_head=3, n_embd=48))
+    gpt = GPT2(GPT2Config(tokenizer.get_vocab_size() + 3, block_size, n_layer=3, n_head=3, n_embd=48))
     for parameter in gpt.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    gpt2.save(gpt, folder)
+    gpt2_format.save(gpt, folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     monkeypatch.setitem(models.CATALOG, name, Entry(name, folder))
 
@@ -144,7 +144,7 @@ def test_of_a_long_table_as_many_positions_are_drawn_as_can_be_seen(
     offer(monkeypatch, "long", tmp_path, block_size=300)
     app = page(POSITIONS, model="long", every="true")
     assert not app.exception
-    table = models.load("long").decoder.wpe.weight
+    table = models.load("long").decoder.W_pos
     np.testing.assert_array_equal(heat_maps(app)["vectors"], table[::3])
     assert any("one of every 3 of the 300 positions" in caption.value for caption in app.caption)
 
@@ -165,7 +165,7 @@ def test_no_cache_holds_a_model_that_was_let_go() -> None:
     for script in SCRIPTS:
         page(script, model=NAME, prompt="the king and the queen", vectors="wte", steps="true")
     gone = weakref.ref(models.load(NAME).decoder)
-    weights = weakref.ref(models.load(NAME).decoder.wte.weight)
+    weights = weakref.ref(models.load(NAME).decoder.W_E)
     models.load.cache_clear()
     gc.collect()
     assert gone() is None and weights() is None

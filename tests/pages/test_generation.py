@@ -6,7 +6,6 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.decoding import kv_cache as cache
 from model.decoding import naive_generate as noted
 from pages.shared import models
 from pages.shared.compute import decoding
@@ -34,7 +33,7 @@ def test_the_picture_is_what_the_model_does() -> None:
     drawing, reading = picture(app), read_prompt(NAME, STORY)
     gpt, texts = reading.model.decoder, models.vocabulary(models.load(NAME)).texts
     prompt = reading.trace.idx[0].tolist()
-    text = gpt.generate(reading.trace.idx, 32, temperature=0)
+    text = gpt.generate(reading.trace.idx, 32)
     written = text[0, len(prompt) :].tolist()
     assert drawing["text"] == visible(texts[id] for id in text[0, :-1].tolist()) and drawing["prompt"] == len(prompt)
     assert len(drawing["passes"]) == 32
@@ -47,16 +46,14 @@ def test_the_picture_is_what_the_model_does() -> None:
         shares = whole.logits[0, at].softmax(-1).sort(descending=True).values[:5].tolist()
         assert [share for _, share in one["likeliest"]] == pytest.approx(shares, abs=1e-4)
         assert one["likeliest"][one["taken"]][0] == visible([texts[written[n]]])[0]
-        assert one["work"] == [
-            cache.multiply_adds(gpt.config, *way) for way in ((one["new"], one["cached"]), (at + 1,))
-        ]
+        assert one["work"] == [gpt.config.multiply_adds(*way) for way in ((one["new"], one["cached"]), (at + 1,))]
     assert drawing["each"] * len(prompt) == sum(k.nbytes + v.nbytes for k, v in reading.trace.cache)
 
 
 def test_one_head_is_looked_through() -> None:
     one = decoding.generate(print, read_prompt(NAME, STORY), None, 0.0, 0, 32)[7]
     app = page(GENERATION, prompt=STORY, head="L2 H5")
-    assert picture(app)["passes"][7]["looks"] == pytest.approx(one.looks[2, 5].tolist(), abs=6e-5)
+    assert picture(app)["passes"][7]["looks"] == pytest.approx(one.pattern[2, 5].tolist(), abs=6e-5)
 
 
 def test_a_seed_draws_and_draws_again() -> None:

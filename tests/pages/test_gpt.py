@@ -11,8 +11,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from model.transformer import gpt2 as written
-from model.transformer.gpt2 import Changes
-from model.transformer.parameter_count import PRESETS, total
+from model.transformer.intervention import Interventions
+from model.transformer.parameter_count import PRESETS
 from pages.shared import lesson, models
 from pages.shared.compute import transformer
 from tests.driver import HOSTILE, examples, page, read_prompt, unescaped
@@ -42,7 +42,7 @@ def test_every_step_is_a_box_and_holds_what_was_computed() -> None:
     assert [box["name"] for box in flow["road"]] == ["wte", "wpe", *layers, "ln_f", "logits"]
     assert [box["name"] for box in flow["inside"]] == IN_A_BLOCK
     lengths = {box["name"]: box["length"] for box in (*flow["road"], *flow["inside"])}
-    made, block = reading.trace.blocks[-1], model.decoder.h[-1]
+    made, block = reading.trace.blocks[-1], model.decoder.blocks[-1]
     expected = {
         "wte": reading.trace.embed[0, -1],
         "wpe": reading.trace.pos_embed[-1],
@@ -127,11 +127,11 @@ def test_a_token_that_looks_like_markup_is_none() -> None:
 def test_a_preset_is_counted(name: str) -> None:
     app = page(WHOLE_GPT, preset=name)
     assert not app.exception
-    assert parameters(app) == total(PRESETS[name])
+    assert parameters(app) == PRESETS[name].parameters
     (gigabytes,) = [re.search(r"\(bfloat16\) they take ([\d,.]+) GB", element.value) for element in app.caption]
-    assert float(gigabytes[1].replace(",", "")) == pytest.approx(total(PRESETS[name]) * 16 / 8 / 10**9, abs=0.0051)
+    assert float(gigabytes[1].replace(",", "")) == pytest.approx(PRESETS[name].parameters * 16 / 8 / 10**9, abs=0.0051)
     (table,) = [one.value for one in app.dataframe if "formula" in one.value]
-    assert table["parameters"].sum() == total(PRESETS[name])
+    assert table["parameters"].sum() == PRESETS[name].parameters
     assert table["share"].sum() == pytest.approx(1)
 
 
@@ -145,9 +145,9 @@ def test_a_moved_slider_counts_sizes_of_ones_own() -> None:
     app.slider(key="layers").set_value(24).run()
     assert not app.exception
     block = 12 * 768**2 + 13 * 768
-    assert parameters(app) == total(PRESETS["GPT-2"]) + 12 * block
+    assert parameters(app) == PRESETS["GPT-2"].parameters + 12 * block
     app.toggle(key="tied").set_value(False).run()
-    assert parameters(app) == total(PRESETS["GPT-2"]) + 12 * block + 50_257 * 768
+    assert parameters(app) == PRESETS["GPT-2"].parameters + 12 * block + 50_257 * 768
     app.select_slider(key="heads").set_value(25).run()
     assert "768 does not divide into 25 heads" in app.info[0].value and not app.exception
 
@@ -166,7 +166,8 @@ def test_without_the_mask_the_future_leaks() -> None:
     other = idx.clone()
     other[0, -1] += 1
     moved = (
-        model.decoder.trace(idx, Changes(mask=False)).logits - model.decoder.trace(other, Changes(mask=False)).logits
+        model.decoder.trace(idx, Interventions(mask=False)).logits
+        - model.decoder.trace(other, Interventions(mask=False)).logits
     )
     assert without[4] == pytest.approx(moved[0, 4].abs().max().item())
     sent = [json.loads(one.proto.json) for one in page(WHOLE_GPT).get("bidi_component") if one.proto.json]
@@ -176,4 +177,4 @@ def test_without_the_mask_the_future_leaks() -> None:
 
 def test_the_code_of_the_trace_is_shown() -> None:
     shown = "\n".join(block.value for block in page(WHOLE_GPT).code)
-    assert textwrap.dedent(inspect.getsource(written.GPT.trace)) in shown
+    assert textwrap.dedent(inspect.getsource(written.Decoder.trace)) in shown

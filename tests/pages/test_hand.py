@@ -10,7 +10,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch.nn import functional as F
 
-from model.interpretability import logit_lens as lens
+from model.interpretability import attribution
 from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
@@ -211,11 +211,13 @@ def test_what_each_head_adds_is_what_it_wrote(layer: str) -> None:
     assert not app.exception
     reading = read_prompt(NAME, app.text_input(key="prompt").value)
     n, heads = int(layer[1:]), reading.model.decoder.config.n_head
-    written = lens.by_heads(reading.model.decoder, reading.trace, 3, [(n, head) for head in range(heads)])
+    written = attribution.written_by_heads(
+        reading.model.decoder, reading.trace, 3, [(n, head) for head in range(heads)]
+    )
     out = reading.trace.blocks[n].attn.out[0, 3]
     table = app.dataframe[0].value
     assert list(table["adds"]) == [*(f"H{head}" for head in range(heads)), "bias", "sum"]
-    bias = reading.model.decoder.h[n].attn.c_proj.bias
+    bias = reading.model.decoder.blocks[n].b_O
     lengths = [*written.norm(dim=-1).tolist(), bias.norm().item(), out.norm().item()]
     assert list(table["length"]) == pytest.approx(lengths, rel=1e-4)
     vectors = heat_maps(app)["vectors"]

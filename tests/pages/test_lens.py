@@ -8,6 +8,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from model.interpretability import attribution
 from model.interpretability import logit_lens as lens
 from pages.shared import models
 from pages.shared.compute import interpretability
@@ -79,7 +80,7 @@ def test_the_parts_add_up_to_the_difference_and_are_drawn() -> None:
     assert apart == pytest.approx((logits[best] - logits[second]).item(), abs=6e-5)
     assert total == pytest.approx(apart, abs=1.1e-4)
     bars, heads = charts(app)
-    parts = lens.attribute(reading.model.decoder, reading.trace, len(reading.tokens) - 1, best, second)
+    parts = attribution.attribute(reading.model.decoder, reading.trace, len(reading.tokens) - 1, best, second)
     assert sum(bars["value"]) == pytest.approx(apart, abs=2e-4)
     assert bars["part"][:4] == ["token ·is", "position 4", "L0 attention", "L0 MLP"] and len(bars["part"]) == 2 + 8 + 3
     for layer in range(4):
@@ -218,7 +219,7 @@ def test_odd_text_is_read(prompt: str, readout: str) -> None:
 def test_the_summaries_are_those_of_all_heads() -> None:
     app = page(LENS, prompt=FRANCE)
     patterns = torch.stack([block.attn.pattern[0] for block in read_prompt(NAME, FRANCE).trace.blocks])
-    expected = {"mean": patterns.mean((0, 1)), "rollout": lens.rollout(patterns)}
+    expected = {"mean": patterns.mean((0, 1)), "rollout": attribution.rollout(patterns)}
     for name, shown in heat_maps(app).items():
         np.testing.assert_allclose(shown, expected[name.split()[0]], atol=1e-6)
         assert "all 32 heads" in name

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.transformer.gpt2 import Changes
-from model.transformer.positions import SCHEMES, first_attention, reordered, sinusoidal
+from model.transformer.intervention import Interventions
+from model.transformer.position_schemes import SCHEMES, first_attention, reordered
+from model.transformer.positions import sinusoidal
 from pages.shared import models
 from pages.shared.compute import training
 from tests.driver import HOSTILE, POSITIONS, drawn, heat_maps, ids, page
@@ -24,7 +25,7 @@ def test_each_scheme_is_drawn_and_told(scheme: str) -> None:
     for name in SCHEMES:
         expected = first_attention(model.decoder, idx, name).pattern[0, model.looks_back]
         np.testing.assert_allclose(drawn[name], expected, atol=1e-6)
-    tables = {"learned": model.decoder.wpe.weight, "sinusoidal": sinusoidal(128, model.decoder.config.n_embd)}
+    tables = {"learned": model.decoder.W_pos, "sinusoidal": sinusoidal(128, model.decoder.config.n_embd)}
     assert ("vectors" in drawn) == (scheme in tables)
     if scheme in tables:
         np.testing.assert_allclose(drawn["vectors"], tables[scheme][: idx.size(1)], atol=1e-6)
@@ -45,7 +46,7 @@ def test_with_positions_or_mask_the_order_is_seen(link: dict[str, str]) -> None:
     words = [ids(model.name, f" {word}") for word in ("dog", "bites", "man")]
     places = [*range(len(words[0] + words[1]), len(sum(words, []))), *range(len(words[0]), len(words[0] + words[1]))]
     places += range(len(words[0]))
-    changes = Changes(positions="positions" not in link, mask="mask" not in link)
+    changes = Interventions(positions="positions" not in link, mask="mask" not in link)
     moved = reordered(model.decoder, torch.tensor(sum(words, [])), places, changes).moved
     assert [row["value"] for row in drawn(app, "full")["tokens"]] == pytest.approx(moved.tolist(), abs=1e-5)
 

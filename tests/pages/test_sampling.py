@@ -75,7 +75,7 @@ def test_what_is_written_on_is_in_the_link() -> None:
     app = page(SAMPLING, prompt="The capital of France is", written="1;temperature:0")
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
-    greedy = model.decoder.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30, temperature=0)
+    greedy = model.decoder.generate(torch.tensor([ids(model.name, "The capital of France is")]), 30)
     expected = pieces(model.tokenizer, greedy[0, -30:].tolist())
     assert row_of(all_drawn(app, "columns")[0], 0) == visible(expected)
     app.text_input(key="prompt").set_value("The capital of Spain is").run()
@@ -123,7 +123,7 @@ def test_the_beams_drawn_are_those_of_the_search() -> None:
     ]
     best, score = found.ranked[0]
     assert "".join(visible(pieces(model.tokenizer, best))) == tree["columns"][-1][0]["text"]
-    greedy = model.decoder.generate(torch.tensor([ids(model.name, prompt)]), 6, temperature=0)[0, -6:].tolist()
+    greedy = model.decoder.generate(torch.tensor([ids(model.name, prompt)]), 6)[0, -6:].tolist()
     strips = all_drawn(app, "columns")[1]
     assert [row_of(strips, n) for n in (0, 1)] == [visible(pieces(model.tokenizer, row)) for row in (greedy, best)]
     assert any(f"the best beam at **{6 * score:.2f} nats**" in element.value for element in app.markdown)

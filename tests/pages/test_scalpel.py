@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from model.interpretability import patching
 from model.training import mask_leak as leak
-from model.transformer.gpt2 import Changes, Edit
+from model.transformer.intervention import Edit, Interventions
 from pages.shared import models, prose
 from pages.shared.compute import interpretability
 from pages.shared.compute.interpretability import REPLACEMENTS
@@ -36,7 +36,7 @@ def said(app: AppTest, start: str) -> bool:
     return any(start in element.value for kind in (app.markdown, app.caption, app.info) for element in kind)
 
 
-def changed(changes: Changes, prompt: str = PROMPT) -> torch.Tensor:
+def changed(changes: Interventions, prompt: str = PROMPT) -> torch.Tensor:
     """The logits (T, V) of the built-in model with these changes."""
     reading = read_prompt(NAME, prompt)
     return reading.model.decoder.trace(reading.trace.idx, changes).logits[0]
@@ -59,18 +59,18 @@ def test_untouched_it_is_the_same_to_the_bit() -> None:
 @pytest.mark.parametrize(
     ("link", "changes"),
     [
-        ({"positions": "false"}, Changes(positions=False)),
-        ({"mask": "false"}, Changes(mask=False)),
-        ({"residual": "false"}, Changes(residual=False)),
-        ({"off": "0.1 2.3"}, Changes(edits=(Edit("z", 0, 0.0, head=1), Edit("z", 2, 0.0, head=3)))),
-        ({"mlps": "L0"}, Changes(edits=(Edit("mlp_out", 0, 0.0),))),
+        ({"positions": "false"}, Interventions(positions=False)),
+        ({"mask": "false"}, Interventions(mask=False)),
+        ({"residual": "false"}, Interventions(residual=False)),
+        ({"off": "0.1 2.3"}, Interventions(edits=(Edit("z", 0, 0.0, head=1), Edit("z", 2, 0.0, head=3)))),
+        ({"mlps": "L0"}, Interventions(edits=(Edit("mlp_out", 0, 0.0),))),
     ],
     ids=str,
 )
-def test_a_part_in_the_link_is_off(link: dict[str, str], changes: Changes) -> None:
+def test_a_part_in_the_link_is_off(link: dict[str, str], changes: Interventions) -> None:
     app = page(LESSON, **link)
     assert not app.exception
-    before, after = changed(Changes()), changed(changes)
+    before, after = changed(Interventions()), changed(changes)
     both = {"untouched": before[-1].softmax(-1), "changed": after[-1].softmax(-1)}
     ids = {id for of in both.values() for id in of.topk(4).indices.tolist()}
     ids = sorted(ids, key=lambda id: -max(of[id].item() for of in both.values()))
@@ -87,10 +87,10 @@ def test_what_each_head_does_alone_is_computed_now(how: str) -> None:
     effects = np.array(drawn(app, "layers")["effects"])
     reading = read_prompt(NAME, PROMPT)
     instead = interpretability.replacement(models.load(NAME), how, read_prompt(NAME, PROMPT))
-    before = changed(Changes())[-1].softmax(-1)
+    before = changed(Interventions())[-1].softmax(-1)
     layer, head = divmod(int(effects.argmax()), effects.shape[1])
     for one in ((layer, head), (0, 0), (reading.model.start)):
-        after = changed(Changes(edits=patching.cut([one], (), instead)))[-1].softmax(-1)
+        after = changed(Interventions(edits=patching.cut([one], (), instead)))[-1].softmax(-1)
         assert effects[one] == pytest.approx((before.max() - after[before.argmax()]).item(), abs=1e-4)
 
 
@@ -98,9 +98,9 @@ def test_a_token_stands_between_quotes_so_that_a_full_stop_is_told_from_the_end(
     off = [(layer, head) for layer in range(2) for head in range(8)]
     app = page(LESSON, off=" ".join(f"{layer}.{head}" for layer, head in off))
     zeros = interpretability.replacement(models.load(NAME), REPLACEMENTS[0])
-    now = changed(Changes(edits=patching.cut(off, (), zeros)))[-1].argmax()
+    now = changed(Interventions(edits=patching.cut(off, (), zeros)))[-1].argmax()
     token = prose.literal(visible([models.load(NAME).token(now)])[0])
-    assert now != changed(Changes())[-1].argmax() and said(app, f"The likeliest is now “**{token}**”.")
+    assert now != changed(Interventions())[-1].argmax() and said(app, f"The likeliest is now “**{token}**”.")
 
 
 @pytest.mark.parametrize("off", ["9.9", "0.99 99.0", "<b>", "٣.٣", "-1.0x", "." * 5000])
@@ -124,7 +124,9 @@ def test_attention_of_the_changed_run_is_drawn_without_the_mask_too() -> None:
     assert not app.exception and not pictures(app)
     layer, head = models.load(NAME).start
     reading = read_prompt(NAME, PROMPT)
-    pattern = reading.model.decoder.trace(reading.trace.idx, Changes(mask=False)).blocks[layer].attn.pattern[0, head]
+    pattern = (
+        reading.model.decoder.trace(reading.trace.idx, Interventions(mask=False)).blocks[layer].attn.pattern[0, head]
+    )
     found = heat_maps(app)
     np.testing.assert_allclose(found["without the mask"], pattern, atol=1e-6)
     assert np.triu(found["without the mask"], 1).sum() > 0.1 and not np.triu(found["untouched"], 1).any()
@@ -153,7 +155,7 @@ def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
             if site == "resid_pre"
             else Edit(site, layer, block.attn.z[:, column], head=column)
         )
-        logits = gpt.trace(corrupted.idx, Changes(edits=(edit,))).logits[0, -1]
+        logits = gpt.trace(corrupted.idx, Interventions(edits=(edit,))).logits[0, -1]
         share = ((logits[answer] - logits[rival]).item() - ends[0]) / (ends[1] - ends[0])
         assert of[name].to_numpy()[layer, column] == pytest.approx(share, abs=1e-3)
     start = (clean.idx != corrupted.idx)[0].nonzero()[0].item()
@@ -239,10 +241,10 @@ def test_what_the_examples_say_is_so() -> None:
     def says(logits: torch.Tensor) -> str:
         return tokenizer.decode([logits[-1].argmax().item()]).strip()
 
-    assert says(changed(Changes())) == "Tom" and says(changed(Changes(positions=False))) == "Anna"
-    without = changed(Changes(edits=(Edit("mlp_out", 1, 0.0),)), fact.prompt)[-1].softmax(-1)
+    assert says(changed(Interventions())) == "Tom" and says(changed(Interventions(positions=False))) == "Anna"
+    without = changed(Interventions(edits=(Edit("mlp_out", 1, 0.0),)), fact.prompt)[-1].softmax(-1)
     assert without[likeliest[fact.name]] < 0.5
-    rooms = [says(changed(changes, where.prompt)) for changes in (Changes(), Changes(mask=False))]
+    rooms = [says(changed(changes, where.prompt)) for changes in (Interventions(), Interventions(mask=False))]
     assert rooms == ["kitchen", "cellar"]
     alone = interpretability.ablate_each_head(read_prompt(NAME, copies.prompt), "zero").get(60)
     induction = interpretability.score_heads(models.load(NAME))["induction"]

@@ -6,7 +6,7 @@ from itertools import islice
 import torch
 
 from model.decoding import beam_search, kv_cache, naive_generate, sampling
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 from pages.shared.compute.readings import Reading
 from pages.shared.models import Model
 from pages.shared.runtime import jobs
@@ -33,9 +33,9 @@ def search_beams(reading: Reading, width: int, length: int) -> beam_search.Searc
         return beam_search.search(reading.model.decoder, reading.ids, width, length)
 
 
-def in_context(model: Model, context: int | None) -> GPT:
+def in_context(model: Model, context: int | None) -> Decoder:
     """The model's decoder, with another context length if one is given."""
-    return kv_cache.shortened(model.decoder, context) if context else model.decoder
+    return model.decoder.shortened(context) if context else model.decoder
 
 
 @memoize(PASSES, lambda passes: sum(step.bytes for step in passes), without_progress)

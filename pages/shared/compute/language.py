@@ -9,8 +9,7 @@ from model.language import tokenization, word_vectors
 from model.language.analogies import ANALOGIES, answer
 from model.language.embeddings import Embeddings
 from model.language.word2vec import Trained, training
-from model.loading import gpt2_format as gpt2
-from model.loading import hub
+from model.loading import checkpoint, hub
 from pages.shared.models import Model
 from pages.shared.runtime import jobs
 from pages.shared.runtime.catalog import GPT2
@@ -29,7 +28,7 @@ def gpt2_tokenizer() -> Tokenizer:
     folder = hub.found(*GPT2_TOKENIZER)
     if folder is None:
         raise FileNotFoundError("the tokenizer of GPT-2 is not on this machine")
-    return gpt2.tokenizer(folder, 50_257)
+    return checkpoint.tokenizer(folder, 50_257)
 
 
 @memoize(4, key=lambda name, tokenizer: hashkey(name))

@@ -8,7 +8,7 @@ from cachetools.keys import hashkey
 from model.language.surprise import surprises
 from model.language.tokenization import pieces
 from model.toy_world.exact import Distribution, Truth
-from model.transformer.gpt2 import Trace
+from model.transformer.record import Trace
 from pages.shared.models import Model
 from pages.shared.runtime.memo import memoize
 from pages.shared.runtime.queue import permit
@@ -81,7 +81,7 @@ def forward_pass(model: Model, prompt: str) -> ForwardPass:
         trace,
         cut_characters=max(0, len(prompt) - MAX_CHARACTERS),
         cut_tokens=len(ids) - len(shown),
-        bytes=model.decoder.config.kept(len(shown)),
+        bytes=model.decoder.config.trace_bytes(len(shown)),
     )
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from model.transformer import untrained_stacks
-from model.transformer.gpt2 import Changes
+from model.transformer.intervention import Interventions
 from model.transformer.score_scaling import Softmax, by_width
 from pages.shared.compute.readings import Reading
 from pages.shared.runtime.memo import memoize
@@ -15,7 +15,7 @@ def without_residual(reading: Reading) -> tuple[list[float], torch.Tensor]:
     """The model without its residual connections: the mean cosine of two tokens before each block and at the end, and
     the logits (V) of the next token."""
     with permit():
-        trace = reading.model.decoder.trace(reading.trace.idx, Changes(residual=False))
+        trace = reading.model.decoder.trace(reading.trace.idx, Interventions(residual=False))
     return untrained_stacks.similarities(trace), trace.logits[0, -1].clone()
 
 
@@ -27,7 +27,7 @@ def effect_of_last_token(reading: Reading, mask: bool) -> list[float]:
     replaced = idx.clone()
     replaced[:, -1] = (idx[:, -1] + 1) % decoder.config.vocab_size
     with permit():
-        before, after = (decoder.trace(ids, Changes(mask=mask)).logits[0, :-1] for ids in (idx, replaced))
+        before, after = (decoder.trace(ids, Interventions(mask=mask)).logits[0, :-1] for ids in (idx, replaced))
     return (before - after).abs().amax(-1).tolist()
 
 

@@ -8,25 +8,27 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from model.decoding import beam_search as beams
-from model.loading import gpt2_format as gpt2
-from model.transformer.gpt2 import GPT
-from tests.model.loading.test_gpt2_format import SHIPPED, random_hugging_face
+from model.loading import checkpoint, gpt2_format
+from model.loading.folders import BUILT_IN
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2
+from tests.model.loading.test_gpt2_format import random_hugging_face
 
 PROMPTS = [[5], [3, 7, 7, 1], list(range(17))]
 
 
 @pytest.fixture(scope="module")
-def tiny() -> tuple[Any, GPT]:
+def tiny() -> tuple[Any, Decoder]:
     theirs = random_hugging_face()
-    return theirs, gpt2.from_hugging_face(theirs)
+    return theirs, gpt2_format.from_hugging_face(theirs)
 
 
 @pytest.fixture(scope="module")
-def shipped() -> tuple[Any, GPT]:
-    return AutoModelForCausalLM.from_pretrained(SHIPPED, dtype=torch.float32).eval(), gpt2.load(SHIPPED)
+def shipped() -> tuple[Any, Decoder]:
+    return AutoModelForCausalLM.from_pretrained(BUILT_IN, dtype=torch.float32).eval(), checkpoint.load(BUILT_IN)
 
 
-def assert_equal(pair: tuple[Any, GPT], ids: list[int], width: int, length: int, penalty: float) -> None:
+def assert_equal(pair: tuple[Any, Decoder], ids: list[int], width: int, length: int, penalty: float) -> None:
     theirs, ours = pair
     idx = torch.tensor([ids])
     expected = theirs.generate(
@@ -63,11 +65,11 @@ def test_the_beams_are_those_of_transformers(tiny, ids: list[int], width: int, l
 def test_on_the_shipped_weights_too(shipped, prompt: str, width: int, length: int, penalty: float) -> None:
     from tokenizers import Tokenizer
 
-    ids = Tokenizer.from_file(str(SHIPPED / "tokenizer.json")).encode(prompt).ids
+    ids = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json")).encode(prompt).ids
     assert_equal(shipped, ids, width, length, penalty)
 
 
-def test_each_step_keeps_the_likeliest_of_what_it_tried(gpt: GPT) -> None:
+def test_each_step_keeps_the_likeliest_of_what_it_tried(gpt: Decoder) -> None:
     """The totals are those of a forward pass over each text, without a cache; nothing likelier was left out."""
     ids, width, length = [4, 1], 3, 6
     found = beams.search(gpt, ids, width, length)
@@ -87,13 +89,13 @@ def test_each_step_keeps_the_likeliest_of_what_it_tried(gpt: GPT) -> None:
     assert [one.total / length for one in kept] == pytest.approx([score for _, score in found.ranked])
 
 
-def test_a_width_of_one_is_greedy_past_the_end_of_the_context_too(gpt: GPT) -> None:
+def test_a_width_of_one_is_greedy_past_the_end_of_the_context_too(gpt: Decoder) -> None:
     ids = list(range(gpt.config.block_size - 3))
     ((found, _),) = beams.search(gpt, ids, 1, 12).ranked
-    assert found == gpt.generate(torch.tensor([ids]), 12, temperature=0)[0, -12:].tolist()
+    assert found == gpt.generate(torch.tensor([ids]), 12)[0, -12:].tolist()
 
 
-def test_a_prompt_as_long_as_the_context_and_longer(gpt: GPT) -> None:
+def test_a_prompt_as_long_as_the_context_and_longer(gpt: Decoder) -> None:
     """Each text is read from its end, as much as the context holds."""
     ids = [*range(40), 3, 7]
     found = beams.search(gpt, ids, 3, 4)
@@ -108,15 +110,15 @@ def test_a_prompt_as_long_as_the_context_and_longer(gpt: GPT) -> None:
 @pytest.mark.parametrize(
     ("width", "length", "said"), [(0, 3, "width is 0"), (9, 3, "1 to 8"), (2, 0, "length is 0"), (2, 13, "1 to 12")]
 )
-def test_a_width_or_length_out_of_range_is_refused(gpt: GPT, width: int, length: int, said: str) -> None:
+def test_a_width_or_length_out_of_range_is_refused(gpt: Decoder, width: int, length: int, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         beams.search(gpt, [1], width, length)
 
 
-def test_no_prompt_and_no_numbers_are_refused(gpt: GPT) -> None:
+def test_no_prompt_and_no_numbers_are_refused(gpt: Decoder) -> None:
     with pytest.raises(ValueError, match="0 tokens"):
         beams.search(gpt, [], 2, 2)
-    broken = GPT(gpt.config).eval()
+    broken = GPT2(gpt.config).eval()
     torch.nn.init.constant_(broken.ln_f.bias, math.nan)
     with pytest.raises(ValueError, match="NaN"):
         beams.search(broken, [1], 2, 2)

@@ -11,9 +11,10 @@ from transformers import AutoModelForCausalLM
 
 from model.decoding import kv_cache as cache
 from model.decoding import sampling
-from model.loading import gpt2_format as gpt2
-from model.transformer.gpt2 import GPT, Cache, read
-from model.transformer.parameter_count import PRESETS, of
+from model.loading import checkpoint
+from model.transformer.decoder import Decoder
+from model.transformer.parameter_count import PRESETS
+from model.transformer.record import Cache, cache_length
 from pages.shared import models
 
 GREEDY, DRAWN = [("temperature", 0.0)], [("temperature", 1.3), ("top-k", 40.0)]
@@ -22,7 +23,7 @@ PENALISED = [("repetition", 1.4), *GREEDY]
 
 @pytest.mark.parametrize("chain", [GREEDY, DRAWN, PENALISED], ids=["greedy", "drawn", "penalised"])
 @pytest.mark.parametrize("prompt", [1, 17, 31])
-def test_the_passes_are_those_of_a_model_without_a_cache(gpt: GPT, idx: Tensor, chain, prompt: int) -> None:
+def test_the_passes_are_those_of_a_model_without_a_cache(gpt: Decoder, idx: Tensor, chain, prompt: int) -> None:
     """Before the context of 31 is full and after: the same logits, and where the newest token looks."""
     told = torch.cat([idx[0], idx[1]])[:prompt].tolist()
     drawn = [id for id, _ in islice(sampling.write(gpt, told, chain, 5), 20)]
@@ -33,7 +34,7 @@ def test_the_passes_are_those_of_a_model_without_a_cache(gpt: GPT, idx: Tensor, 
         whole = gpt.trace(torch.tensor([told[step.first :]]))
         torch.testing.assert_close(step.logits, whole.logits[0, -1], rtol=0, atol=2e-5)
         for layer, block in enumerate(whole.blocks):
-            torch.testing.assert_close(step.looks[layer], block.attn.pattern[0, :, -1], rtol=0, atol=1e-5)
+            torch.testing.assert_close(step.pattern[layer], block.attn.pattern[0, :, -1], rtol=0, atol=1e-5)
         told.append(step.id)
     assert told[prompt:] == drawn and len(drawn) == 20
     begun = gpt.trace(torch.tensor([told[:prompt]]))
@@ -43,7 +44,7 @@ def test_the_passes_are_those_of_a_model_without_a_cache(gpt: GPT, idx: Tensor, 
 
 def test_what_is_written_is_what_transformers_generate_writes() -> None:
     theirs = AutoModelForCausalLM.from_pretrained(built_in(), dtype=torch.float32).eval()
-    ours = gpt2.load(built_in())
+    ours = checkpoint.load(built_in())
     ids = models.load(models.NAMES[0]).tokenizer.encode("Once upon a time there was a").ids
     settings = {"attention_mask": torch.ones(1, len(ids)), "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
     for use_cache, chain, penalty in ((True, GREEDY, 1.0), (False, GREEDY, 1.0), (True, PENALISED, 1.4)):
@@ -52,14 +53,14 @@ def test_what_is_written_is_what_transformers_generate_writes() -> None:
         assert [step.id for step in islice(cache.steps(ours, ids, chain, 0), 32)] == expected
 
 
-def test_a_pass_counts_and_keeps_no_more_than_it_shows(gpt: GPT, idx: Tensor) -> None:
+def test_a_pass_counts_and_keeps_no_more_than_it_shows(gpt: Decoder, idx: Tensor) -> None:
     """And not the logits of all positions, of which it shows the last ones."""
     for step in islice(cache.steps(gpt, idx[0].tolist(), GREEDY, 0), 3):
-        held = [of.untyped_storage().nbytes() for of in (step.looks, step.logits)]
+        held = [of.untyped_storage().nbytes() for of in (step.pattern, step.logits)]
         assert step.bytes == sum(held) == 4 * (3 * 5 * (step.cached + step.new) + 97)
 
 
-def test_a_prompt_that_was_read_is_not_read_again(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_that_was_read_is_not_read_again(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, passed = gpt.trace(idx[:1]), []
     trace = gpt.trace
     monkeypatch.setattr(gpt, "trace", lambda idx, **kept: passed.append(idx.size(1)) or trace(idx, **kept))
@@ -73,64 +74,64 @@ def built_in():
 
 
 @pytest.mark.parametrize(("new", "before"), [(1, 0), (17, 0), (1, 16), (5, 12)])
-def test_multiply_adds_are_what_torch_counts(gpt: GPT, idx: Tensor, new: int, before: int) -> None:
+def test_multiply_adds_are_what_torch_counts(gpt: Decoder, idx: Tensor, new: int, before: int) -> None:
     kept = gpt.step(idx[:1, :before])[1] if before else None
     with FlopCounterMode(display=False) as counter:
         gpt.step(idx[:1, before : before + new], kept)
-    assert counter.get_total_flops() == 2 * cache.multiply_adds(gpt.config, new, before)
+    assert counter.get_total_flops() == 2 * gpt.config.multiply_adds(new, before)
     with FlopCounterMode(display=False) as counter:
         gpt.trace(idx[:1, before : before + new], cache=kept)
-    assert counter.get_total_flops() == 2 * cache.multiply_adds(gpt.config, new, before, read_off=new)
+    assert counter.get_total_flops() == 2 * gpt.config.multiply_adds(new, before, read_off=new)
 
 
-def test_the_bytes_kept_are_those_of_the_cache(gpt: GPT, idx: Tensor) -> None:
+def test_the_bytes_kept_are_those_of_the_cache(gpt: Decoder, idx: Tensor) -> None:
     trace = gpt.trace(idx[:1])
-    assert sum(k.nbytes + v.nbytes for k, v in trace.cache) == cache.kept(of(gpt.config), 17)
-    assert cache.kept(PRESETS["GPT-2"], 1024, 2) == 2 * 12 * 1024 * 768 * 2
+    assert sum(k.nbytes + v.nbytes for k, v in trace.cache) == gpt.config.kv_bytes(17)
+    assert PRESETS["GPT-2"].kv_bytes(1024, 2) == 2 * 12 * 1024 * 768 * 2
     # Llama 3.1 8B: 8 heads of 128 numbers in 32 layers; with 32 heads it would be four times as much
-    assert cache.kept(PRESETS["Llama 3.1 8B"], 1, 2) == 131_072
+    assert PRESETS["Llama 3.1 8B"].kv_bytes(1, 2) == 131_072
 
 
-def test_both_ways_are_timed_on_the_same_text(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_ways_are_timed_on_the_same_text(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     told, passed, step = idx.flatten().tolist(), [], gpt.step
 
     def stepped(idx: Tensor, kept: Cache | None = None) -> tuple[Tensor, Cache]:
-        passed.append((read(kept), idx[0].tolist()))
+        passed.append((cache_length(kept), idx[0].tolist()))
         return step(idx, kept)
 
     monkeypatch.setattr(gpt, "step", stepped)
     found = list(cache.timed(gpt, told, 17))
-    assert len(found) == 17 and all(one.same and 0 <= one.apart < 1e-4 for one in found)
-    assert found[-1].apart == 0 and any(one.apart for one in found)  # past the context both compute the same
+    assert len(found) == 17 and all(one.same and 0 <= one.difference < 1e-4 for one in found)
+    assert found[-1].difference == 0 and any(one.difference for one in found)  # past the context both compute the same
     for end in range(17, 34):
         all_of_it = 0, told[max(0, end - 31) : end]
         one = (end - 1, told[end - 1 : end]) if 17 < end <= 31 else all_of_it
         assert passed[2 * (end - 17) :][:2] == [one, all_of_it]
 
 
-def test_each_way_is_told_its_own_time_of_this_thread(gpt: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_way_is_told_its_own_time_of_this_thread(gpt: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache.thread_time is time.thread_time
     clock = iter([10, 11, 13, 20, 24, 29])
     monkeypatch.setattr(cache, "thread_time", lambda: next(clock))
-    assert [(one.kept, one.anew) for one in cache.timed(gpt, [1, 2, 3], 1)] == [(1, 2), (4, 5)]
+    assert [(one.cached, one.recomputed) for one in cache.timed(gpt, [1, 2, 3], 1)] == [(1, 2), (4, 5)]
 
 
-def test_timing_tells_where_the_ways_part(gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_tells_where_the_ways_part(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that forgets positions is found out, by the logits and by the likeliest token."""
-    embed = gpt._embed
-    monkeypatch.setattr(gpt, "_embed", lambda idx, start=0, *more: embed(idx, 0, *more))
+    embed = gpt.embed
+    monkeypatch.setattr(gpt, "embed", lambda idx, start=0, **more: embed(idx, 0, **more))
     first, *others = cache.timed(gpt, idx[0].tolist(), 9)
-    assert first.same and not first.apart and max(one.apart for one in others) > 0.1
+    assert first.same and not first.difference and max(one.difference for one in others) > 0.1
     assert not all(one.same for one in others)
     _, kept = gpt.step(idx[:1, :9])
     for end, one in enumerate(others, 10):
         right, _ = gpt.step(idx[:1, :end])
         wrong, kept = gpt.step(idx[:1, end - 1 : end], kept)
-        assert one.apart == (wrong - right).abs().max() and one.same == (wrong.argmax() == right.argmax())
+        assert one.difference == (wrong - right).abs().max() and one.same == (wrong.argmax() == right.argmax())
 
 
-def test_a_shortened_model_shares_its_weights_and_reads_less(gpt: GPT, idx: Tensor) -> None:
-    short = cache.shortened(gpt, 9)
+def test_a_shortened_model_shares_its_weights_and_reads_less(gpt: Decoder, idx: Tensor) -> None:
+    short = gpt.shortened(9)
     assert torch.equal(short(idx[:, :9]), gpt(idx[:, :9])) and gpt.config.block_size == 31
     with pytest.raises(ValueError, match="1 to 9"):
         short(idx[:, :10])

@@ -130,7 +130,7 @@ def test_what_is_written_on_is_what_generate_writes_greedily(gpt) -> None:
     """Past the end of the context, too, where the last block_size tokens are read anew."""
     ids = [5, 9, 2]
     told = list(islice(sampling.write(gpt, ids, [("temperature", 0)], seed=0), 40))
-    expected = gpt.generate(torch.tensor([ids]), 40, temperature=0)[0, 3:].tolist()
+    expected = gpt.generate(torch.tensor([ids]), 40)[0, 3:].tolist()
     assert [id for id, _ in told] == expected
     full = [*ids, *expected[:20]]
     log_p = gpt(torch.tensor([full]))[0].log_softmax(-1)

@@ -1,17 +1,15 @@
 """The tree of the texts that were tried from one prompt on."""
 
-from pathlib import Path
-
 import pytest
 from tokenizers import Tokenizer
 
 from model.decoding.text_tree import MOST, Branches, Token
-from tests.model.loading.test_gpt2_format import SHIPPED
+from model.loading.folders import BUILT_IN
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(Path(SHIPPED) / "tokenizer.json"))
+    return Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
 def id_of(tokenizer: Tokenizer, text: str) -> int:

@@ -13,13 +13,13 @@ from torch.distributions import Categorical
 from model.interpretability import comparison as compare
 from model.language.tokenization import pieces, token_bytes, train_bpe
 from model.toy_world import grammar as world
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 from pages.shared import models
 
 TEXTS = ["apple lamp", "The woodchuck said: 1, 2, 3!", "Straße 👋🏽 end", "x", " mammals, mammals", "Every violin"]
 
 
-def patterns(gpt: GPT, idx: torch.Tensor) -> torch.Tensor:
+def patterns(gpt: Decoder, idx: torch.Tensor) -> torch.Tensor:
     """(L, H, T, T)."""
     return torch.stack([block.attn.pattern[0] for block in gpt.trace(idx).blocks])
 
@@ -160,7 +160,7 @@ def test_what_moves_is_what_is_not_shared(seed: int) -> None:
     assert compare.difference(one, other, pairs)[1, 2, 3, 1] == other[1, 2, 4, 1] - one[1, 2, 6, 2]
 
 
-def test_a_causal_model_moves_nothing_before_the_first_difference(gpt: GPT, idx: torch.Tensor) -> None:
+def test_a_causal_model_moves_nothing_before_the_first_difference(gpt: Decoder, idx: torch.Tensor) -> None:
     one, other = idx[0, :9].tolist(), [*idx[0, :5].tolist(), *idx[1, 5:12].tolist()]
     columns = compare.align(one, other)
     pairs = [pair for pair in columns if None not in pair]

@@ -7,17 +7,18 @@ from tokenizers import Tokenizer
 from model.interpretability import head_scores as zoo
 from model.interpretability import patching
 from model.interpretability import published_heads as known
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
-from model.transformer.gpt2 import GPT, Changes
+from model.transformer.decoder import Decoder
+from model.transformer.intervention import Interventions
 
 
 @pytest.fixture(scope="module")
-def built_in() -> tuple[GPT, Tokenizer]:
-    return gpt2.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
+def built_in() -> tuple[Decoder, Tokenizer]:
+    return checkpoint.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
-def right(gpt: GPT, tokenizer: Tokenizer, kind: str, heads: list[zoo.Head], count: int = 20) -> float:
+def right(gpt: Decoder, tokenizer: Tokenizer, kind: str, heads: list[zoo.Head], count: int = 20) -> float:
     """The share of questions that are answered while these heads are cut."""
     instead = patching.zero(gpt.config)
     said = [one for batch in zoo.ask(tokenizer, kind, count) for one in zoo.answers(gpt, batch, heads, instead)]
@@ -26,7 +27,7 @@ def right(gpt: GPT, tokenizer: Tokenizer, kind: str, heads: list[zoo.Head], coun
 
 
 @pytest.mark.parametrize("kind", zoo.KINDS)
-def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[GPT, Tokenizer], kind: str) -> None:
+def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
     gpt, tokenizer = built_in
     for text, word in zoo.texts(kind):
         seen = known.see(gpt, tokenizer, text)
@@ -44,7 +45,7 @@ def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[GPT, To
     assert zoo.texts(kind, seed=1) != zoo.texts(kind)
 
 
-def test_a_score_is_the_mean_attention_that_goes_there(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_a_score_is_the_mean_attention_that_goes_there(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     expected = torch.zeros(gpt.config.n_layer, gpt.config.n_head)
     for text, word in zoo.texts("agreement"):
@@ -62,10 +63,10 @@ def test_the_best_come_first() -> None:
 
 
 @pytest.mark.parametrize("kind", zoo.ASKED)
-def test_the_answers_are_those_of_the_whole_run(built_in: tuple[GPT, Tokenizer], kind: str) -> None:
+def test_the_answers_are_those_of_the_whole_run(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
     gpt, tokenizer = built_in
     heads = [(0, 1), (2, 3)]
-    changes = Changes(edits=patching.cut(heads, (), patching.zero(gpt.config)))
+    changes = Interventions(edits=patching.cut(heads, (), patching.zero(gpt.config)))
     for batch in zoo.ask(tokenizer, kind, 5):
         for said in zoo.answers(gpt, batch, heads, patching.zero(gpt.config)):
             shares = gpt.trace(torch.tensor([tokenizer.encode(said.prompt).ids]), changes).logits[0, -1].softmax(-1)
@@ -74,7 +75,7 @@ def test_the_answers_are_those_of_the_whole_run(built_in: tuple[GPT, Tokenizer],
             assert said.probability == pytest.approx(shares[id].item(), abs=1e-5)
 
 
-def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     instead = patching.zero(gpt.config)
     batches = zoo.ask(tokenizer, "indirect object", 4)
@@ -88,7 +89,7 @@ def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[GPT, Tokenize
         assert hits[head] == sum(one.right for one in said)
 
 
-def test_without_its_induction_heads_the_built_in_model_cannot_copy(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_without_its_induction_heads_the_built_in_model_cannot_copy(built_in: tuple[Decoder, Tokenizer]) -> None:
     """And it still knows the number of a subject: not everything breaks."""
     gpt, tokenizer = built_in
     scores = zoo.scores(gpt, tokenizer, "induction")
@@ -100,7 +101,7 @@ def test_without_its_induction_heads_the_built_in_model_cannot_copy(built_in: tu
 
 
 @pytest.mark.parametrize(("kind", "least"), [(zoo.AGREEMENT, 0.1), (zoo.RECEIVER, 0.3)])
-def test_the_head_that_the_search_finds_is_missed(built_in: tuple[GPT, Tokenizer], kind: str, least: float) -> None:
+def test_the_head_that_the_search_finds_is_missed(built_in: tuple[Decoder, Tokenizer], kind: str, least: float) -> None:
     gpt, tokenizer = built_in
     probability = torch.zeros(gpt.config.n_layer, gpt.config.n_head)
     for layer, heads, some, _ in zoo.search(gpt, zoo.ask(tokenizer, kind, 10), patching.zero(gpt.config)):

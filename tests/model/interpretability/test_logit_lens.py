@@ -6,27 +6,34 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from model.interpretability import attribution
 from model.interpretability import logit_lens as lens
 from model.language.tokenization import alone, pieces
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
-from model.transformer.gpt2 import GPT, Changes, Edit, GPTConfig, Trace
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
+from model.transformer.intervention import Edit, Interventions
+from model.transformer.record import Trace
 
 SHIPPED = "The capital of France is"
 
 
 @pytest.fixture(scope="module")
-def trace(gpt: GPT, idx: torch.Tensor) -> Trace:
+def trace(gpt: Decoder, idx: torch.Tensor) -> Trace:
     return gpt.trace(idx[:1])
 
 
 @pytest.fixture(scope="module")
-def shipped() -> tuple[GPT, Trace]:
-    gpt, tokenizer = gpt2.load(BUILT_IN), gpt2.tokenizer(BUILT_IN, gpt2.load(BUILT_IN).config.vocab_size)
+def shipped() -> tuple[Decoder, Trace]:
+    gpt, tokenizer = (
+        checkpoint.load(BUILT_IN),
+        checkpoint.tokenizer(BUILT_IN, checkpoint.load(BUILT_IN).config.vocab_size),
+    )
     return gpt, gpt.trace(torch.tensor([tokenizer.encode(SHIPPED).ids]))
 
 
-def normed(gpt: GPT, x: torch.Tensor) -> torch.Tensor:
+def normed(gpt: Decoder, x: torch.Tensor) -> torch.Tensor:
     """The final layer norm of one vector, written out."""
     spread = x - x.mean()
     scale = torch.sqrt((spread**2).mean() + gpt.config.layer_norm_epsilon)
@@ -34,10 +41,10 @@ def normed(gpt: GPT, x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("place", lens.PLACES)
-def test_each_reading_is_that_of_a_plain_loop(gpt: GPT, trace: Trace, place: str) -> None:
+def test_each_reading_is_that_of_a_plain_loop(gpt: Decoder, trace: Trace, place: str) -> None:
     found = lens.read(gpt, trace, place, slice(3, 9), token=11)
     layers = gpt.config.n_layer - (place == "resid_post")
-    assert found.ids.shape == found.log_p.shape == (layers + 1, 6, lens.LIKELIEST)
+    assert found.ids.shape == found.log_p.shape == (layers + 1, 6, lens.TOP)
     for layer in range(layers + 1):
         for n, at in enumerate(range(3, 9)):
             output = trace.logits[0, at].double().softmax(-1)
@@ -46,8 +53,8 @@ def test_each_reading_is_that_of_a_plain_loop(gpt: GPT, trace: Trace, place: str
             else:
                 p = output
             order = sorted(range(len(p)), key=lambda id: -p[id].item())
-            assert found.ids[layer, n].tolist() == order[: lens.LIKELIEST]
-            assert found.log_p[layer, n].tolist() == pytest.approx(p[order[: lens.LIKELIEST]].log().tolist(), abs=1e-4)
+            assert found.ids[layer, n].tolist() == order[: lens.TOP]
+            assert found.log_p[layer, n].tolist() == pytest.approx(p[order[: lens.TOP]].log().tolist(), abs=1e-4)
             assert found.rank[layer, n] == 1 + order.index(11)
             assert found.followed[layer, n].item() == pytest.approx(p[11].log().item(), abs=1e-4)
             assert found.entropy[layer, n].item() == pytest.approx(-sum(x * math.log(x) for x in p.tolist()), abs=1e-4)
@@ -56,15 +63,15 @@ def test_each_reading_is_that_of_a_plain_loop(gpt: GPT, trace: Trace, place: str
 
 
 @pytest.mark.parametrize("place", lens.PLACES)
-def test_the_last_reading_is_the_output(gpt: GPT, trace: Trace, place: str) -> None:
+def test_the_last_reading_is_the_output(gpt: Decoder, trace: Trace, place: str) -> None:
     found = lens.read(gpt, trace, place, slice(None))
-    best = trace.logits[0].log_softmax(-1).topk(lens.LIKELIEST)
+    best = trace.logits[0].log_softmax(-1).topk(lens.TOP)
     assert torch.equal(found.ids[-1], best.indices) and torch.equal(found.log_p[-1], best.values)
     assert not found.kl[-1].any() and found.rank is found.followed is None
     torch.testing.assert_close(lens.logits(gpt, trace.blocks[-1].resid_post), trace.logits)
 
 
-def test_before_a_layer_is_after_the_one_before_it(gpt: GPT, trace: Trace) -> None:
+def test_before_a_layer_is_after_the_one_before_it(gpt: Decoder, trace: Trace) -> None:
     before, after = (lens.read(gpt, trace, place, slice(None), token=3) for place in ("resid_pre", "resid_post"))
     for one, other in zip(before, after):
         torch.testing.assert_close(one[1:], other)
@@ -73,7 +80,7 @@ def test_before_a_layer_is_after_the_one_before_it(gpt: GPT, trace: Trace) -> No
 def test_a_stream_of_nothing_is_undecided() -> None:
     """A final norm without weights makes all tokens alike: entropy ln V, and a KL that is the output's own."""
     torch.manual_seed(0)
-    gpt = GPT(gpt2.GPTConfig(vocab_size=50, block_size=4, n_layer=2, n_head=1, n_embd=8)).eval()
+    gpt = GPT2(GPT2Config(vocab_size=50, block_size=4, n_layer=2, n_head=1, n_embd=8)).eval()
     trace = gpt.trace(torch.tensor([[1, 2, 3]]))
     torch.nn.init.zeros_(gpt.ln_f.weight)
     found = lens.read(gpt, trace, "resid_mid", slice(None), token=0)
@@ -84,37 +91,40 @@ def test_a_stream_of_nothing_is_undecided() -> None:
 
 
 @pytest.mark.parametrize("position", [0, 5, -1])
-def test_what_all_parts_add_is_the_difference(gpt: GPT, trace: Trace, position: int) -> None:
+def test_what_all_parts_add_is_the_difference(gpt: Decoder, trace: Trace, position: int) -> None:
     for toward, against in ((3, 90), (0, 1), (41, 7)):
-        parts = lens.attribute(gpt, trace, position, toward, against)
+        parts = attribution.attribute(gpt, trace, position, toward, against)
         apart = trace.logits[0, position, toward] - trace.logits[0, position, against]
         assert parts.total == pytest.approx(apart.item(), abs=1e-4)
-        assert lens.attribute(gpt, trace, position, against, toward).total == pytest.approx(-apart.item(), abs=1e-4)
-    assert lens.attribute(gpt, trace, position, 5, 5).total == 0
+        assert attribution.attribute(gpt, trace, position, against, toward).total == pytest.approx(
+            -apart.item(), abs=1e-4
+        )
+    assert attribution.attribute(gpt, trace, position, 5, 5).total == 0
 
 
 def test_attribution_adds_up_where_epsilon_outweighs_the_variance() -> None:
     """In a fresh model the stream is so small that the epsilon of the final norm decides about its scale."""
     torch.manual_seed(0)
-    small = GPT(GPTConfig(97, 31, n_layer=2, n_head=5, n_embd=35, layer_norm_epsilon=1e-3)).eval().requires_grad_(False)
+    config = GPT2Config(97, 31, n_layer=2, n_head=5, n_embd=35, layer_norm_epsilon=1e-3)
+    small = GPT2(config).eval().requires_grad_(False)
     trace = small.trace(torch.tensor([[5, 9, 2, 60]]))
     logits = trace.logits[0, -1]
     toward, against = logits.argmax().item(), logits.argmin().item()
     difference = (logits[toward] - logits[against]).item()
     assert difference > 0.1
-    assert lens.attribute(small, trace, 3, toward, against).total == pytest.approx(difference, abs=1e-5)
+    assert attribution.attribute(small, trace, 3, toward, against).total == pytest.approx(difference, abs=1e-5)
 
 
-def test_it_adds_up_on_the_shipped_weights(shipped: tuple[GPT, Trace]) -> None:
+def test_it_adds_up_on_the_shipped_weights(shipped: tuple[Decoder, Trace]) -> None:
     gpt, trace = shipped
     for position in range(trace.idx.size(1)):
         logits = trace.logits[0, position]
         for toward, against in zip(*(logits.argsort(descending=way)[:20].tolist() for way in (True, False))):
-            parts = lens.attribute(gpt, trace, position, toward, against)
+            parts = attribution.attribute(gpt, trace, position, toward, against)
             assert parts.total == pytest.approx((logits[toward] - logits[against]).item(), abs=1e-4)
 
 
-def test_each_part_is_what_autograd_says(gpt: GPT, trace: Trace) -> None:
+def test_each_part_is_what_autograd_says(gpt: Decoder, trace: Trace) -> None:
     """The difference is linear in what each part wrote as soon as the norm's scale is held: gradient times input."""
     at, toward, against = 6, 3, 90
     final = trace.blocks[-1].resid_post[0, at]
@@ -126,12 +136,12 @@ def test_each_part_is_what_autograd_says(gpt: GPT, trace: Trace) -> None:
 
     stream = final.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(difference(stream), stream)
-    parts = lens.attribute(gpt, trace, at, toward, against)
+    parts = attribution.attribute(gpt, trace, at, toward, against)
     heads = [(layer, head) for layer in range(3) for head in range(5)]
-    torch.testing.assert_close((lens.by_heads(gpt, trace, at, heads) @ gradient).view(3, 5), parts.heads)
+    torch.testing.assert_close((attribution.written_by_heads(gpt, trace, at, heads) @ gradient).view(3, 5), parts.heads)
     neurons = [(0, 0), (1, 139), (2, 70)]
     expected = torch.stack([parts.neurons[one] for one in neurons])
-    torch.testing.assert_close(lens.by_neurons(gpt, trace, at, neurons) @ gradient, expected)
+    torch.testing.assert_close(attribution.written_by_neurons(gpt, trace, at, neurons) @ gradient, expected)
     torch.testing.assert_close(trace.embed[0, at] @ gradient, parts.token)
     torch.testing.assert_close(trace.pos_embed[at] @ gradient, parts.position)
     for layer, block in enumerate(trace.blocks):
@@ -143,24 +153,24 @@ def test_each_part_is_what_autograd_says(gpt: GPT, trace: Trace) -> None:
         )
 
 
-def test_a_head_that_is_taken_out_takes_what_it_wrote(gpt: GPT, trace: Trace) -> None:
+def test_a_head_that_is_taken_out_takes_what_it_wrote(gpt: Decoder, trace: Trace) -> None:
     at, last = 6, gpt.config.n_layer - 1
-    written = lens.by_heads(gpt, trace, at, [(last, 2)])[0]
-    without = gpt.trace(trace.idx, Changes(edits=(Edit("z", last, 0.0, head=2),)))
+    written = attribution.written_by_heads(gpt, trace, at, [(last, 2)])[0]
+    without = gpt.trace(trace.idx, Interventions(edits=(Edit("z", last, 0.0, head=2),)))
     torch.testing.assert_close(trace.blocks[last].attn.out[0, at] - without.blocks[last].attn.out[0, at], written)
 
 
 def test_the_strongest_are_first_whatever_their_sign() -> None:
     adds = torch.tensor([[0.5, -3.0, 0.0], [2.0, 0.1, -0.2]])
-    assert lens.strongest(adds, 3) == [(0, 1), (1, 0), (0, 0)]
-    assert len(lens.strongest(adds, 99)) == 6
+    assert attribution.strongest(adds, 3) == [(0, 1), (1, 0), (0, 0)]
+    assert len(attribution.strongest(adds, 99)) == 6
 
 
-def test_a_vector_promotes_the_tokens_whose_logits_it_raises(gpt: GPT, trace: Trace) -> None:
+def test_a_vector_promotes_the_tokens_whose_logits_it_raises(gpt: Decoder, trace: Trace) -> None:
     """A step of the stream along it, seen through the norm with its scale held, raises them most."""
     neurons = [(1, 7), (2, 100)]
-    written = lens.by_neurons(gpt, trace, 4, neurons)
-    up, down = lens.promotes(gpt, written, 3)
+    written = attribution.written_by_neurons(gpt, trace, 4, neurons)
+    up, down = attribution.promoted_tokens(gpt, written, 3)
     for vector, best, worst in zip(written, up.tolist(), down.tolist()):
         raised = [float(gpt.wte.weight[id] @ ((vector - vector.mean()) * gpt.ln_f.weight)) for id in range(97)]
         order = sorted(range(97), key=raised.__getitem__)
@@ -177,7 +187,7 @@ def test_rollout_is_that_of_a_plain_loop(trace: Trace) -> None:
             for i in range(count)
         ]
         flow = [[sum(mixed[i][k] * flow[k][j] for k in range(count)) for j in range(count)] for i in range(count)]
-    found = lens.rollout(patterns.float())
+    found = attribution.rollout(patterns.float())
     torch.testing.assert_close(found.double(), torch.tensor(flow, dtype=torch.double), atol=1e-5, rtol=0)
     torch.testing.assert_close(found.sum(-1), torch.ones(count))
     assert not found.triu(1).any()
@@ -189,12 +199,12 @@ def test_rollout_in_closed_form() -> None:
     first[..., 0] = 1
     expected = torch.eye(4) / 2**3
     expected[:, 0] += 1 - 1 / 2**3
-    torch.testing.assert_close(lens.rollout(first), expected)
-    torch.testing.assert_close(lens.rollout(torch.eye(4).expand(5, 2, 4, 4)), torch.eye(4))
+    torch.testing.assert_close(attribution.rollout(first), expected)
+    torch.testing.assert_close(attribution.rollout(torch.eye(4).expand(5, 2, 4, 4)), torch.eye(4))
 
 
 def test_a_text_that_is_one_token_alone() -> None:
-    tokenizer = gpt2.tokenizer(BUILT_IN, gpt2.load(BUILT_IN).config.vocab_size)
+    tokenizer = checkpoint.tokenizer(BUILT_IN, checkpoint.load(BUILT_IN).config.vocab_size)
     assert [*pieces(tokenizer, alone(tokenizer, "Paris"))][-1] == " Paris"
     assert pieces(tokenizer, alone(tokenizer, " Paris")) == [" Paris"]
     for text in ("doghouse in Wales", "x" * 99, "\x00\x01"):
@@ -202,10 +212,10 @@ def test_a_text_that_is_one_token_alone() -> None:
             alone(tokenizer, text)
 
 
-def test_the_lens_knows_the_capital_before_the_end(shipped: tuple[GPT, Trace]) -> None:
+def test_the_lens_knows_the_capital_before_the_end(shipped: tuple[Decoder, Trace]) -> None:
     """What the page tells of the built-in model: it stands there after the attention of its third layer."""
     gpt, trace = shipped
-    tokenizer = gpt2.tokenizer(BUILT_IN, gpt.config.vocab_size)
+    tokenizer = checkpoint.tokenizer(BUILT_IN, gpt.config.vocab_size)
     last = slice(trace.idx.size(1) - 1, None)
     paris = tokenizer.encode(" Paris").ids[0]
     amid = lens.read(gpt, trace, "resid_mid", last, paris)

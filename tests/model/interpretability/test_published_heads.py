@@ -6,26 +6,27 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model.interpretability import logit_lens as lens
+from model.interpretability import attribution
 from model.interpretability import published_heads as known
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.training import evaluation
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2
 
 SEED = 1  # of random tokens, none of which is drawn twice
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
 @pytest.fixture(scope="module")
-def built_in() -> tuple[GPT, Tokenizer]:
-    return gpt2.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
+def built_in() -> tuple[Decoder, Tokenizer]:
+    return checkpoint.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
 def traced(pattern: torch.Tensor) -> SimpleNamespace:
     """A trace of one layer, whose heads have these patterns (H, T, T)."""
-    return SimpleNamespace(blocks=[SimpleNamespace(attn=SimpleNamespace(pattern=pattern[None]))])
+    return SimpleNamespace(patterns=pattern[None])
 
 
 def uniform(count: int) -> torch.Tensor:
@@ -55,7 +56,7 @@ def test_the_pairs_are_the_right_ones() -> None:
     assert known.previous([1]) == known.first([1, 2]) == known.same([1, 2]) == []
 
 
-def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     scores = evaluation.repeated_token_scores(gpt, tokenizer, seed=SEED, length=25)
     once = torch.randint(tokenizer.get_vocab_size(), (8, 25), generator=torch.Generator().manual_seed(SEED))
@@ -67,7 +68,7 @@ def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[GPT, Token
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_the_first_token_of_the_built_in_model(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_the_first_token_of_the_built_in_model(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     seen = known.see(gpt, tokenizer, known.STORY)
     patterns = torch.stack([block.attn.pattern[0] for block in seen.trace.blocks])
@@ -76,7 +77,7 @@ def test_the_first_token_of_the_built_in_model(built_in: tuple[GPT, Tokenizer]) 
     assert BY_NAME["First token"].number(found, gpt.config) == pytest.approx(patterns[:, :, 2:, 0].mean().item())
 
 
-def test_what_is_written_adds_up_to_the_difference_of_the_logits(gpt: GPT, idx: torch.Tensor) -> None:
+def test_what_is_written_adds_up_to_the_difference_of_the_logits(gpt: Decoder, idx: torch.Tensor) -> None:
     trace = gpt.trace(idx[:1])
     seen = known.Seen(gpt, None, "", trace)
     toward, against = 11, 42
@@ -93,7 +94,7 @@ def test_what_is_written_adds_up_to_the_difference_of_the_logits(gpt: GPT, idx: 
     torch.testing.assert_close(known.written(seen, against, toward), -heads)
 
 
-def test_the_names_of_a_text_are_found(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_the_names_of_a_text_are_found(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     found = known.names(known.see(gpt, tokenizer, known.GIVES))
     tokens = tokenizer.encode(known.GIVES).tokens
@@ -104,30 +105,30 @@ def test_the_names_of_a_text_are_found(built_in: tuple[GPT, Tokenizer]) -> None:
 @pytest.mark.parametrize(
     "text", ["Mary gave it to", "When Mary and John went", "When Mary, John and Anna met Mary", "x", "A B A B C A B C"]
 )
-def test_a_text_without_two_such_names_gets_a_sentence(built_in: tuple[GPT, Tokenizer], text: str) -> None:
+def test_a_text_without_two_such_names_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], text: str) -> None:
     with pytest.raises(ValueError, match="two names"):
         known.names(known.see(*built_in, text))
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "^it is empty$"), (" cat" * 500, "it has .* reads 128 at most")])
-def test_a_text_that_cannot_be_read_gets_a_sentence(built_in: tuple[GPT, Tokenizer], text: str, said: str) -> None:
+def test_a_text_that_cannot_be_read_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         known.see(*built_in, text)
 
 
 @pytest.mark.parametrize("text", ["The war", "From 1732 to 18", "1732 17 x", "In 1732 to 17 "])
-def test_a_text_without_such_years_gets_a_sentence(built_in: tuple[GPT, Tokenizer], text: str) -> None:
+def test_a_text_without_such_years_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], text: str) -> None:
     with pytest.raises(ValueError, match="a year of four digits"):
         known.later_years(known.see(*built_in, text))
 
 
 @pytest.mark.parametrize("name", ["Duplicate token", "Induction", "First token", "Previous token"])
-def test_a_text_without_such_tokens_gets_a_sentence(built_in: tuple[GPT, Tokenizer], name: str) -> None:
+def test_a_text_without_such_tokens_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], name: str) -> None:
     with pytest.raises(ValueError, match="token"):
         BY_NAME[name].measure(known.see(*built_in, " cat"))
 
 
-def test_the_endings_are_those_that_the_model_would_draw(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_the_endings_are_those_that_the_model_would_draw(built_in: tuple[Decoder, Tokenizer]) -> None:
     """Digit by digit, through the cache of `step`."""
     gpt, tokenizer = built_in
     seen = known.see(gpt, tokenizer, known.WAR)
@@ -147,7 +148,7 @@ def test_the_endings_are_those_that_the_model_would_draw(built_in: tuple[GPT, To
 
 
 @pytest.mark.parametrize("name", ["Mary", "John"])
-def test_the_difference_of_the_names_is_that_of_the_logits(built_in: tuple[GPT, Tokenizer], name: str) -> None:
+def test_the_difference_of_the_names_is_that_of_the_logits(built_in: tuple[Decoder, Tokenizer], name: str) -> None:
     gpt, tokenizer = built_in
     text = known.GIVES.replace("John gave", f"{name} gave")
     seen = known.see(gpt, tokenizer, text)
@@ -156,7 +157,8 @@ def test_the_difference_of_the_names_is_that_of_the_logits(built_in: tuple[GPT, 
     assert BY_NAME["Indirect object"].measure(seen).output == pytest.approx(expected)
     found = known.names(seen)
     looks = [
-        lens.attribute_look(gpt, seen.trace, -1, at, found.twice, found.once) for at in range(len(seen.trace.idx[0]))
+        attribution.attribute_source(gpt, seen.trace, -1, at, found.twice, found.once)
+        for at in range(len(seen.trace.idx[0]))
     ]
     added = BY_NAME["Indirect object"].measure(seen).heads
     torch.testing.assert_close(sum(looks), -added, rtol=1e-4, atol=1e-5)  # what all looks take off is what is written
@@ -167,7 +169,7 @@ def test_the_number_of_a_claim() -> None:
     heads = torch.rand(12, 12)
     claim, other = BY_NAME["Previous token"], torch.tensor([[0.1, 0.9], [0.2, 0.3]])
     assert claim.number(Found(heads), GPT2_SMALL) == pytest.approx((heads[2, 2] + heads[4, 11]).item() / 2)
-    assert claim.number(Found(other), gpt2.load(BUILT_IN).config) == pytest.approx(0.9)
+    assert claim.number(Found(other), checkpoint.load(BUILT_IN).config) == pytest.approx(0.9)
     assert BY_NAME["First token"].number(Found(heads), GPT2_SMALL) == pytest.approx(heads.mean().item())
     assert claim.number(Found(heads, -3.0), GPT2_SMALL) == -3
 
@@ -178,7 +180,7 @@ def test_a_claim_says_where_it_stands(claim: Claim) -> None:
     assert all(0 <= layer < 12 and 0 <= head < 12 for layer, head in claim.heads)
 
 
-def test_what_the_built_in_model_learned_and_what_it_did_not(built_in: tuple[GPT, Tokenizer]) -> None:
+def test_what_the_built_in_model_learned_and_what_it_did_not(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     holds = {
         claim.name: claim.number(claim.measure(known.see(gpt, tokenizer, claim.text)), gpt.config) >= claim.least
@@ -188,9 +190,9 @@ def test_what_the_built_in_model_learned_and_what_it_did_not(built_in: tuple[GPT
     assert not holds["Greater than"]  # its world has no such years
 
 
-def test_an_untrained_model_holds_nothing_of_attention(gpt: GPT, built_in: tuple[GPT, Tokenizer]) -> None:
+def test_an_untrained_model_holds_nothing_of_attention(gpt: Decoder, built_in: tuple[Decoder, Tokenizer]) -> None:
     torch.manual_seed(0)
-    untrained = GPT(built_in[0].config).eval().requires_grad_(False)
+    untrained = GPT2(built_in[0].config).eval().requires_grad_(False)
     for claim in CLAIMS:
         found = claim.measure(known.see(untrained, built_in[1], claim.text))
         assert claim.number(found, untrained.config) < claim.least, claim.name
@@ -198,7 +200,7 @@ def test_an_untrained_model_holds_nothing_of_attention(gpt: GPT, built_in: tuple
 
 @pytest.mark.weights
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
-def test_a_claim_holds_in_gpt2(gpt2_small: tuple[GPT, Tokenizer], claim: Claim) -> None:
+def test_a_claim_holds_in_gpt2(gpt2_small: tuple[Decoder, Tokenizer], claim: Claim) -> None:
     gpt, tokenizer = gpt2_small
     found = claim.measure(known.see(gpt, tokenizer, claim.text))
     assert claim.number(found, gpt.config) >= claim.least

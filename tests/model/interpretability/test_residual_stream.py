@@ -5,17 +5,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.interpretability.residual_stream import neurons, normalised, road, to_logits
-from model.transformer.gpt2 import GPT, GPTConfig, Trace, gelu
+from model.interpretability.residual_stream import neurons, residual_stream, to_logits
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config, gelu
+from model.transformer.record import Trace
 
 
 @pytest.fixture(scope="module")
-def trace(gpt: GPT, idx: Tensor) -> Trace:
+def trace(gpt: Decoder, idx: Tensor) -> Trace:
     return gpt.trace(idx)
 
 
 def test_all_that_is_added_is_the_stream_at_every_place(trace: Trace) -> None:
-    found = road(trace)
+    found = residual_stream(trace)
     assert found.written.shape == found.stream.shape == (17, 2 + 2 * 3, 35)
     assert torch.allclose(found.written.cumsum(1), found.stream, atol=1e-4)
     assert torch.equal(found.stream[:, -1], trace.blocks[-1].resid_post[0])
@@ -25,23 +27,23 @@ def test_all_that_is_added_is_the_stream_at_every_place(trace: Trace) -> None:
 
 
 def test_the_shares_of_a_token_add_up_to_one_and_cosines_are_those_of_their_definition(trace: Trace) -> None:
-    found = road(trace)
+    found = residual_stream(trace)
     assert torch.allclose(found.shares.sum(1), torch.ones(17), atol=1e-5)
     one, end = found.written[5, 3], found.stream[5, -1]
     assert found.cosines[5, 3].item() == pytest.approx((one @ end / (one.norm() * end.norm())).item(), abs=1e-5)
     assert found.shares[5, 3].item() == pytest.approx((one @ end / (end @ end)).item(), abs=1e-5)
 
 
-def test_a_layer_norm_is_a_standard_deviation_then_weights(gpt: GPT, trace: Trace) -> None:
+def test_a_layer_norm_is_a_standard_deviation_then_weights(gpt: Decoder, trace: Trace) -> None:
     norm, x = gpt.h[1].ln_2, trace.blocks[1].resid_mid[0]
-    plain, weighted = normalised(norm, x)
+    plain, weighted = norm.standardize(x), norm(x)
     assert plain.mean(-1).abs().max() < 1e-5
     assert torch.allclose(plain.norm(dim=-1), torch.full((17,), 35**0.5), rtol=1e-3)  # all are √C long
     assert torch.allclose(weighted, plain * norm.weight + norm.bias, atol=1e-5)
 
 
-def test_what_is_written_adds_up_to_the_logits(gpt: GPT, trace: Trace) -> None:
-    found = road(trace)
+def test_what_is_written_adds_up_to_the_logits(gpt: Decoder, trace: Trace) -> None:
+    found = residual_stream(trace)
     for position in (0, 16):
         parts = to_logits(gpt, found.stream[position, -1], found.written[position])
         whole = parts.sum(0) + F.linear(gpt.ln_f.bias, gpt.wte.weight)
@@ -51,19 +53,20 @@ def test_what_is_written_adds_up_to_the_logits(gpt: GPT, trace: Trace) -> None:
 def test_contributions_add_up_to_the_logits_where_epsilon_outweighs_the_variance() -> None:
     """In a fresh model the stream is so small that the epsilon of the final norm decides about its scale."""
     torch.manual_seed(0)
-    small = GPT(GPTConfig(97, 31, n_layer=2, n_head=5, n_embd=35, layer_norm_epsilon=1e-3)).eval().requires_grad_(False)
+    config = GPT2Config(97, 31, n_layer=2, n_head=5, n_embd=35, layer_norm_epsilon=1e-3)
+    small = GPT2(config).eval().requires_grad_(False)
     trace = small.trace(torch.tensor([[5, 9, 2, 60]]))
-    found = road(trace)
+    found = residual_stream(trace)
     end = found.stream[3, -1]
     assert end.var(unbiased=False) < 1.5e-3
     parts = to_logits(small, end, found.written[3])
     assert torch.allclose(parts.sum(0), trace.logits[0, 3], atol=1e-5)
 
 
-def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: GPT, trace: Trace) -> None:
+def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: Decoder, trace: Trace) -> None:
     layer, position = 1, 9
     every = neurons(gpt, trace, layer, position, count=4 * 35, words=97)
-    active = torch.tensor([neuron.active for neuron in every])
+    active = torch.tensor([neuron.post for neuron in every])
     assert active.tolist() == sorted(active.tolist(), reverse=True)
     assert sorted(neuron.number for neuron in every) == list(range(140))
     effects = torch.zeros(97)
@@ -72,13 +75,13 @@ def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: GPT, trace: Trace) 
         assert list(added) == sorted(added, reverse=True)
         assert sorted(neuron.towards.promoted) == sorted(neuron.towards.suppressed)  # all words, in the other order
         effects[list(ids)] += torch.tensor(added)
-        assert neuron.active == pytest.approx(gelu(torch.tensor(neuron.read)).item(), abs=1e-6)
+        assert neuron.post == pytest.approx(gelu(torch.tensor(neuron.pre)).item(), abs=1e-6)
     end = trace.blocks[-1].resid_post[0, position]
     written = trace.blocks[layer].mlp_out[0, position] - gpt.h[layer].mlp.c_proj.bias
     assert torch.allclose(effects, to_logits(gpt, end, written), atol=1e-3)
     one = every[0]
     column = gpt.h[layer].mlp.c_proj.weight[:, one.number]
-    assert one.length == pytest.approx(one.active * column.norm().item(), rel=1e-4)
+    assert one.length == pytest.approx(one.post * column.norm().item(), rel=1e-4)
 
 
 def test_gelu_is_torchs_and_has_its_lowest_point_where_it_must() -> None:

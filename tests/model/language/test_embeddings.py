@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from model.language import embeddings
 from model.language.embeddings import Embeddings, Term, calculate, parse
 from model.language.tokenization import train_bpe
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.transformer.gpt2 import GPT2, GPT2Config
 
 VECTORS = Embeddings(
     ["man", "woman", "king", "queen", "Paris"],
@@ -114,7 +114,7 @@ def tokenizer() -> Tokenizer:
 
 
 def test_words_of_a_model_are_whole_tokens_and_others_the_mean_of_theirs(tokenizer: Tokenizer) -> None:
-    gpt = GPT(GPTConfig(tokenizer.get_vocab_size(), 8, 1, 1, 6))
+    gpt = GPT2(GPT2Config(tokenizer.get_vocab_size(), 8, 1, 1, 6))
     found = embeddings.of_tokens(gpt, tokenizer)
     assert {"the", "king", "queen"} <= {*found.words}
     for word in filter(None, found.words):
@@ -197,7 +197,7 @@ def test_cosines_are_those_of_each_pair() -> None:
 
 def test_a_word_in_two_texts_starts_alike_and_parts() -> None:
     torch.manual_seed(0)
-    gpt = GPT(GPTConfig(20, 8, 3, 2, 16))
+    gpt = GPT2(GPT2Config(20, 8, 3, 2, 16))
     a, b = gpt.trace(torch.tensor([[1, 2, 3, 4]])), gpt.trace(torch.tensor([[5, 2, 7]]))
     meet, start, every = embeddings.meeting(a, 1, b, 1)
     assert meet.shape == start.shape == every.shape == (4,)

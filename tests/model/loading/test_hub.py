@@ -12,7 +12,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading import hub as download
 from model.loading.hub import FILES, Download
 from tests.hub import Hub, repository
@@ -48,8 +48,8 @@ def test_a_model_is_fetched_once_and_lies_where_the_client_finds_it(hub: Hub, ti
     assert download.found(REPO) == one.here
     assert {name: (one.here / name).read_bytes() for name in FILES} == tiny
     assert Path(huggingface_hub.snapshot_download(REPO, local_files_only=True, allow_patterns=list(FILES))) == one.here
-    gpt = gpt2.load(one.here)
-    assert gpt2.tokenizer(one.here, gpt.config.vocab_size).encode(" cat").tokens == ["Ġcat"]
+    gpt = checkpoint.load(one.here)
+    assert checkpoint.tokenizer(one.here, gpt.config.vocab_size).encode(" cat").tokens == ["Ġcat"]
     asked = len(hub.asked)
     again = ended(download.start(REPO))
     assert again.here == one.here and len(gets(hub)) == len(FILES) and len(hub.asked) > asked
@@ -225,7 +225,7 @@ def test_the_command(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture) ->
     assert "The hub has no o/none (404)." in capsys.readouterr().out
     hub.repositories["o/own"] = repository(tmp_path / "own", layers=3)
     assert download.main("o/own") == 0
-    assert gpt2.load(download.found("o/own")).config.n_layer == 3
+    assert checkpoint.load(download.found("o/own")).config.n_layer == 3
 
 
 def test_a_hub_that_sends_less_than_it_says(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

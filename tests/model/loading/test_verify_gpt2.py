@@ -11,11 +11,12 @@ import torch
 from tokenizers import Tokenizer
 
 from model.interpretability.published_heads import GPT2_SMALL
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint, gpt2_format
 from model.loading import verify_gpt2 as check
 from model.loading.folders import BUILT_IN
 from model.loading.gpt2_facts import FACTS
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
 
 
 class StandIn:
@@ -58,7 +59,7 @@ def changed(number: int, **fields: object) -> StandIn:
 
 def test_the_facts_themselves_pass() -> None:
     assert failed(StandIn()) == []
-    assert len(check.check(StandIn(), StandIn())) == 7 + 3 * (1 + 5 + 3)
+    assert len(check.check(StandIn(), StandIn())) == 8 + 3 * (1 + 5 + 3)
 
 
 def test_the_facts_are_those_of_a_model() -> None:
@@ -117,7 +118,7 @@ def test_other_sizes_are_named_and_nothing_is_run(sizes: dict, named: str) -> No
 
 def test_random_weights_of_the_right_sizes_fail() -> None:
     with torch.device("meta"):
-        gpt = GPT(GPT2_SMALL)
+        gpt = GPT2(GPT2_SMALL)
     gpt = gpt.to_empty(device="cpu").requires_grad_(False)
     torch.manual_seed(0)
     for parameter in gpt.parameters():
@@ -127,8 +128,9 @@ def test_random_weights_of_the_right_sizes_fail() -> None:
 
 def saved(folder: Path, **sizes: int) -> Path:
     """A tiny random model in a folder, with the tokenizer of the built-in one."""
-    gpt2.save(
-        GPT(GPTConfig(**{"vocab_size": 6144, "block_size": 3, "n_layer": 1, "n_head": 1, "n_embd": 4} | sizes)), folder
+    gpt2_format.save(
+        GPT2(GPT2Config(**{"vocab_size": 6144, "block_size": 3, "n_layer": 1, "n_head": 1, "n_embd": 4} | sizes)),
+        folder,
     )
     (folder / "tokenizer.json").write_text((BUILT_IN / "tokenizer.json").read_text("utf-8"), "utf-8")
     return folder
@@ -149,8 +151,8 @@ def test_the_command_ends_with_1_for_another_model(tmp_path: Path) -> None:
 def test_the_command_passes_what_says_the_facts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(gpt2, "load", lambda folder: StandIn())
-    monkeypatch.setattr(gpt2, "tokenizer", lambda folder, vocab_size: StandIn())
+    monkeypatch.setattr(checkpoint, "load", lambda folder: StandIn())
+    monkeypatch.setattr(checkpoint, "tokenizer", lambda folder, vocab_size: StandIn())
     check.main([str(tmp_path)])
     assert capsys.readouterr().out.startswith("pass: ")
 
@@ -188,23 +190,25 @@ def test_a_model_in_the_cache_of_the_hub_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.weights
-def test_the_released_weights_pass(gpt2_small: tuple[GPT, Tokenizer]) -> None:
+def test_the_released_weights_pass(gpt2_small: tuple[Decoder, Tokenizer]) -> None:
     assert [finding for finding in check.check(*gpt2_small) if not finding.passed] == []
 
 
 @pytest.mark.weights
-def test_the_released_weights_rounded_to_half_precision_pass(gpt2_small: tuple[GPT, Tokenizer], tmp_path: Path) -> None:
+def test_the_released_weights_rounded_to_half_precision_pass(
+    gpt2_small: tuple[Decoder, Tokenizer], tmp_path: Path
+) -> None:
     gpt, tokenizer = gpt2_small
-    gpt2.save(gpt, tmp_path)
-    assert [finding for finding in check.check(gpt2.load(tmp_path), tokenizer) if not finding.passed] == []
+    gpt2_format.save(gpt, tmp_path)
+    assert [finding for finding in check.check(checkpoint.load(tmp_path), tokenizer) if not finding.passed] == []
 
 
 @pytest.mark.weights
 def test_the_released_weights_without_one_layer_of_attention_fail(
-    gpt2_small: tuple[GPT, Tokenizer], tmp_path: Path
+    gpt2_small: tuple[Decoder, Tokenizer], tmp_path: Path
 ) -> None:
     gpt, tokenizer = gpt2_small
-    gpt2.save(gpt, tmp_path)
-    moved = gpt2.load(tmp_path)
+    gpt2_format.save(gpt, tmp_path)
+    moved = checkpoint.load(tmp_path)
     moved.h[5].attn.c_proj.weight *= 0
     assert any(not finding.passed for finding in check.check(moved, tokenizer))

@@ -11,13 +11,14 @@ from tokenizers import Tokenizer
 from model.language import word_vectors
 from model.language.analogies import accuracy
 from model.language.embeddings import of_tokens
-from model.loading import gpt2_format
+from model.loading import checkpoint
 from model.loading.folders import BUILT_IN, GROWING
 from model.toy_world.questions import QUESTIONS
 from model.training import evaluation
 from model.training.evaluation import held_out_documents, repeated_token_scores
-from model.transformer.gpt2 import GPT, GPTConfig
-from model.transformer.positions import SCHEMES, first_attention
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2Config
+from model.transformer.position_schemes import SCHEMES, first_attention
 from pages.shared.prompts import OUTSIDE
 from tests.driver import examples
 
@@ -25,8 +26,8 @@ CARD = json.loads((BUILT_IN / "card.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
-def built_in() -> GPT:
-    return gpt2_format.load(BUILT_IN)
+def built_in() -> Decoder:
+    return checkpoint.load(BUILT_IN)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +44,13 @@ def tokenizer() -> Tokenizer:
     ],
 )
 def test_the_built_in_model_answers_the_prompts_of_the_lessons(
-    built_in: GPT, tokenizer: Tokenizer, prompt: str, word: str
+    built_in: Decoder, tokenizer: Tokenizer, prompt: str, word: str
 ) -> None:
     probabilities = built_in(torch.tensor([tokenizer.encode(prompt).ids]))[0, -1].softmax(-1)
     assert probabilities[tokenizer.token_to_id(word.replace(" ", "Ġ"))] > 0.9
 
 
-def test_the_card_holds_what_is_measured(built_in: GPT, tokenizer: Tokenizer) -> None:
+def test_the_card_holds_what_is_measured(built_in: Decoder, tokenizer: Tokenizer) -> None:
     """On the first 200 of its 1,000 documents; the tolerance is their spread."""
     assert CARD["parameters"] == sum(parameter.numel() for parameter in built_in.parameters())
     held_out = evaluation.losses(built_in, tokenizer, held_out_documents(200))["held out"]
@@ -66,7 +67,7 @@ def test_the_card_holds_what_is_measured(built_in: GPT, tokenizer: Tokenizer) ->
 @pytest.mark.parametrize("folder", [BUILT_IN, GROWING], ids=lambda folder: folder.name)
 def test_the_cards_hold_the_accuracy_on_analogies(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text("utf-8"))["probes"]
-    words = of_tokens(gpt2_format.load(folder), Tokenizer.from_file(str(folder / "tokenizer.json")))
+    words = of_tokens(checkpoint.load(folder), Tokenizer.from_file(str(folder / "tokenizer.json")))
     for name, share in accuracy(words).items():
         assert card[name] == pytest.approx(share, abs=5e-4), name
 
@@ -84,7 +85,7 @@ def test_the_loss_is_near_the_floor(documents: str, most: float) -> None:
     assert 0 < nats["loss"] - nats["floor"] < most
 
 
-def test_the_best_head_of_each_kind_stands_out(built_in: GPT, tokenizer: Tokenizer) -> None:
+def test_the_best_head_of_each_kind_stands_out(built_in: Decoder, tokenizer: Tokenizer) -> None:
     for kind, heads in repeated_token_scores(built_in, tokenizer).items():
         scores = sorted(head.score for head in heads)
         assert scores[-1] > {"induction head": 0.6, "previous-token head": 0.5}[kind], kind
@@ -95,7 +96,7 @@ def test_perfect_heads_score_1_and_others_0(tokenizer: Tokenizer) -> None:
     class Perfect:
         """Layer 0 has a previous-token head, layer 1 an induction head for repeats of 6 tokens."""
 
-        config = GPTConfig(vocab_size=1, block_size=128, n_layer=2, n_head=1, n_embd=1)
+        config = GPT2Config(vocab_size=1, block_size=128, n_layer=2, n_head=1, n_embd=1)
 
         def trace(self, idx: torch.Tensor):
             T = idx.size(1)
@@ -111,7 +112,7 @@ def test_perfect_heads_score_1_and_others_0(tokenizer: Tokenizer) -> None:
     assert scores["induction head"] == [(0, 0, 0.0), (1, 0, 1.0)]
 
 
-def test_replies_outside_the_toy_world_are_words(built_in: GPT, tokenizer: Tokenizer) -> None:
+def test_replies_outside_the_toy_world_are_words(built_in: Decoder, tokenizer: Tokenizer) -> None:
     documents = held_out_documents(30_000, "words")
     known = {word.lower() for text in documents for word in re.findall(r"[A-Za-z]+", text)}
     replies = {prompt: evaluation.greedy_reply(built_in, tokenizer, prompt, 16).lower() for prompt in OUTSIDE}
@@ -131,7 +132,7 @@ def test_the_shipped_files_are_small() -> None:
 
 
 @pytest.mark.parametrize("example", examples("transformer/positions").values(), ids=lambda example: example.name)
-def test_only_positions_distinguish_a_repeated_token(built_in: GPT, tokenizer: Tokenizer, example) -> None:
+def test_only_positions_distinguish_a_repeated_token(built_in: Decoder, tokenizer: Tokenizer, example) -> None:
     ids = tokenizer.encode(example.prompt).ids
     repeats = [(position, ids.index(id)) for position, id in enumerate(ids) if ids.index(id) < position]
     assert len(repeats) >= 2
@@ -149,7 +150,7 @@ def test_the_word_vectors_answer_analogies_as_the_readme_says() -> None:
 def test_during_training_the_loss_falls_and_the_heads_form() -> None:
     steps = sorted((GROWING / "steps").iterdir(), key=lambda folder: int(folder.name))
     assert len(steps) >= 7 and steps[0].name == "0"
-    snapshots = [gpt2_format.load(folder) for folder in [*steps, GROWING]]
+    snapshots = [checkpoint.load(folder) for folder in [*steps, GROWING]]
     own_tokenizer = Tokenizer.from_file(str(GROWING / "tokenizer.json"))
     documents = held_out_documents(40)
     losses = [evaluation.mean_loss(gpt, own_tokenizer, documents) for gpt in snapshots]

@@ -15,14 +15,15 @@ from model.toy_world.exact import Truth
 from model.toy_world.questions import QUESTIONS
 from model.training import evaluation
 from model.training.evaluation import held_out_documents
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
 
 
 class Oracle:
     """A model whose logits are the logarithms of the exact probabilities."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.config = GPTConfig(tokenizer.get_vocab_size(), 128, 1, 1, 1)
+        self.config = GPT2Config(tokenizer.get_vocab_size(), 128, 1, 1, 1)
         self.tokenizer, self.truth = tokenizer, Truth(tokenizer)
 
     def __call__(self, idx: torch.Tensor) -> torch.Tensor:
@@ -34,8 +35,7 @@ class Oracle:
             logits[0, position, list(distribution)] = probabilities.log().float()
         return logits
 
-    def generate(self, idx: torch.Tensor, count: int, temperature: float) -> torch.Tensor:
-        assert temperature == 0
+    def generate(self, idx: torch.Tensor, count: int) -> torch.Tensor:
         for _ in range(count):
             distribution = self.truth.follow(self.tokenizer.decode(idx[0].tolist()))[-1]
             idx = torch.cat([idx, torch.tensor([[max(distribution, key=distribution.get)]])], dim=1)
@@ -82,7 +82,7 @@ def test_a_reply_is_compared_word_by_word(tokenizer: Tokenizer, monkeypatch: pyt
 
 def test_an_untrained_model_scores_nothing(tokenizer: Tokenizer) -> None:
     torch.manual_seed(0)
-    gpt = GPT(GPTConfig(tokenizer.get_vocab_size(), 128, 2, 2, 16)).eval().requires_grad_(False)
+    gpt = GPT2(GPT2Config(tokenizer.get_vocab_size(), 128, 2, 2, 16)).eval().requires_grad_(False)
     assert max(evaluation.question_accuracy(gpt, tokenizer, count=5).values()) <= 0.4
     heads = evaluation.repeated_token_scores(gpt, tokenizer)
     assert max(head.score for scores in heads.values() for head in scores) < 0.2
@@ -90,10 +90,10 @@ def test_an_untrained_model_scores_nothing(tokenizer: Tokenizer) -> None:
     assert loss == pytest.approx(8.7, abs=0.3)  # ln 6000
 
 
-def test_head_scores_are_those_of_a_plain_loop(gpt: GPT) -> None:
+def test_head_scores_are_those_of_a_plain_loop(gpt: Decoder) -> None:
     """On a random model, whose attention differs from query to query: every query counts, and no other."""
     vocabulary = Tokenizer.from_str(tokenization.train_bpe([], 256).to_str())
-    small = GPT(GPTConfig(256, 31, n_layer=2, n_head=5, n_embd=35)).eval().requires_grad_(False)
+    small = GPT2(GPT2Config(256, 31, n_layer=2, n_head=5, n_embd=35)).eval().requires_grad_(False)
     for parameter in small.parameters():
         torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(parameter.numel()))
     length = 6
@@ -118,7 +118,7 @@ def test_the_command_prints_and_writes_the_card(
 ) -> None:
     documents = [grammar.document(random.Random(seed)) for seed in range(5)]
     monkeypatch.setattr(evaluation, "held_out_documents", lambda: documents)
-    gpt2_format.save(GPT(GPTConfig(tokenizer.get_vocab_size(), 128, 1, 1, 8)), tmp_path)
+    gpt2_format.save(GPT2(GPT2Config(tokenizer.get_vocab_size(), 128, 1, 1, 8)), tmp_path)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     evaluation.main([str(tmp_path)])
     printed = capsys.readouterr().out

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from model.language.tokenization import train_bpe
 from model.toy_world import grammar as world
 from model.training import length_extrapolation as extrapolation
-from model.transformer.gpt2 import GPTConfig
-from model.transformer.positions import SCHEMES, gpt_with
+from model.transformer.gpt2 import GPT2Config
+from model.transformer.position_schemes import SCHEMES, gpt2_with
 
-TINY = GPTConfig(vocab_size=300, block_size=96, n_layer=1, n_head=2, n_embd=16)
+TINY = GPT2Config(vocab_size=300, block_size=96, n_layer=1, n_head=2, n_embd=16)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_the_five_learn_and_untrained_positions_stay_as_drawn(tokenizer: Tokeniz
     data = extrapolation.rows(tokenizer, "other", 8, 97)
     for scheme, gpt in gpts.items():
         torch.manual_seed(3)
-        fresh = gpt_with(scheme, TINY)
+        fresh = gpt2_with(scheme, TINY)
         before, after = (torch.tensor(extrapolation.measure(one, data)) for one in (fresh, gpt))
         assert len(after) == 96 and after.mean() < before.mean() - 0.3
         changed = (gpt.wpe.weight != fresh.wpe.weight).any(-1)
@@ -37,7 +37,7 @@ def test_the_five_learn_and_untrained_positions_stay_as_drawn(tokenizer: Tokeniz
 
 
 def test_the_loss_is_measured_at_each_position(tokenizer: Tokenizer) -> None:
-    gpt, data = gpt_with("RoPE", TINY), extrapolation.rows(tokenizer, "some", 11, 97)
+    gpt, data = gpt2_with("RoPE", TINY), extrapolation.rows(tokenizer, "some", 11, 97)
     logits = gpt(data[:, :-1]).detach()
     for position, loss in list(enumerate(extrapolation.measure(gpt, data)))[::19]:
         assert loss == pytest.approx(F.cross_entropy(logits[:, position], data[:, position + 1]).item(), abs=1e-5)
@@ -46,7 +46,7 @@ def test_the_loss_is_measured_at_each_position(tokenizer: Tokenizer) -> None:
 def test_the_command_writes_the_curves_and_how_they_came_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    small = GPTConfig(vocab_size=6144, block_size=70, n_layer=1, n_head=2, n_embd=8)
+    small = GPT2Config(vocab_size=6144, block_size=70, n_layer=1, n_head=2, n_embd=8)
     monkeypatch.setattr(extrapolation, "CONFIG", small)
     monkeypatch.setattr(extrapolation, "LENGTH", 70)
     path = tmp_path / "positions.json"
@@ -68,5 +68,5 @@ def test_the_shipped_curves_are_those_of_the_settings_beside_them() -> None:
     shipped = json.loads(extrapolation.RESULT.read_text("utf-8"))
     assert list(shipped["loss"]) == list(SCHEMES)
     assert all(len(losses) == extrapolation.LENGTH for losses in shipped["loss"].values())
-    assert shipped["config"] == vars(extrapolation.CONFIG)
+    assert GPT2Config(**shipped["config"]) == extrapolation.CONFIG
     assert (shipped["context"], shipped["batch"]) == (extrapolation.CONTEXT, extrapolation.BATCH)

@@ -14,17 +14,18 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.toy_world import grammar as world
 from model.toy_world.exact import Truth
 from model.toy_world.questions import QUESTIONS
 from model.training import evaluation
 from model.training import pretrain as train
-from model.transformer.gpt2 import GPT, GPTConfig
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2Config
 
 TINY = train.Recipe(
     "Tiny",
-    GPTConfig(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16),
+    GPT2Config(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16),
     stages=(
         train.Stage(16, 1e-2, (train.Phase(0.5, 0.12), train.Phase(1, 0.6))),
         train.Stage(8, 5e-3, (train.Phase(1, 0.03, asking=0.3),), last=1),
@@ -128,14 +129,14 @@ def test_the_folder_is_whole_and_transformers_opens_it(whole: Path) -> None:
 
 
 def test_the_weights_on_the_way_are_kept(whole: Path) -> None:
-    losses = [F.cross_entropy(*_held_out(gpt2.load(folder), whole)) for folder in (
+    losses = [F.cross_entropy(*_held_out(checkpoint.load(folder), whole)) for folder in (
         whole / "steps" / "0", whole / "steps" / "12", whole,
     )]  # fmt: skip
     assert losses[0] == pytest.approx(math.log(400), abs=0.1)  # untrained: every token is as likely
     assert losses[0] > losses[1] > losses[2]
 
 
-def _held_out(gpt: GPT, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
+def _held_out(gpt: Decoder, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     idx = train.rows(Tokenizer.from_file(str(folder / "tokenizer.json")), "other", 8, 97)
     return gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten()
 
@@ -165,7 +166,7 @@ def test_a_random_row_says_a_list_of_tokens_again_and_again(whole: Path) -> None
 
 
 def test_loss_and_floor_are_those_of_the_document(whole: Path) -> None:
-    gpt, tokenizer = gpt2.load(whole), Tokenizer.from_file(str(whole / "tokenizer.json"))
+    gpt, tokenizer = checkpoint.load(whole), Tokenizer.from_file(str(whole / "tokenizer.json"))
     (document,) = told = evaluation.held_out_documents(count=1, seed="one")
     ids = tokenizer.encode(f"\n{document}\n").ids[:97]
     log_p = gpt(torch.tensor([ids[:-1]]))[0].log_softmax(-1)

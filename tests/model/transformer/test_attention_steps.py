@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.interpretability import logit_lens as lens
+from model.interpretability.attribution import written_by_heads
 from model.transformer import attention_steps as byhand
-from model.transformer.gpt2 import GPT
+from model.transformer.decoder import Decoder
 
 GIVEN = {"causal": True, "none": False}
 BLOCK, SHIFT = byhand.MASKS[2:]
@@ -23,7 +23,7 @@ def test_the_steps_are_those_of_torch(kind: str, seed: int) -> None:
     q, k, v = byhand.drawn(5, 3, seed)[4:7]
     found = byhand.steps(q, k, v, byhand.mask(kind, 5, 5), math.sqrt(3))
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=GIVEN[kind])
-    torch.testing.assert_close(found.z, expected, atol=4e-16, rtol=0)
+    torch.testing.assert_close(found.z, expected, atol=1e-15, rtol=0)
     torch.testing.assert_close(found.weights.sum(-1), torch.ones(5, dtype=torch.double))
     torch.testing.assert_close(found.scaled * math.sqrt(3), found.products)
 
@@ -134,17 +134,17 @@ def test_the_odds_of_a_clause_follow_its_score_and_its_distance() -> None:
     assert np.var(others) == pytest.approx(1, rel=0.2) and len({*others}) == 400  # 64 products of variance 1, over √64
 
 
-def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(gpt: GPT, idx: Tensor) -> None:
+def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(gpt: Decoder, idx: Tensor) -> None:
     trace = gpt.trace(idx)
     for layer in range(3):
         attention, block = gpt.h[layer].attn, trace.blocks[layer]
-        heads = lens.by_heads(gpt, trace, 9, [(layer, head) for head in range(5)])
+        heads = written_by_heads(gpt, trace, 9, [(layer, head) for head in range(5)])
         assert torch.allclose(heads.sum(0) + attention.c_proj.bias, block.attn.out[0, 9], atol=1e-5)
         assert byhand.module_differs(attention, gpt.h[layer].ln_1(block.resid_pre)) < 1e-5
 
 
 def test_another_module_is_told_from_ours_by_what_it_puts_out_or_by_where_it_looks(
-    gpt: GPT, idx: Tensor, monkeypatch: pytest.MonkeyPatch
+    gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attention, x = copy.deepcopy(gpt.h[2].attn), gpt.h[2].ln_1(gpt.trace(idx).blocks[2].resid_pre)
     value = slice(2 * 35, None)
@@ -159,7 +159,7 @@ def test_another_module_is_told_from_ours_by_what_it_puts_out_or_by_where_it_loo
     assert byhand.module_differs(attention, x) < 1e-5
 
 
-def test_the_module_shares_the_weights_of_ours_and_draws_none(gpt: GPT) -> None:
+def test_the_module_shares_the_weights_of_ours_and_draws_none(gpt: Decoder) -> None:
     attention, state = gpt.h[1].attn, torch.get_rng_state()
     shared = byhand.as_module(attention).state_dict()
     assert torch.equal(torch.get_rng_state(), state)
@@ -169,6 +169,6 @@ def test_the_module_shares_the_weights_of_ours_and_draws_none(gpt: GPT) -> None:
         assert shared[theirs].data_ptr() == ours.data_ptr() and not ours.requires_grad
 
 
-def test_in_double_precision_the_module_is_equal_to_the_last_digits(gpt: GPT, idx: Tensor) -> None:
+def test_in_double_precision_the_module_is_equal_to_the_last_digits(gpt: Decoder, idx: Tensor) -> None:
     attention, x = copy.deepcopy(gpt.h[1].attn).double(), gpt.h[1].ln_1(gpt.trace(idx).blocks[1].resid_pre).double()
     assert byhand.module_differs(attention, x) < 1e-12

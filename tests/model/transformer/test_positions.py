@@ -10,14 +10,17 @@ from transformers import LlamaConfig
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
-from model.transformer import positions
-from model.transformer.gpt2 import GPT, Changes, GPTConfig
-from model.transformer.positions import SCHEMES, by_distance, first_rise, gpt_with, rotate, sinusoidal
+from model.transformer import position_schemes, positions
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import GPT2, GPT2Config
+from model.transformer.intervention import Interventions
+from model.transformer.position_schemes import SCHEMES, gpt2_with
+from model.transformer.positions import by_distance, first_rise, rotate, sinusoidal
 
-EVEN = GPTConfig(vocab_size=97, block_size=31, n_layer=3, n_head=5, n_embd=40)  # RoPE turns pairs
+EVEN = GPT2Config(vocab_size=97, block_size=31, n_layer=3, n_head=5, n_embd=40)  # RoPE turns pairs
 
 
-def far_from_fresh(gpt: GPT) -> GPT:
+def far_from_fresh(gpt: Decoder) -> Decoder:
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for name, parameter in gpt.named_parameters():
@@ -43,9 +46,9 @@ def test_sinusoids_are_equally_long_and_turned_by_one_matrix(C: int) -> None:
     waves = sinusoidal(100, C)
     torch.testing.assert_close(waves.norm(dim=-1), torch.full((100,), (C / 2) ** 0.5, dtype=torch.double))
     for k in (1, 7, 40):
-        turned = waves[:-k] @ positions.rotation(k, C).T
+        turned = waves[:-k] @ positions.rotation_matrix(k, C).T
         assert (turned - waves[k:]).abs().max() < 5e-14
-    assert (waves[:-7] @ positions.rotation(8, C).T - waves[7:]).abs().max() > 0.1
+    assert (waves[:-7] @ positions.rotation_matrix(8, C).T - waves[7:]).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(("C", "rise", "rises"), [(512, 44, 13), (64, 6, 38), (16, 4, 51)])
@@ -119,8 +122,8 @@ def test_the_slopes_of_8_heads_are_halves_of_halves() -> None:
 
 
 def test_learned_positions_are_those_of_a_gpt() -> None:
-    ours, idx = gpt_with("learned", EVEN), torch.arange(20)[None]
-    plain = GPT(EVEN)
+    ours, idx = gpt2_with("learned", EVEN), torch.arange(20)[None]
+    plain = GPT2(EVEN)
     plain.load_state_dict(far_from_fresh(ours).state_dict())
     assert torch.equal(ours(idx), plain(idx))
 
@@ -128,7 +131,7 @@ def test_learned_positions_are_those_of_a_gpt() -> None:
 def test_the_same_seed_draws_the_same_weights_for_every_scheme() -> None:
     def drawn(scheme: str) -> dict[str, Tensor]:
         torch.manual_seed(3)
-        return gpt_with(scheme, EVEN).state_dict()
+        return gpt2_with(scheme, EVEN).state_dict()
 
     known = drawn("learned")
     for scheme in SCHEMES[1:]:
@@ -139,7 +142,7 @@ def test_the_same_seed_draws_the_same_weights_for_every_scheme() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_scheme_holds_in_generation_too(scheme: str) -> None:
-    gpt, idx = far_from_fresh(gpt_with(scheme, EVEN)), torch.arange(20)[None]
+    gpt, idx = far_from_fresh(gpt2_with(scheme, EVEN)), torch.arange(20)[None]
     cache, found = None, []
     for part in idx.split([6, 1, 13], dim=1):
         logits, cache = gpt.step(part, cache)
@@ -150,7 +153,7 @@ def test_a_scheme_holds_in_generation_too(scheme: str) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_rope_and_alibi_look_at_distances_the_others_at_places(scheme: str) -> None:
     """The scores of the same tokens, moved five places to the right."""
-    gpt = far_from_fresh(gpt_with(scheme, EVEN))
+    gpt = far_from_fresh(gpt2_with(scheme, EVEN))
     idx = torch.arange(12)[None]
     early = gpt.trace(idx).blocks[0].attn.scores
     late = gpt.trace(torch.cat([torch.full((1, 5), 50), idx], dim=1)).blocks[0].attn.scores[..., 5:, 5:]
@@ -160,19 +163,20 @@ def test_rope_and_alibi_look_at_distances_the_others_at_places(scheme: str) -> N
 
 def test_a_scheme_that_is_none_of_these_is_refused() -> None:
     with pytest.raises(ValueError, match="no scheme 'rotary'"):
-        gpt_with("rotary", EVEN)
+        gpt2_with("rotary", EVEN)
 
 
 def test_the_first_attention_is_that_of_the_model_in_hand_under_its_own_scheme() -> None:
     torch.manual_seed(0)
-    gpt, idx = far_from_fresh(GPT(EVEN)), torch.arange(20)[None]
+    gpt, idx = far_from_fresh(GPT2(EVEN)), torch.arange(20)[None]
     own = gpt.trace(idx).blocks[0].attn
-    bare = gpt.trace(idx, Changes(positions=False)).blocks[0].attn
-    found = {scheme: positions.first_attention(gpt, idx, scheme) for scheme in SCHEMES}
+    bare = gpt.trace(idx, Interventions(positions=False)).blocks[0].attn
+    found = {scheme: position_schemes.first_attention(gpt, idx, scheme) for scheme in SCHEMES}
     assert torch.equal(found["learned"].scores, own.scores) and torch.equal(found["none"].scores, bare.scores)
-    for scheme in ("RoPE", "ALiBi"):  # the content is the same
-        assert torch.equal(found[scheme].q, bare.q) and torch.equal(found[scheme].k, bare.k)
     at = torch.arange(20)
+    assert torch.equal(found["ALiBi"].q, bare.q) and torch.equal(found["ALiBi"].k, bare.k)
+    torch.testing.assert_close(found["RoPE"].q, rotate(bare.q, at))
+    torch.testing.assert_close(found["RoPE"].k, rotate(bare.k, at))
     turned = rotate(bare.q, at) @ rotate(bare.k, at).mT / math.sqrt(8)
     torch.testing.assert_close(found["RoPE"].scores, turned)
     torch.testing.assert_close(found["ALiBi"].scores, bare.scores + positions.alibi(5, 20))
@@ -182,29 +186,31 @@ def test_the_first_attention_is_that_of_the_model_in_hand_under_its_own_scheme()
     torch.testing.assert_close(found["sinusoidal"].scores, gpt.h[0].attn(ln_1).scores)
 
 
-def test_nothing_changed_is_the_same_to_the_bit(gpt: GPT, idx: Tensor) -> None:
-    assert torch.equal(gpt.trace(idx, Changes()).logits, gpt(idx))
+def test_nothing_changed_is_the_same_to_the_bit(gpt: Decoder, idx: Tensor) -> None:
+    assert torch.equal(gpt.trace(idx, Interventions()).logits, gpt(idx))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Changes().mask = False
+        Interventions().mask = False
 
 
-def test_a_dropped_position_is_a_zero_and_a_lifted_mask_shows_the_future(gpt: GPT, idx: Tensor) -> None:
-    bare = gpt.trace(idx, Changes(positions=False))
+def test_a_dropped_position_is_a_zero_and_a_lifted_mask_shows_the_future(gpt: Decoder, idx: Tensor) -> None:
+    bare = gpt.trace(idx, Interventions(positions=False))
     assert not bare.pos_embed.any() and torch.equal(bare.blocks[0].resid_pre, bare.embed)
     assert not bare.blocks[0].attn.pattern.triu(1).any()
-    seen = gpt.trace(idx, Changes(mask=False)).blocks[-1].attn
+    seen = gpt.trace(idx, Interventions(mask=False)).blocks[-1].attn
     torch.testing.assert_close(seen.pattern, seen.scores.softmax(-1))
     assert (seen.pattern.triu(1) > 0).any()
 
 
-@pytest.mark.parametrize("changes", [Changes(p, m) for p in (True, False) for m in (True, False)], ids=str)
-def test_only_without_positions_and_mask_the_outputs_are_permuted(gpt: GPT, idx: Tensor, changes: Changes) -> None:
+@pytest.mark.parametrize("changes", [Interventions(p, m) for p in (True, False) for m in (True, False)], ids=str)
+def test_only_without_positions_and_mask_the_outputs_are_permuted(
+    gpt: Decoder, idx: Tensor, changes: Interventions
+) -> None:
     places = torch.randperm(17, generator=torch.Generator().manual_seed(0)).tolist()
-    one, other, moved = positions.reordered(gpt, idx[0], places, changes)
+    one, other, moved = position_schemes.reordered(gpt, idx[0], places, changes)
     for n, place in enumerate(places):
         before, after = one.ln_f[0, place], other.ln_f[0, n]
         assert moved[place] == pytest.approx(((after - before).norm() / before.norm()).item(), abs=1e-6)
-    if changes == Changes(positions=False, mask=False):
+    if changes == Interventions(positions=False, mask=False):
         assert moved.max() < 1e-4
         for before, after in zip(one.blocks, other.blocks):
             torch.testing.assert_close(after.attn.pattern, before.attn.pattern[:, :, places][..., places])
@@ -214,9 +220,9 @@ def test_only_without_positions_and_mask_the_outputs_are_permuted(gpt: GPT, idx:
 
 
 def test_the_places_of_the_same_words_in_another_order() -> None:
-    assert positions.order(["dog", "bites", "man"], ["man", "bites", "dog"]) == [2, 1, 0]
-    assert positions.order(["a", "b", "a"], ["a", "a", "b"]) == [0, 2, 1]
-    assert positions.order([], []) == []
+    assert position_schemes.order(["dog", "bites", "man"], ["man", "bites", "dog"]) == [2, 1, 0]
+    assert position_schemes.order(["a", "b", "a"], ["a", "a", "b"]) == [0, 2, 1]
+    assert position_schemes.order([], []) == []
     for other in (["dog"], ["dog", "cat"], ["dog", "dog", "man"], []):
         with pytest.raises(ValueError, match="only one of the two"):
-            positions.order(["dog", "man"], other)
+            position_schemes.order(["dog", "man"], other)

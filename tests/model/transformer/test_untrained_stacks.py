@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model.transformer.gpt2 import Block, GPTConfig
+from model.transformer.gpt2 import GPT2Config, block
 from model.transformer.untrained_stacks import STACKS, TOKENS, WIDTH, Stack, measure, similarity, through
 
 SIZE = 1 / math.sqrt(3)  # as PyTorch draws the weights of a linear layer
@@ -45,15 +45,15 @@ def test_behind_post_norm_a_final_norm_changes_nothing(residual: bool) -> None:
 
 def test_norm_before_is_the_block_of_our_gpt() -> None:
     torch.manual_seed(0)
-    block = Block(GPTConfig(1, TOKENS, 1, 4, WIDTH)).double()
+    layer = block(GPT2Config(1, TOKENS, 1, 4, WIDTH)).double()
     x = torch.randn(1, TOKENS, WIDTH, dtype=torch.float64)
     stack = Stack("before", residual=True)
-    assert torch.allclose(through(stack, block.mlp, through(stack, block.attn, x)), block(x).resid_post)
+    assert torch.allclose(through(stack, layer.mlp, through(stack, layer.attn, x)), layer(x).resid_post)
 
 
 def test_norm_after_is_that_of_torch() -> None:
     torch.manual_seed(0)
-    mlp = Block(GPTConfig(1, TOKENS, 1, 4, WIDTH)).mlp.double()
+    mlp = block(GPT2Config(1, TOKENS, 1, 4, WIDTH)).mlp.double()
     x = torch.randn(1, TOKENS, WIDTH, dtype=torch.float64)
     feed_forward = nn.Sequential(mlp.c_fc, nn.GELU(approximate="tanh"), mlp.c_proj)
     assert torch.allclose(through(Stack("after", True), mlp, x), F.layer_norm(x + feed_forward(x), (WIDTH,)))

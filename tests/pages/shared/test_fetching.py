@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.loading import gpt2_format as gpt2
+from model.loading import checkpoint
 from model.loading import hub as download
 from pages.shared import fetching, models
 from pages.shared.compute import readings
@@ -127,7 +127,7 @@ def test_a_broken_model_lets_no_other_go(tmp_path: Path, monkeypatch: pytest.Mon
         repository(tmp_path / name)
         offer(monkeypatch, name, tmp_path / name)
     (tmp_path / "bad" / "tokenizer.json").write_text("{}")
-    monkeypatch.setattr(models, "MODELS", 5 * gpt2.sizes(tmp_path / "good").parameters)
+    monkeypatch.setattr(models, "MODELS", 5 * checkpoint.sizes(tmp_path / "good").parameters)
     good = models.load("good")
     with pytest.raises(ValueError, match="tokenizer.json cannot be read"):
         models.load("bad")
@@ -136,7 +136,7 @@ def test_a_broken_model_lets_no_other_go(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_models_that_are_opened_at_once_fit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    size = 4 * gpt2.sizes(tmp_path / "own").parameters
+    size = 4 * checkpoint.sizes(tmp_path / "own").parameters
     monkeypatch.setattr(models, "MODELS", int(1.5 * size))
     with models.room(size):
         with pytest.raises(ValueError, match="other models are being opened; try again"):
@@ -168,7 +168,7 @@ def test_what_the_person_who_runs_the_server_adds(tmp_path: Path, monkeypatch: p
 
 def test_many_models_in_turn_leave_no_more_than_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
-    size = 4 * gpt2.sizes(tmp_path / "own").parameters
+    size = 4 * checkpoint.sizes(tmp_path / "own").parameters
     monkeypatch.setattr(models, "MODELS", 3 * size)
     monkeypatch.setattr(models.load.cache, "_Cache__maxsize", 3 * size)
     alive = []
@@ -196,7 +196,7 @@ def test_opening_one_model_keeps_nobody_from_another(tmp_path: Path, monkeypatch
     repository(tmp_path / "own")
     slow, quick = (offer(monkeypatch, name, tmp_path / "own") for name in ("slow", "quick"))
     opened, go_on, loads = threading.Event(), threading.Event(), []
-    load = gpt2.load
+    load = checkpoint.load
 
     def wait(folder: Path) -> object:
         loads.append(threading.current_thread().name)
@@ -205,7 +205,7 @@ def test_opening_one_model_keeps_nobody_from_another(tmp_path: Path, monkeypatch
             assert go_on.wait(10)
         return load(folder)
 
-    monkeypatch.setattr(gpt2, "load", wait)
+    monkeypatch.setattr(checkpoint, "load", wait)
     found = []
     students = [threading.Thread(target=lambda: found.append(models.load(slow)), name=f"slow {n}") for n in range(3)]
     for student in students:
@@ -224,7 +224,7 @@ def test_what_is_shown_is_bounded_by_what_it_costs(
 ) -> None:
     repository(tmp_path / "own")
     model = models.load(offer(monkeypatch, "own", tmp_path / "own"))
-    monkeypatch.setattr(models, "READING", model.decoder.config.kept(tokens))
+    monkeypatch.setattr(models, "READING", model.decoder.config.trace_bytes(tokens))
     assert model.max_tokens == tokens
     app = page(ATTENTION, model="own", prompt="the cat sat on the mat " * 20)
     said = app.warning[0].value
@@ -240,7 +240,7 @@ def test_readings_are_kept_by_their_bytes(tmp_path: Path, monkeypatch: pytest.Mo
     for n in range(40):
         reading = read_prompt(name, f"the cat {n}")
     assert readings.forward_pass.cache.currsize == sum(
-        reading.model.decoder.config.kept(len(kept.tokens)) for kept in readings.forward_pass.cache.values()
+        reading.model.decoder.config.trace_bytes(len(kept.tokens)) for kept in readings.forward_pass.cache.values()
     )
     assert (
         readings.forward_pass.cache.maxsize == readings.READINGS

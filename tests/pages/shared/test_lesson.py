@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from model.transformer.gpt2 import GPT, CausalSelfAttention
+from model.transformer.decoder import Decoder
+from model.transformer.gpt2 import CausalSelfAttention
 from pages.shared import course, lesson, models
 from tests.driver import page
 
@@ -32,7 +33,11 @@ def crowded() -> Iterator[None]:
 
 
 def test_many_may_read_the_code_at_once(crowded: None) -> None:
-    ways = [(lesson.code, CausalSelfAttention), (lesson.code, GPT), (lesson.statement, GPT.generate, "_draw(")] * 20
+    ways = [
+        (lesson.code, CausalSelfAttention),
+        (lesson.code, Decoder),
+        (lesson.statement, Decoder.generate, "self.passes("),
+    ] * 20
     with ThreadPoolExecutor(6) as readers:
         read = list(readers.map(lambda way: way[0].__wrapped__(*way[1:]), ways))  # as if none had read it before
     assert len(set(read)) == 3

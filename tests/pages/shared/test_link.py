@@ -1,7 +1,6 @@
 """The grammars of the link: each is read as it was written, and what is no such text is refused or left out."""
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +11,10 @@ from tokenizers import Tokenizer
 from model.decoding.sampling import STEPS
 from model.decoding.text_tree import MOST, Branches, Token
 from model.language.tokenization import is_typable, pieces
+from model.loading.folders import BUILT_IN
 from pages.shared import link
-from tests.model.loading.test_gpt2_format import SHIPPED
 
-TOKENIZER = Tokenizer.from_file(str(Path(SHIPPED) / "tokenizer.json"))
+TOKENIZER = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 TYPABLE = [id for id in range(TOKENIZER.get_vocab_size()) if is_typable(TOKENIZER, id)]
 HERE = settings(deadline=None, derandomize=True, database=None)
 SMALL = some.integers(0, 99)
