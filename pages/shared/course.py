@@ -46,9 +46,7 @@ SECTIONS = (
         "What is in front of you, and how good is it?",
         (
             HOME,
-            Lesson(
-                "start/knows", "What it knows", "school", "What does this model know, and how far is it from the truth?"
-            ),
+            Lesson("start/knows", "What it knows", "school", "What does this model know?"),
         ),
     ),
     Section("Learning", "How does a machine learn from examples, and what is a neural network?"),
