@@ -1,4 +1,4 @@
-"""What the tests share: a tiny random GPT of odd sizes, so that no swapped axis can hide; and a hub on this machine."""
+"""What the tests share: a tiny random model of each family, of odd sizes so that no swapped axis hides, and a hub."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,21 +12,41 @@ from model.loading import checkpoint
 from model.loading import hub as download
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2, GPT2Config
+from model.transformer.llama import Llama, LlamaConfig
 from pages.shared.compute import language
 from pages.shared.runtime import job_view, jobs
 from tests.hub import Hub, repository
 
 torch.set_num_threads(1)
 SIZES = GPT2Config(vocab_size=97, block_size=31, n_layer=3, n_head=5, n_embd=35)
+LLAMA_SIZES = LlamaConfig(
+    vocab_size=97, block_size=31, n_layer=3, n_head=6, n_embd=48, n_kv_head=2, n_hidden=67, tied=False
+)
+
+
+def far_from_initialization(decoder: Decoder) -> Decoder:
+    """The model with large random weights: at initialization everything is nearly uniform, which hides mistakes."""
+    for parameter in decoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return decoder.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")
 def gpt() -> Decoder:
     torch.manual_seed(0)
-    model = GPT2(SIZES).eval().requires_grad_(False)
-    for parameter in model.parameters():  # far from initialisation, where everything is nearly uniform
-        torch.nn.init.normal_(parameter, std=0.3)
-    return model
+    return far_from_initialization(GPT2(SIZES))
+
+
+@pytest.fixture(scope="session")
+def llama() -> Decoder:
+    torch.manual_seed(0)
+    return far_from_initialization(Llama(LLAMA_SIZES))
+
+
+@pytest.fixture(scope="session", params=["gpt", "llama"])
+def decoder(request: pytest.FixtureRequest) -> Decoder:
+    """A model of each family in turn: every analysis is tested on both."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ class DecoderConfig:
     tied: bool = True  # whether the unembedding is the token embedding
 
     mlp_matrices = 2  # up and down; a gated MLP has a third
+    adds_positions = True  # position vectors are added to those of the tokens
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
@@ -71,7 +72,7 @@ class DecoderConfig:
         c, queries, keys = self.n_embd, self.n_head * self.head_size, self.n_kv_head * self.head_size
         attention = 2 * queries + 2 * keys + 2 * self.n_head * tokens  # q and z, k and v, scores and pattern
         block = 4 * c + attention + (self.mlp_matrices - 1) * self.n_hidden  # two streams, two outputs
-        ends = 2 * c + self.vocab_size  # embed, ln_f, logits
+        ends = (1 + self.adds_positions) * c + self.vocab_size  # embed unless it is the stream itself, ln_f, logits
         return 4 * tokens * (self.n_layer * block + ends)
 
     def kv_bytes(self, tokens: int, bytes_each: int = 4) -> int:

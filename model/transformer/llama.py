@@ -30,6 +30,7 @@ class LlamaConfig(DecoderConfig):
     rope_theta: float = 10_000.0  # the base of the rotation angles
 
     mlp_matrices = 3  # gate, up and down
+    adds_positions = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

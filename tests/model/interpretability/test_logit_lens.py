@@ -20,8 +20,8 @@ SHIPPED = "The capital of France is"
 
 
 @pytest.fixture(scope="module")
-def trace(gpt: Decoder, idx: torch.Tensor) -> Trace:
-    return gpt.trace(idx[:1])
+def trace(decoder: Decoder, idx: torch.Tensor) -> Trace:
+    return decoder.trace(idx[:1])
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +33,23 @@ def shipped() -> tuple[Decoder, Trace]:
     return gpt, gpt.trace(torch.tensor([tokenizer.encode(SHIPPED).ids]))
 
 
-def normed(gpt: Decoder, x: torch.Tensor) -> torch.Tensor:
-    """The final layer norm of one vector, written out."""
-    spread = x - x.mean()
-    scale = torch.sqrt((spread**2).mean() + gpt.config.layer_norm_epsilon)
-    return spread / scale * gpt.ln_f.weight + gpt.ln_f.bias
+def normed(decoder: Decoder, x: torch.Tensor) -> torch.Tensor:
+    """The final norm of one vector, written out."""
+    spread = x if decoder.W_pos is None else x - x.mean()  # an RMS norm leaves the mean
+    scale = torch.sqrt((spread**2).mean() + decoder.config.layer_norm_epsilon)
+    return spread / scale * decoder.ln_f.weight + decoder.ln_f.bias
 
 
 @pytest.mark.parametrize("place", lens.PLACES)
-def test_each_reading_is_that_of_a_plain_loop(gpt: Decoder, trace: Trace, place: str) -> None:
-    found = lens.read(gpt, trace, place, slice(3, 9), token=11)
-    layers = gpt.config.n_layer - (place == "resid_post")
+def test_each_reading_is_that_of_a_plain_loop(decoder: Decoder, trace: Trace, place: str) -> None:
+    found = lens.read(decoder, trace, place, slice(3, 9), token=11)
+    layers = decoder.config.n_layer - (place == "resid_post")
     assert found.ids.shape == found.log_p.shape == (layers + 1, 6, lens.TOP)
     for layer in range(layers + 1):
         for n, at in enumerate(range(3, 9)):
             output = trace.logits[0, at].double().softmax(-1)
             if layer < layers:
-                p = (gpt.wte.weight @ normed(gpt, getattr(trace.blocks[layer], place)[0, at])).double().softmax(-1)
+                p = (decoder.W_U @ normed(decoder, getattr(trace.blocks[layer], place)[0, at])).double().softmax(-1)
             else:
                 p = output
             order = sorted(range(len(p)), key=lambda id: -p[id].item())
@@ -63,16 +63,16 @@ def test_each_reading_is_that_of_a_plain_loop(gpt: Decoder, trace: Trace, place:
 
 
 @pytest.mark.parametrize("place", lens.PLACES)
-def test_the_last_reading_is_the_output(gpt: Decoder, trace: Trace, place: str) -> None:
-    found = lens.read(gpt, trace, place, slice(None))
+def test_the_last_reading_is_the_output(decoder: Decoder, trace: Trace, place: str) -> None:
+    found = lens.read(decoder, trace, place, slice(None))
     best = trace.logits[0].log_softmax(-1).topk(lens.TOP)
     assert torch.equal(found.ids[-1], best.indices) and torch.equal(found.log_p[-1], best.values)
     assert not found.kl[-1].any() and found.rank is found.followed is None
-    torch.testing.assert_close(lens.logits(gpt, trace.blocks[-1].resid_post), trace.logits)
+    torch.testing.assert_close(lens.logits(decoder, trace.blocks[-1].resid_post), trace.logits)
 
 
-def test_before_a_layer_is_after_the_one_before_it(gpt: Decoder, trace: Trace) -> None:
-    before, after = (lens.read(gpt, trace, place, slice(None), token=3) for place in ("resid_pre", "resid_post"))
+def test_before_a_layer_is_after_the_one_before_it(decoder: Decoder, trace: Trace) -> None:
+    before, after = (lens.read(decoder, trace, place, slice(None), token=3) for place in ("resid_pre", "resid_post"))
     for one, other in zip(before, after):
         torch.testing.assert_close(one[1:], other)
 
@@ -91,15 +91,15 @@ def test_a_stream_of_nothing_is_undecided() -> None:
 
 
 @pytest.mark.parametrize("position", [0, 5, -1])
-def test_what_all_parts_add_is_the_difference(gpt: Decoder, trace: Trace, position: int) -> None:
+def test_what_all_parts_add_is_the_difference(decoder: Decoder, trace: Trace, position: int) -> None:
     for toward, against in ((3, 90), (0, 1), (41, 7)):
-        parts = attribution.attribute(gpt, trace, position, toward, against)
+        parts = attribution.attribute(decoder, trace, position, toward, against)
         apart = trace.logits[0, position, toward] - trace.logits[0, position, against]
         assert parts.total == pytest.approx(apart.item(), abs=1e-4)
-        assert attribution.attribute(gpt, trace, position, against, toward).total == pytest.approx(
+        assert attribution.attribute(decoder, trace, position, against, toward).total == pytest.approx(
             -apart.item(), abs=1e-4
         )
-    assert attribution.attribute(gpt, trace, position, 5, 5).total == 0
+    assert attribution.attribute(decoder, trace, position, 5, 5).total == 0
 
 
 def test_attribution_adds_up_where_epsilon_outweighs_the_variance() -> None:
@@ -124,26 +124,34 @@ def test_it_adds_up_on_the_shipped_weights(shipped: tuple[Decoder, Trace]) -> No
             assert parts.total == pytest.approx((logits[toward] - logits[against]).item(), abs=1e-4)
 
 
-def test_each_part_is_what_autograd_says(gpt: Decoder, trace: Trace) -> None:
+def test_each_part_is_what_autograd_says(decoder: Decoder, trace: Trace) -> None:
     """The difference is linear in what each part wrote as soon as the norm's scale is held: gradient times input."""
     at, toward, against = 6, 3, 90
     final = trace.blocks[-1].resid_post[0, at]
-    scale = torch.sqrt(final.var(unbiased=False) + gpt.config.layer_norm_epsilon)
+    rms = decoder.W_pos is None
+    variance = final.square().mean() if rms else final.var(unbiased=False)
+    scale = torch.sqrt(variance + decoder.config.layer_norm_epsilon)
 
     def difference(vector: torch.Tensor) -> torch.Tensor:
-        normed = (vector - vector.mean()) / scale * gpt.ln_f.weight
-        return (gpt.wte.weight[toward] - gpt.wte.weight[against]) @ normed
+        normed = (vector if rms else vector - vector.mean()) / scale * decoder.ln_f.weight
+        return (decoder.W_U[toward] - decoder.W_U[against]) @ normed
 
     stream = final.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(difference(stream), stream)
-    parts = attribution.attribute(gpt, trace, at, toward, against)
-    heads = [(layer, head) for layer in range(3) for head in range(5)]
-    torch.testing.assert_close((attribution.written_by_heads(gpt, trace, at, heads) @ gradient).view(3, 5), parts.heads)
-    neurons = [(0, 0), (1, 139), (2, 70)]
+    parts = attribution.attribute(decoder, trace, at, toward, against)
+    count = decoder.config.n_head
+    heads = [(layer, head) for layer in range(3) for head in range(count)]
+    torch.testing.assert_close(
+        (attribution.written_by_heads(decoder, trace, at, heads) @ gradient).view(3, count), parts.heads
+    )
+    neurons = [(0, 0), (1, 66), (2, 40)]
     expected = torch.stack([parts.neurons[one] for one in neurons])
-    torch.testing.assert_close(attribution.written_by_neurons(gpt, trace, at, neurons) @ gradient, expected)
+    torch.testing.assert_close(attribution.written_by_neurons(decoder, trace, at, neurons) @ gradient, expected)
     torch.testing.assert_close(trace.embed[0, at] @ gradient, parts.token)
-    torch.testing.assert_close(trace.pos_embed[at] @ gradient, parts.position)
+    if rms:
+        assert parts.position is None
+    else:
+        torch.testing.assert_close(trace.pos_embed[at] @ gradient, parts.position)
     for layer, block in enumerate(trace.blocks):
         torch.testing.assert_close(
             block.attn.out[0, at] @ gradient, parts.heads[layer].sum() + parts.attention_biases[layer]
@@ -153,10 +161,10 @@ def test_each_part_is_what_autograd_says(gpt: Decoder, trace: Trace) -> None:
         )
 
 
-def test_a_head_that_is_taken_out_takes_what_it_wrote(gpt: Decoder, trace: Trace) -> None:
-    at, last = 6, gpt.config.n_layer - 1
-    written = attribution.written_by_heads(gpt, trace, at, [(last, 2)])[0]
-    without = gpt.trace(trace.idx, Interventions(edits=(Edit("z", last, 0.0, head=2),)))
+def test_a_head_that_is_taken_out_takes_what_it_wrote(decoder: Decoder, trace: Trace) -> None:
+    at, last = 6, decoder.config.n_layer - 1
+    written = attribution.written_by_heads(decoder, trace, at, [(last, 2)])[0]
+    without = decoder.trace(trace.idx, Interventions(edits=(Edit("z", last, 0.0, head=2),)))
     torch.testing.assert_close(trace.blocks[last].attn.out[0, at] - without.blocks[last].attn.out[0, at], written)
 
 
@@ -166,13 +174,17 @@ def test_the_strongest_are_first_whatever_their_sign() -> None:
     assert len(attribution.strongest(adds, 99)) == 6
 
 
-def test_a_vector_promotes_the_tokens_whose_logits_it_raises(gpt: Decoder, trace: Trace) -> None:
+def test_a_vector_promotes_the_tokens_whose_logits_it_raises(decoder: Decoder, trace: Trace) -> None:
     """A step of the stream along it, seen through the norm with its scale held, raises them most."""
-    neurons = [(1, 7), (2, 100)]
-    written = attribution.written_by_neurons(gpt, trace, 4, neurons)
-    up, down = attribution.promoted_tokens(gpt, written, 3)
+    neurons = [(1, 7), (2, 60)]
+    written = attribution.written_by_neurons(decoder, trace, 4, neurons)
+    up, down = attribution.promoted_tokens(decoder, written, 3)
+
+    def centered(vector: torch.Tensor) -> torch.Tensor:
+        return vector if decoder.W_pos is None else vector - vector.mean()
+
     for vector, best, worst in zip(written, up.tolist(), down.tolist()):
-        raised = [float(gpt.wte.weight[id] @ ((vector - vector.mean()) * gpt.ln_f.weight)) for id in range(97)]
+        raised = [float(decoder.W_U[id] @ (centered(vector) * decoder.ln_f.weight)) for id in range(97)]
         order = sorted(range(97), key=raised.__getitem__)
         assert best == order[::-1][:3] and worst == order[:3]
 

@@ -13,95 +13,98 @@ from model.transformer.gpt2 import GPT2Config
 from model.transformer.intervention import Edit, Interventions
 
 
-def test_nothing_cut_is_the_untouched_run_to_the_bit(gpt: Decoder, idx: Tensor) -> None:
-    instead = patching.zero(gpt.config)
+def test_nothing_cut_is_the_untouched_run_to_the_bit(decoder: Decoder, idx: Tensor) -> None:
+    instead = patching.zero(decoder.config)
     changes = Interventions(edits=patching.cut((), (), instead))
     assert changes == Interventions()
-    assert torch.equal(gpt.trace(idx, changes).logits, gpt.trace(idx).logits)
+    assert torch.equal(decoder.trace(idx, changes).logits, decoder.trace(idx).logits)
 
 
-def test_what_is_cut_puts_out_nothing_or_its_mean(gpt: Decoder, idx: Tensor) -> None:
-    plain = gpt.trace(idx)
+def test_what_is_cut_puts_out_nothing_or_its_mean(decoder: Decoder, idx: Tensor) -> None:
+    plain = decoder.trace(idx)
     mean = patching.means([plain])
-    for instead in (patching.zero(gpt.config), mean):
-        edited = gpt.trace(idx, Interventions(edits=patching.cut({(1, 2), (0, 4)}, {2}, instead)))
+    for instead in (patching.zero(decoder.config), mean):
+        edited = decoder.trace(idx, Interventions(edits=patching.cut({(1, 2), (0, 4)}, {2}, instead)))
         for layer, head in ((1, 2), (0, 4)):
             assert (edited.blocks[layer].attn.z[:, head] == instead.z[layer, head]).all()
         assert (edited.blocks[2].mlp_out == instead.mlp_out[2]).all()
         assert torch.equal(edited.blocks[0].attn.z[:, 0], plain.blocks[0].attn.z[:, 0])
-    everyone = plain.blocks[1].attn.z[:, 3].reshape(-1, gpt.config.n_embd // gpt.config.n_head)
+    everyone = plain.blocks[1].attn.z[:, 3].reshape(-1, decoder.config.head_size)
     torch.testing.assert_close(mean.z[1, 3], everyone.mean(0))
-    torch.testing.assert_close(mean.mlp_out[1], plain.blocks[1].mlp_out.reshape(-1, gpt.config.n_embd).mean(0))
+    torch.testing.assert_close(mean.mlp_out[1], plain.blocks[1].mlp_out.reshape(-1, decoder.config.n_embd).mean(0))
 
 
-def test_the_mean_of_runs_of_other_lengths_counts_each_token_once(gpt: Decoder, idx: Tensor) -> None:
-    long, short = gpt.trace(idx[:1]), gpt.trace(idx[1:, :3])
+def test_the_mean_of_runs_of_other_lengths_counts_each_token_once(decoder: Decoder, idx: Tensor) -> None:
+    long, short = decoder.trace(idx[:1]), decoder.trace(idx[1:, :3])
     mean = patching.means([long, short]).mlp_out[1]
     expected = (long.blocks[1].mlp_out[0].sum(0) + short.blocks[1].mlp_out[0].sum(0)) / 20
     torch.testing.assert_close(mean, expected)
 
 
-def test_all_heads_and_mlps_cut_leave_the_embeddings(gpt: Decoder, idx: Tensor) -> None:
-    every = {(layer, head) for layer in range(3) for head in range(5)}
-    edited = gpt.trace(idx, Interventions(edits=patching.cut(every, range(3), patching.zero(gpt.config))))
-    stream = edited.embed + edited.pos_embed + sum(block.attn.c_proj.bias for block in gpt.h)
-    torch.testing.assert_close(edited.ln_f, gpt.ln_f(stream))
+def test_all_heads_and_mlps_cut_leave_the_embeddings(decoder: Decoder, idx: Tensor) -> None:
+    every = {(layer, head) for layer in range(3) for head in range(decoder.config.n_head)}
+    edited = decoder.trace(idx, Interventions(edits=patching.cut(every, range(3), patching.zero(decoder.config))))
+    positions = 0 if edited.pos_embed is None else edited.pos_embed
+    stream = edited.embed + positions + sum(block.b_O for block in decoder.blocks)
+    torch.testing.assert_close(edited.ln_f, decoder.ln_f(stream))
 
 
 @pytest.mark.parametrize("at_once", [1, 40, 2_000])
 def test_a_sweep_over_heads_is_one_whole_run_for_each(
-    gpt: Decoder, idx: Tensor, at_once: int, monkeypatch: pytest.MonkeyPatch
+    decoder: Decoder, idx: Tensor, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patching, "AT_ONCE", at_once)
-    trace = gpt.trace(idx)
+    trace = decoder.trace(idx)
     instead = patching.means([trace])
     seen = []
-    for layer, heads, logits in patching.by_head(gpt, trace, instead.z[:, :, None]):
+    for layer, heads, logits in patching.by_head(decoder, trace, instead.z[:, :, None]):
         for head, row in zip(heads, logits, strict=True):
-            whole = gpt.trace(idx, Interventions(edits=patching.cut({(layer, head)}, (), instead)))
+            whole = decoder.trace(idx, Interventions(edits=patching.cut({(layer, head)}, (), instead)))
             torch.testing.assert_close(row, whole.logits[:, -1], rtol=0, atol=1e-4)
             seen.append((layer, head))
-    assert seen == [(layer, head) for layer in range(3) for head in range(5)]
+    assert seen == [(layer, head) for layer in range(3) for head in range(decoder.config.n_head)]
 
 
 @pytest.mark.parametrize("start", [0, 11])
-def test_a_sweep_over_positions_is_one_whole_run_for_each(gpt: Decoder, idx: Tensor, start: int) -> None:
-    corrupted, clean = gpt.trace(idx[:1]), gpt.trace(idx[1:])
+def test_a_sweep_over_positions_is_one_whole_run_for_each(decoder: Decoder, idx: Tensor, start: int) -> None:
+    corrupted, clean = decoder.trace(idx[:1]), decoder.trace(idx[1:])
     seen = []
-    for layer, positions, logits in patching.by_position(gpt, corrupted, clean, start):
+    for layer, positions, logits in patching.by_position(decoder, corrupted, clean, start):
         for position, row in zip(positions, logits, strict=True):
             value = clean.blocks[layer].resid_pre[:, position]
-            whole = gpt.trace(idx[:1], Interventions(edits=(Edit("resid_pre", layer, value, position=position),)))
+            whole = decoder.trace(idx[:1], Interventions(edits=(Edit("resid_pre", layer, value, position=position),)))
             torch.testing.assert_close(row, whole.logits[0, -1], rtol=0, atol=1e-4)
             seen.append((layer, position))
     assert seen == [(layer, position) for layer in range(3) for position in range(start, 17)]
 
 
-def test_each_heads_own_output_put_in_its_place_restores_nothing_and_everything_all(gpt: Decoder, idx: Tensor) -> None:
-    clean, corrupted = gpt.trace(idx[1:]), gpt.trace(idx[:1])
+def test_each_heads_own_output_put_in_its_place_restores_nothing_and_everything_all(
+    decoder: Decoder, idx: Tensor
+) -> None:
+    clean, corrupted = decoder.trace(idx[1:]), decoder.trace(idx[:1])
     ends = [patching.metrics(run.logits[0, -1], 5, 7) for run in (corrupted, clean)]
-    for _, heads, logits in patching.by_head(gpt, corrupted, [block.attn.z[0] for block in corrupted.blocks]):
+    for _, heads, logits in patching.by_head(decoder, corrupted, [block.attn.z[0] for block in corrupted.blocks]):
         shares = patching.restored(patching.metrics(logits[:, 0], 5, 7), *ends)
         torch.testing.assert_close(shares, torch.zeros(len(heads), 2), rtol=0, atol=1e-3)
-    all_of_it = gpt.forward_from(clean.blocks[1].resid_pre, 1)
+    all_of_it = decoder.forward_from(clean.blocks[1].resid_pre, 1)
     share = patching.restored(patching.metrics(all_of_it[0], 5, 7), *ends)
     torch.testing.assert_close(share, torch.ones(2), rtol=0, atol=1e-3)
-    whole = gpt.trace(corrupted.idx, Interventions(edits=(Edit("resid_pre", 0, clean.blocks[0].resid_pre),)))
+    whole = decoder.trace(corrupted.idx, Interventions(edits=(Edit("resid_pre", 0, clean.blocks[0].resid_pre),)))
     assert torch.equal(whole.logits, clean.logits)
 
 
-def test_what_stands_before_the_first_difference_restores_nothing(gpt: Decoder, idx: Tensor) -> None:
+def test_what_stands_before_the_first_difference_restores_nothing(decoder: Decoder, idx: Tensor) -> None:
     one = idx[:1]
     other = one.clone()
     other[0, 9] = (one[0, 9] + 1) % 97
     assert patching.first_difference(one, other) == 9
-    runs = gpt.trace(one), gpt.trace(other)
-    for _, positions, logits in patching.by_position(gpt, *runs):
+    runs = decoder.trace(one), decoder.trace(other)
+    for _, positions, logits in patching.by_position(decoder, *runs):
         for position, row in zip(positions, logits):
             assert torch.allclose(row, runs[0].logits[0, -1], atol=1e-4) or position >= 9
 
 
-def test_a_pair_that_cannot_be_patched_gets_a_sentence(gpt: Decoder, idx: Tensor) -> None:
+def test_a_pair_that_cannot_be_patched_gets_a_sentence(decoder: Decoder, idx: Tensor) -> None:
     with pytest.raises(ValueError, match="17 tokens, the second 3"):
         patching.first_difference(idx[:1], idx[1:, :3])
     with pytest.raises(ValueError, match="are the same"):

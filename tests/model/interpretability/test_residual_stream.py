@@ -12,18 +12,19 @@ from model.transformer.record import Trace
 
 
 @pytest.fixture(scope="module")
-def trace(gpt: Decoder, idx: Tensor) -> Trace:
-    return gpt.trace(idx)
+def trace(decoder: Decoder, idx: Tensor) -> Trace:
+    return decoder.trace(idx)
 
 
-def test_all_that_is_added_is_the_stream_at_every_place(trace: Trace) -> None:
+def test_all_that_is_added_is_the_stream_at_every_place(decoder: Decoder, trace: Trace) -> None:
     found = residual_stream(trace)
-    assert found.written.shape == found.stream.shape == (17, 2 + 2 * 3, 35)
+    assert found.written.shape == found.stream.shape == (17, len(found.places), decoder.config.n_embd)
     assert torch.allclose(found.written.cumsum(1), found.stream, atol=1e-4)
     assert torch.equal(found.stream[:, -1], trace.blocks[-1].resid_post[0])
-    names = ["token", "position", "L0 attention", "L0 MLP", "L1 attention", "L1 MLP", "L2 attention", "L2 MLP"]
+    embeddings = ["token"] if decoder.W_pos is None else ["token", "position"]
+    names = [*embeddings, "L0 attention", "L0 MLP", "L1 attention", "L1 MLP", "L2 attention", "L2 MLP"]
     assert [place.name for place in found.places] == names
-    assert torch.equal(found.written[:, 4], trace.blocks[1].attn.out[0])
+    assert torch.equal(found.written[:, len(embeddings) + 2], trace.blocks[1].attn.out[0])
 
 
 def test_the_shares_of_a_token_add_up_to_one_and_cosines_are_those_of_their_definition(trace: Trace) -> None:
@@ -34,19 +35,22 @@ def test_the_shares_of_a_token_add_up_to_one_and_cosines_are_those_of_their_defi
     assert found.shares[5, 3].item() == pytest.approx((one @ end / (end @ end)).item(), abs=1e-5)
 
 
-def test_a_layer_norm_is_a_standard_deviation_then_weights(gpt: Decoder, trace: Trace) -> None:
-    norm, x = gpt.h[1].ln_2, trace.blocks[1].resid_mid[0]
+def test_a_norm_standardizes_then_weighs(decoder: Decoder, trace: Trace) -> None:
+    norm, x = decoder.blocks[1].ln_2, trace.blocks[1].resid_mid[0]
     plain, weighted = norm.standardize(x), norm(x)
-    assert plain.mean(-1).abs().max() < 1e-5
-    assert torch.allclose(plain.norm(dim=-1), torch.full((17,), 35**0.5), rtol=1e-3)  # all are √C long
+    if decoder.W_pos is not None:  # an RMS norm leaves the mean
+        assert plain.mean(-1).abs().max() < 1e-5
+    assert torch.allclose(
+        plain.norm(dim=-1), torch.full((17,), decoder.config.n_embd**0.5), rtol=1e-3
+    )  # all are √C long
     assert torch.allclose(weighted, plain * norm.weight + norm.bias, atol=1e-5)
 
 
-def test_what_is_written_adds_up_to_the_logits(gpt: Decoder, trace: Trace) -> None:
+def test_what_is_written_adds_up_to_the_logits(decoder: Decoder, trace: Trace) -> None:
     found = residual_stream(trace)
     for position in (0, 16):
-        parts = to_logits(gpt, found.stream[position, -1], found.written[position])
-        whole = parts.sum(0) + F.linear(gpt.ln_f.bias, gpt.wte.weight)
+        parts = to_logits(decoder, found.stream[position, -1], found.written[position])
+        whole = parts.sum(0) + F.linear(decoder.ln_f.bias, decoder.W_U)
         assert torch.allclose(whole, trace.logits[0, position], atol=1e-4)
 
 
@@ -63,25 +67,35 @@ def test_contributions_add_up_to_the_logits_where_epsilon_outweighs_the_variance
     assert torch.allclose(parts.sum(0), trace.logits[0, 3], atol=1e-5)
 
 
-def test_the_neurons_of_a_layer_write_what_its_mlp_adds(gpt: Decoder, trace: Trace) -> None:
+def mlp_post(decoder: Decoder, trace: Trace, layer: int, position: int, neuron: int) -> float:
+    """The activation of one neuron, from the stream and its own rows of the matrices."""
+    block = decoder.blocks[layer]
+    x = block.ln_2(trace.blocks[layer].resid_mid[0, position])
+    if decoder.W_pos is not None:
+        return gelu(x @ block.mlp.c_fc.weight[neuron] + block.mlp.c_fc.bias[neuron]).item()
+    return (F.silu(x @ block.mlp.gate_proj.weight[neuron]) * (x @ block.mlp.up_proj.weight[neuron])).item()
+
+
+def test_the_neurons_of_a_layer_write_what_its_mlp_adds(decoder: Decoder, trace: Trace) -> None:
     layer, position = 1, 9
-    every = neurons(gpt, trace, layer, position, count=4 * 35, words=97)
+    every = neurons(decoder, trace, layer, position, count=decoder.config.n_hidden, words=97)
     active = torch.tensor([neuron.post for neuron in every])
+    active = active if trace.blocks[layer].mlp_up is None else active.abs()
     assert active.tolist() == sorted(active.tolist(), reverse=True)
-    assert sorted(neuron.number for neuron in every) == list(range(140))
+    assert sorted(neuron.number for neuron in every) == list(range(decoder.config.n_hidden))
     effects = torch.zeros(97)
     for neuron in every:
         ids, added = zip(*neuron.towards.promoted)
         assert list(added) == sorted(added, reverse=True)
         assert sorted(neuron.towards.promoted) == sorted(neuron.towards.suppressed)  # all words, in the other order
         effects[list(ids)] += torch.tensor(added)
-        assert neuron.post == pytest.approx(gelu(torch.tensor(neuron.pre)).item(), abs=1e-6)
+        assert neuron.post == pytest.approx(mlp_post(decoder, trace, layer, position, neuron.number), abs=1e-4)
     end = trace.blocks[-1].resid_post[0, position]
-    written = trace.blocks[layer].mlp_out[0, position] - gpt.h[layer].mlp.c_proj.bias
-    assert torch.allclose(effects, to_logits(gpt, end, written), atol=1e-3)
+    written = trace.blocks[layer].mlp_out[0, position] - decoder.blocks[layer].b_out
+    assert torch.allclose(effects, to_logits(decoder, end, written), atol=1e-3)
     one = every[0]
-    column = gpt.h[layer].mlp.c_proj.weight[:, one.number]
-    assert one.length == pytest.approx(one.post * column.norm().item(), rel=1e-4)
+    column = decoder.blocks[layer].mlp.output.weight[:, one.number]
+    assert one.length == pytest.approx(abs(one.post) * column.norm().item(), rel=1e-4)
 
 
 def test_gelu_is_torchs_and_has_its_lowest_point_where_it_must() -> None:
