@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.transformer.block import MLP, Attention, Block, split_heads
 from model.transformer.config import DecoderConfig, Part
-from model.transformer.decoder import MLP, Attention, Block, Decoder, split_heads
+from model.transformer.decoder import Decoder
 from model.transformer.intervention import EditSite, no_edit
 from model.transformer.norms import LayerNorm
 

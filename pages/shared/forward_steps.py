@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from model.transformer.decoder import Attention, Block, Decoder, grouped_matmul
+from model.transformer.block import Attention, Block, grouped_matmul
+from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import CausalSelfAttention, FeedForward, gelu
 from model.transformer.llama import GroupedQueryAttention, SwiGLU
 from model.transformer.positions import rotate_by

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model.interpretability import residual_stream as block
 from model.transformer import untrained_stacks as depth
-from model.transformer.decoder import Block
+from model.transformer.block import Block
 from model.transformer.gpt2 import gelu
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer

@@ -6,8 +6,9 @@ import streamlit as st
 from torch import Tensor
 
 from model.decoding.sampling import draw
+from model.transformer.block import Block
 from model.transformer.config import DecoderConfig
-from model.transformer.decoder import Block, Decoder
+from model.transformer.decoder import Decoder
 from model.transformer.parameter_count import FAMILIES, PRESETS, family
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
