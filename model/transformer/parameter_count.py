@@ -11,7 +11,7 @@ from model.transformer.llama import LlamaConfig
 
 FAMILIES: dict[str, type[DecoderConfig]] = {"GPT": GPT2Config, "Llama": LlamaConfig}
 PRESETS: dict[str, DecoderConfig] = {
-    "The notes' GPT": GPT2Config(50_257, 512, n_layer=4, n_head=8, n_embd=256),
+    "A small GPT": GPT2Config(50_257, 512, n_layer=4, n_head=8, n_embd=256),
     "GPT-2": GPT2_SMALL,
     "GPT-2 XL": GPT2Config(50_257, 1024, n_layer=48, n_head=25, n_embd=1600),
     "GPT-3": GPT2Config(50_257, 2048, n_layer=96, n_head=96, n_embd=12_288),

@@ -21,6 +21,7 @@ PROSE = prose.of(__file__)
 SHOWN, LIKELIEST, FIRST = 5, 12, 8  # next words in the picture and in the table; numbers of a vector in the table
 MASKS = ("with the mask", "without")
 THIS, OWN = "this model", "your own"
+RENAMED = {"The notes' GPT": "A small GPT"}  # presets by the names that they had in earlier links
 LAYERS = 128
 WIDTHS = [64, 128, 256, 512, 768, 1024, 1600, 2048, 3072, 4096, 5120, 6144, 8192, 12_288, 16_384]
 VOCABULARIES = [256, 1000, 4096, 8192, 16_384, 32_000, 50_257, 100_277, 128_256, 200_019, 256_000]
@@ -120,6 +121,8 @@ def slider(label: str, options: list[int], key: str) -> int:
 
 def asked() -> DecoderConfig:
     """Ask for the sizes of a model; raises ValueError where they make none."""
+    if st.query_params.get("preset") in RENAMED:
+        st.session_state["preset"] = st.query_params["preset"] = RENAMED[st.query_params["preset"]]
     preset = controls.choice("A model", [*presets, OWN], THIS, key="preset")
     if preset != OWN:
         st.session_state.update({key: getattr(presets[preset], field) for key, field in KEYS.items()})

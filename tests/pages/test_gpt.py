@@ -123,6 +123,14 @@ def test_a_token_that_looks_like_markup_is_none() -> None:
     assert any("At ****" in unescaped(element.value) for element in app.markdown)
 
 
+def test_a_link_with_the_earlier_name_of_a_preset_opens_it() -> None:
+    app = page(WHOLE_GPT, preset="The notes' GPT")
+    assert not app.exception and parameters(app) == PRESETS["A small GPT"].parameters
+    assert app.session_state["preset"] == "A small GPT"
+    app.button_group(key="preset").set_value("GPT-2").run()  # a click afterwards counts, not the link
+    assert parameters(app) == PRESETS["GPT-2"].parameters
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_counted(name: str) -> None:
     app = page(WHOLE_GPT, preset=name)

@@ -41,7 +41,7 @@ def llama(sizes: DecoderConfig) -> LlamaForCausalLM:
     )
 
 
-@pytest.mark.parametrize("sizes", [ODD, *(PRESETS[name] for name in ("The notes' GPT", "GPT-2", "GPT-2 XL", "GPT-3"))])
+@pytest.mark.parametrize("sizes", [ODD, *(PRESETS[name] for name in ("A small GPT", "GPT-2", "GPT-2 XL", "GPT-3"))])
 def test_a_gpt_has_the_parameters_of_its_modules_part_by_part(sizes: DecoderConfig) -> None:
     with torch.device("meta"):
         gpt = GPT2(sizes)
@@ -78,8 +78,8 @@ def test_a_llama_has_the_parameters_of_transformers_part_by_part(sizes: DecoderC
 
 
 def test_the_published_and_corrected_numbers() -> None:
-    assert PRESETS["The notes' GPT"].parameters == 16_156_416  # and not some 12 million
-    embedding = PRESETS["The notes' GPT"].parts()[0].count
+    assert PRESETS["A small GPT"].parameters == 16_156_416  # and not some 12 million
+    embedding = PRESETS["A small GPT"].parts()[0].count
     assert embedding == 12_865_792 and round(embedding / 16_156_416, 3) == 0.796
     assert PRESETS["GPT-2"].parameters == 124_439_808 and PRESETS["GPT-2 XL"].parameters == 1_557_611_200
     assert round(PRESETS["GPT-3"].parameters / 1e9) == 175
