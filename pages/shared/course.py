@@ -43,7 +43,7 @@ HOME = Lesson("start/home", "Home", "home", "What does a GPT do with what you ty
 SECTIONS = (
     Section(
         "Start",
-        "What is in front of you, and how good is it?",
+        "What does a GPT do, and how good is this one?",
         (
             HOME,
             Lesson("start/knows", "What it knows", "school", "What does this model know?"),
@@ -55,7 +55,7 @@ SECTIONS = (
         "How do words become numbers?",
         (
             Lesson(
-                "language/tokens", "Tokens", "content_cut", "Into which pieces is a text cut before a model reads it?"
+                "language/tokens", "Tokens", "content_cut", "How is a text cut into tokens before a model reads it?"
             ),
             Lesson(
                 "language/word2vec",
@@ -63,7 +63,7 @@ SECTIONS = (
                 "scatter_plot",
                 "Does king − man + woman = queen come from the text, or from chance?",
             ),
-            Lesson("language/embeddings", "Embeddings", "explore", "Can one calculate with words?"),
+            Lesson("language/embeddings", "Embeddings", "explore", "Can you calculate with words?"),
         ),
     ),
     Section(
@@ -76,7 +76,7 @@ SECTIONS = (
                 "transformer/scale",
                 "Scale and mask",
                 "balance",
-                "Why are scores divided by √d, and how does a mask go wrong?",
+                "Why are scores divided by √d, and what can go wrong with a mask?",
             ),
             Lesson(
                 "transformer/positions",
@@ -95,7 +95,7 @@ SECTIONS = (
         "Which part of the model does what?",
         (
             Lesson(
-                "interpretability/known", "Known heads", "biotech", "Does what was found in GPT-2 hold in this model?"
+                "interpretability/known", "Known heads", "biotech", "Do the findings about GPT-2 hold in this model?"
             ),
             Lesson(
                 "interpretability/zoo", "Head zoo", "pets", "What does each head look at, and which answers need it?"
@@ -125,7 +125,7 @@ SECTIONS = (
     ),
     Section("Training", "How does it learn to write, and to answer?"),
     Section("Using", "What can be built with it, and where does it fail?"),
-    Section("Reference", "What does a word mean, and where was it published?"),
+    Section("Reference", "What does a term mean, and where was it published?"),
 )
 
 LESSONS = tuple(lesson for section in SECTIONS for lesson in section.lessons)
