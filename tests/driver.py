@@ -158,7 +158,8 @@ def visits(name: str) -> Visits:
     draw = prose.Prose.section
 
     def recorded(words: prose.Prose, id: str) -> None:
-        sections[-1].append(id)
+        if words.page == name:  # not those of a lesson that an old link is sent on to
+            sections[-1].append(id)
         draw(words, id)
 
     with (

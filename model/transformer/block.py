@@ -80,6 +80,7 @@ class MLP(nn.Module):
     """The MLP of a block: `activation` is its nonlinearity, `output` its last matrix."""
 
     activation: Callable[[Tensor], Tensor]
+    activation_name: str
 
     def forward(self, x: Tensor, edit: EditSite = no_edit) -> tuple[Tensor, Tensor | None, Tensor]:
         """For normalized vectors x (B, T, C): mlp_pre and mlp_up (B, T, M), and mlp_out (B, T, C)."""
@@ -113,6 +114,11 @@ class Block(nn.Module):
         resid_mid = edit("resid_mid", resid_pre + attn.out if residual else attn.out)
         mlp_pre, mlp_up, mlp_out = self.mlp(self.ln_2(resid_mid), edit)
         return BlockTrace(resid_pre, attn, resid_mid, mlp_pre, mlp_up, mlp_out, self.mlp.activation, residual)
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether attention and MLP add a bias each; without, b_O and b_out are zeros."""
+        return self.attn.output.bias is not None
 
     @property
     def W_O(self) -> Annotated[Tensor, "H D C"]:

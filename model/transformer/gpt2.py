@@ -71,6 +71,7 @@ class FeedForward(MLP):
     """GPT-2's MLP: a matrix to four times the width, GELU, and a matrix back."""
 
     activation = staticmethod(gelu)
+    activation_name = "GELU"
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()

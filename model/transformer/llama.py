@@ -87,6 +87,7 @@ class SwiGLU(MLP):
     """Llama's MLP: silu(gate) times up, and a matrix back to the stream."""
 
     activation = staticmethod(F.silu)
+    activation_name = "SiLU"
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()

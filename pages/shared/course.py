@@ -5,7 +5,8 @@ tests are made from it; a new lesson is one new line here.
 
 Why this order. A text becomes tokens, tokens become vectors, and attention mixes these vectors; so language comes
 before the transformer. Inside the transformer, attention is first seen in use, then computed by hand, then examined
-step by step (scale, mask, positions); the block puts attention beside the MLP, and the whole GPT puts blocks in a row.
+step by step (scale, mask, positions); the block puts attention beside the MLP, whose neurons are then looked at; stacks
+of blocks show what norms and residual connections are for, and the whole GPT is such a stack.
 To ask which part does what, one has to know the parts: interpretability first observes heads, then scores them, then
 reads the layers between, and at last intervenes. Decoding comes after that: it uses the finished distribution over next
 tokens.
@@ -85,6 +86,15 @@ SECTIONS = (
                 "How does the model know the order of the words?",
             ),
             Lesson("transformer/block", "The block", "layers", "What do attention and the MLP add to each word?"),
+            Lesson(
+                "transformer/mlp", "Norms and MLP", "lightbulb", "What does each neuron read, and what does it write?"
+            ),
+            Lesson(
+                "transformer/untrained_stacks",
+                "Untrained stacks",
+                "stacked_line_chart",
+                "Why residual connections, and where does the norm go?",
+            ),
             Lesson(
                 "transformer/gpt", "The whole GPT", "account_tree", "What happens between the prompt and the next word?"
             ),

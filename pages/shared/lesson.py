@@ -85,6 +85,13 @@ def next_link(words: Prose) -> None:
         link_to(course.HOME, "**This was the last lesson. Back to the map of the course**")
 
 
+def move_to(path: str | None) -> None:
+    """Open the lesson that a part of this one has moved to, with the keys of the old link except `view`; None: stay."""
+    if path:
+        carried = {key: value for key, value in st.query_params.items() if key != "view"}
+        st.switch_page(f"{path}.py", query_params=carried)
+
+
 def about(lesson: Lesson) -> str:
     """What one can do in a lesson, from its prose."""
     return prose.of(str(PAGES / f"{lesson.path}.py")).about

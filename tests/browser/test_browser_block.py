@@ -54,7 +54,7 @@ def test_a_click_on_the_road_opens_the_block_of_that_token(visitor: Visitors, se
 
 
 def test_the_depth_of_an_untrained_stack_is_moved(visitor: Visitors, server: str) -> None:
-    one = opened(visitor, f"{server}/block", ".road svg .picked")
+    one = opened(visitor, f"{server}/untrained_stacks", "text=block 0 gets")
     said = one.page.get_by_text("block 0 gets")
     first = said.inner_text()
     one.page.get_by_text("Residual connections", exact=True).click()

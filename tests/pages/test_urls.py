@@ -30,8 +30,10 @@ URLS = {
     "transformer/block": "block",
     "transformer/gpt": "gpt",
     "transformer/hand": "hand",
+    "transformer/mlp": "mlp",
     "transformer/positions": "positions",
     "transformer/scale": "scale",
+    "transformer/untrained_stacks": "untrained_stacks",
 }
 
 # Keys that a page reads itself, in Python.
@@ -55,8 +57,10 @@ KEYS = {
     "vocab, width",
     "transformer/hand": "at, drawn, end, example, fit, mask, model, numbers, of layer, picked, prompt, scaled, times, "
     "tokens, view, width",
+    "transformer/mlp": "at, block, model, norm, prompt",
     "transformer/positions": "dimension, every, first, mask, model, one, other, positions, prompt, scheme, shown",
     "transformer/scale": "seed, trap, view, wide",
+    "transformer/untrained_stacks": "blocks, model, prompt, residual, seed, size, stacked",
 }
 
 # Keys that a component reads in the browser.

@@ -110,22 +110,30 @@ def several(
 
 
 def activation(
-    x: np.ndarray, gelu: np.ndarray, relu: np.ndarray, read: np.ndarray, active: np.ndarray, theme: str = "light"
+    x: np.ndarray,
+    y: np.ndarray,
+    relu: np.ndarray,
+    read: np.ndarray,
+    active: np.ndarray,
+    theme: str = "light",
+    name: str = "GELU",
+    lowest_shown: float = -0.5,
 ) -> alt.LayerChart:
-    """GELU beside ReLU at x, the lowest point of GELU, and each neuron as a dot: its input and its output."""
-    curves = {"GELU": gelu, "ReLU": relu}
+    """An activation function beside ReLU at x, its lowest point, and each neuron as a dot: its input and its output.
+
+    What lies below `lowest_shown`, or above the largest x, is drawn at the edge.
+    """
+    curves = {name: y, "ReLU": relu}
     frame = pd.concat([pd.DataFrame({"x": x, "y": y, "name": name}) for name, y in curves.items()])
     legend = alt.Legend(title=None, orient="top", symbolSize=300)
     lines = alt.Chart(frame).mark_line(strokeWidth=2.5, clip=True)
-    lowest = gelu.argmin()
+    lowest = y.argmin()
     mark = alt.Chart(
-        pd.DataFrame(
-            {"x": [x[lowest]], "y": [gelu[lowest]], "label": [f"lowest: {gelu[lowest]:.4f} at {x[lowest]:.4f}"]}
-        )
+        pd.DataFrame({"x": [x[lowest]], "y": [y[lowest]], "label": [f"lowest: {y[lowest]:.4f} at {x[lowest]:.4f}"]})
     )
     ends = [float(x[0]), float(x[-1])]
     horizontal = alt.X("x:Q", title="what a neuron reads", scale=alt.Scale(domain=ends, clamp=True))
-    vertical = alt.Y("y:Q", title="what it passes on", scale=alt.Scale(domain=[-0.5, ends[1]], clamp=True))
+    vertical = alt.Y("y:Q", title="what it passes on", scale=alt.Scale(domain=[lowest_shown, ends[1]], clamp=True))
     neurons = pd.DataFrame({"x": read, "y": active, "neuron": range(len(read))})
     shown = [alt.Tooltip("neuron:O"), alt.Tooltip("x:Q", title="reads", format=".4f")]
     shown += [alt.Tooltip("y:Q", title="passes on", format=".4f")]

@@ -66,3 +66,10 @@ def test_neurons_lie_on_the_curve_and_its_lowest_point_is_marked() -> None:
     assert len(lines) == 18 and neurons == [{"x": 9.0, "y": 8.0, "neuron": 0}]
     assert mark[0]["label"] == "lowest: -2.0000 at 1.0000"
     assert all(layer["encoding"]["x"]["scale"]["clamp"] for layer in chart["layer"])  # beyond is at the edge
+
+
+def test_the_name_of_the_activation_and_the_lower_end_of_the_picture_can_be_chosen() -> None:
+    x = np.linspace(-4, 4, 9)
+    chart = curves.activation(x, x, x, x, x, name="SiLU", lowest_shown=-4.0).to_dict()
+    assert {row["name"] for row in layer_rows(chart)[0]} == {"SiLU", "ReLU"}
+    assert all(layer["encoding"]["y"]["scale"]["domain"] == [-4.0, 4.0] for layer in chart["layer"])

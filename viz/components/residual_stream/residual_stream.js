@@ -34,10 +34,14 @@ function about({ places, stream, written, cosines, shares }, t, n) {
   return ` ${name} adds ${number(written[t][n])}${sum} (lengths); cosine with the end ${number(cosines[t][n])}, ${share} % of it. `;
 }
 
-// What the colors and widths mean.
-function legend() {
+/**
+ * What the colors and widths mean. A model without position vectors has no color for them.
+ * @param {{ part: string }[]} places
+ */
+function legend(places) {
   const names = { position: "position", attention: "attention, from above", MLP: "MLP, from below" };
-  const entries = Object.entries(names).map(([part, name]) => element("span", "", classed(element("i"), part), name));
+  const parts = Object.entries(names).filter(([part]) => places.some((place) => place.part === part));
+  const entries = parts.map(([part, name]) => element("span", "", classed(element("i"), part), name));
   const hollow = element("i");
   hollow.style.borderStyle = "dashed";
   entries.push(element("span", "", hollow, "points against the end (cosine below 0)"));
@@ -141,7 +145,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   const top = root.querySelector(".field")?.scrollTop ?? 0;
-  root.replaceChildren(legend(), field, status);
+  root.replaceChildren(legend(places), field, status);
   draw();
   field.scrollTop = top;
   return onResize(root, draw, field);
