@@ -1,8 +1,8 @@
 """What a token costs: `python -m bench.generate`.
 
-Text after a prompt of 16 tokens, one thread, keys and values kept: our `Decoder.generate` (greedy) and `sampling.write`
-(temperature and top-p) beside transformers' `generate` on the same weights, in turn; once with the built-in model, once
-with random weights of GPT-2 small's shape. The ratio is taken pair by pair, in seconds of CPU.
+Tokens per second after a prompt of 16 tokens, on one thread, with a KV cache: our `Decoder.generate` (greedy) and
+`sampling.sample_tokens` (temperature and top-p) beside transformers' `generate` on the same weights, in turn; once with
+the built-in model, once with random weights of GPT-2 small's shape. The ratio is taken pair by pair, in seconds of CPU.
 """
 
 import time
@@ -43,7 +43,7 @@ def compare(name: str, theirs: Any, ours: Decoder, new: int, pairs: int) -> None
         "greedy": (lambda: generate(do_sample=False), lambda: ours.generate(idx, new)),
         "drawn": (
             lambda: generate(do_sample=True, temperature=0.8, top_p=0.9, top_k=0),
-            lambda: list(islice(sampling.write(ours, idx[0].tolist(), CHAIN, seed=0), new)),
+            lambda: list(islice(sampling.sample_tokens(ours, idx[0].tolist(), CHAIN, seed=0), new)),
         ),
     }
     for way, (their, our) in ways.items():

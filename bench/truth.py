@@ -8,7 +8,7 @@ from itertools import islice
 from tokenizers import Tokenizer
 
 from model.loading.folders import BUILT_IN
-from model.toy_world import grammar as world
+from model.toy_world import grammar
 from model.toy_world.exact import Truth
 
 PROMPTS = ["", "The", "I", "When", "Hello, my name is", "The capital of", "Once upon a time there was a"]
@@ -20,7 +20,7 @@ def main(told: int = 1_000_000) -> None:
     truth = Truth(tokenizer)
     starts = {prompt: tokenizer.encode(prompt).ids for prompt in PROMPTS}
     after: dict[str, Counter[int]] = {prompt: Counter() for prompt in PROMPTS}
-    documents = world.documents("bench")
+    documents = grammar.documents("bench")
     for _ in range(0, told, 10_000):
         texts = [f"{text}\n" for text in islice(documents, 10_000)]
         for prompt, start in starts.items():
@@ -41,7 +41,7 @@ def main(told: int = 1_000_000) -> None:
         deviation = (square - degrees) / math.sqrt(2 * degrees)
         print(f"{prompt!r:32} {total:9,} {len(next):8,}   {square:9.1f} / {degrees} ({deviation:+.1f} sigma)")
 
-    long = [text for text in islice(world.documents("long"), 3000) if 28 <= text.count(" ") <= 32]
+    long = [text for text in islice(grammar.documents("long"), 3000) if 28 <= text.count(" ") <= 32]
     took = []
     for text in long:
         began = time.perf_counter()

@@ -57,7 +57,7 @@ def idx() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def gpt2_small() -> tuple[Decoder, Tokenizer]:
     """GPT-2 small as it was fetched from the hub on this machine; without it the test is skipped."""
-    folder = download.found(download.FAMILY["gpt2"].repo)
+    folder = download.cached_folder(download.KNOWN_MODELS["gpt2"].repo)
     if folder is None:
         pytest.skip("the weights of GPT-2 are not in this machine's cache of the hub")
     gpt = checkpoint.load(folder)
@@ -90,7 +90,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tiny: dict[str, bytes], nothing_fetched: None) -> Iterator[Hub]:
     """The hub that the client of this process asks; it has a tiny model under GPT-2's name."""
-    one = Hub({download.FAMILY["gpt2"].repo: tiny})
+    one = Hub({download.KNOWN_MODELS["gpt2"].repo: tiny})
     monkeypatch.setattr(constants, "ENDPOINT", one.address)
     template = one.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from model.language import tokenization as tokens
+from model.language import tokenization
 from model.loading import gpt2_format
 from model.transformer.gpt2 import GPT2, GPT2Config
 
@@ -20,7 +20,7 @@ COMMIT = "f" * 40
 def repository(folder: Path, layers: int = 2) -> dict[str, bytes]:
     """The files of a tiny GPT-2 with a tokenizer of its own, written to a folder."""
     torch.manual_seed(0)
-    tokenizer = tokens.train_bpe(["the cat sat on the mat, and the dog sat on the log"] * 9, 290)
+    tokenizer = tokenization.train_bpe(["the cat sat on the mat, and the dog sat on the log"] * 9, 290)
     gpt = GPT2(GPT2Config(tokenizer.get_vocab_size(), block_size=64, n_layer=layers, n_head=3, n_embd=48))
     gpt2_format.save(gpt, folder)
     tokenizer.save(str(folder / "tokenizer.json"))

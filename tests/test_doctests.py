@@ -28,7 +28,7 @@ def test_the_examples_of_a_module_are_right(name: str) -> None:
         ("model.language.embeddings", "parse"),
         ("model.language.embeddings", "cosines"),
         ("model.language.embeddings", "pca"),
-        ("model.language.embeddings", "along"),
+        ("model.language.embeddings", "project"),
         ("model.language.surprise", "surprises"),
         ("model.language.tokenization", "learn_merges"),
         ("model.language.tokenization", "merge_steps"),

@@ -14,7 +14,7 @@ import torch
 from model.transformer.decoder import Decoder
 from model.transformer.record import cache_length
 
-WIDEST, LONGEST = 8, 12
+MAX_WIDTH, MAX_LENGTH = 8, 12
 
 
 class Candidate(NamedTuple):
@@ -45,7 +45,7 @@ def search(decoder: Decoder, ids: Sequence[int], width: int, length: int, length
     A score is a total over length ** length_penalty. A width of 1 is greedy. Where the context is full the last
     block_size tokens are read anew. Raises ValueError for a width or a length out of range, no ids, and NaN.
     """
-    for name, value, most in (("width", width, WIDEST), ("length", length, LONGEST)):
+    for name, value, most in (("width", width, MAX_WIDTH), ("length", length, MAX_LENGTH)):
         if not 1 <= value <= most:
             raise ValueError(f"{name} is {value}; it must be from 1 to {most}")
     block_size, steps = decoder.config.block_size, []

@@ -37,7 +37,7 @@ class Step(NamedTuple):
 def steps(
     decoder: Decoder, ids: Sequence[int], chain: sampling.Chain, seed: int, first: Trace | None = None
 ) -> Iterator[Step]:
-    """The passes that write tokens after `ids`, without end, each drawn by the chain: those of `sampling.write`.
+    """The passes that generate tokens after `ids` without end, each drawn by the chain, as in `sampling.sample_tokens`.
 
     The first pass reads the whole prompt; `first` is its trace, if it was made already. Raises ValueError as
     `sampling.apply` does, and if there are no ids.

@@ -16,14 +16,14 @@ from model.decoding.generate import generate as our_generate
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2, GPT2Config
 
-WRITTEN, DRAWN = 3, 200  # tokens that are written past the context; draws among tokens that are all alike
-ALIKE = GPT2Config(vocab_size=10, block_size=8, n_layer=1, n_head=1, n_embd=4)
+NEW_TOKENS, DRAWS = 3, 200  # tokens that are written past the context; draws among tokens that are all alike
+TINY_CONFIG = GPT2Config(vocab_size=10, block_size=8, n_layer=1, n_head=1, n_embd=4)
 Outcome = list[int] | str  # the ids that were written, or what happened
-Way = Callable[..., Tensor]  # a generate(): model, idx, count, temperature, top_k, generator
+Generate = Callable[..., Tensor]  # a generate(): model, idx, count, temperature, top_k, generator
 
 
 @torch.no_grad()
-def generate(
+def naive_generate(
     decoder: Decoder,
     idx: Tensor,
     count: int,
@@ -46,8 +46,8 @@ def generate(
     return idx
 
 
-def written(
-    way: Way, decoder: Decoder, idx: Tensor, count: int = 1, temperature: float = 1.0, top_k: int = 50
+def new_ids_or_error(
+    way: Generate, decoder: Decoder, idx: Tensor, count: int = 1, temperature: float = 1.0, top_k: int = 50
 ) -> Outcome:
     """The new ids, or the error that came instead, in one line. A new generator has always the same seed."""
     try:
@@ -56,25 +56,25 @@ def written(
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
 
 
-def alike(way: Way, decoder: Decoder, idx: Tensor) -> Outcome:
+def top_k_with_ties(way: Generate, decoder: Decoder, idx: Tensor) -> Outcome:
     """How many of ten tokens that are equally likely are drawn with a top-k of 3."""
-    even = GPT2(ALIKE).requires_grad_(False)
+    even = GPT2(TINY_CONFIG).requires_grad_(False)
     even.W_E.zero_()
-    drawn = way(even, torch.zeros(DRAWN, 1, dtype=torch.long), 1, 1.0, 3, Generator())[:, -1]
-    return f"{len(drawn.unique())} different tokens in {DRAWN} draws"
+    drawn = way(even, torch.zeros(DRAWS, 1, dtype=torch.long), 1, 1.0, 3, Generator())[:, -1]
+    return f"{len(drawn.unique())} different tokens in {DRAWS} draws"
 
 
-def mode(way: Way, decoder: Decoder, idx: Tensor) -> Outcome:
+def training_mode_afterwards(way: Generate, decoder: Decoder, idx: Tensor) -> Outcome:
     """In which mode a small model is after it has written, while it was in training."""
-    trained = GPT2(ALIKE).train()
+    trained = GPT2(TINY_CONFIG).train()
     way(trained, torch.zeros(1, 1, dtype=torch.long), 1, 1.0, 3, Generator())
     return f"training is {trained.training} afterwards"
 
 
-def work(way: Way, decoder: Decoder, idx: Tensor, count: int = 32) -> Outcome:
+def multiply_adds(way: Generate, decoder: Decoder, idx: Tensor, count: int = 32) -> Outcome:
     """The multiplications of `count` tokens after idx, by formula; of a model whose context is long enough."""
     lengths = range(idx.size(1), idx.size(1) + count)
-    if way is generate:
+    if way is naive_generate:
         found, read = sum(decoder.config.multiply_adds(n, 0, n) for n in lengths), sum(lengths)
     else:
         first, *others = lengths
@@ -88,7 +88,7 @@ class Case(NamedTuple):
 
     asked: str
     why: str
-    run: Callable[[Way, Decoder, Tensor], Outcome]
+    run: Callable[[Generate, Decoder, Tensor], Outcome]
 
 
 CASES = [
@@ -97,47 +97,47 @@ CASES = [
         "A GPT-2 has no row of positions left for the next token; a Llama goes on, at positions that it never saw in "
         "training. Ours reads the last tokens that fit. (Here the model is cut to a context as long as your prompt, so "
         "that it is full at once.)",
-        lambda way, decoder, idx: written(way, decoder.shortened(idx.size(1)), idx, WRITTEN),
+        lambda way, decoder, idx: new_ids_or_error(way, decoder.shortened(idx.size(1)), idx, NEW_TOKENS),
     ),
     Case(
         "Temperature 0",
         "Nothing can be divided by 0: the probabilities are NaN. Ours takes the likeliest token, as is meant.",
-        lambda way, decoder, idx: written(way, decoder, idx, temperature=0.0),
+        lambda way, decoder, idx: new_ids_or_error(way, decoder, idx, temperature=0.0),
     ),
     Case(
         "Temperature −1",
         "It turns the order round: top-k then keeps the unlikeliest tokens, and nobody is told. Ours refuses it.",
-        lambda way, decoder, idx: written(way, decoder, idx, temperature=-1.0),
+        lambda way, decoder, idx: new_ids_or_error(way, decoder, idx, temperature=-1.0),
     ),
     Case(
         "A top-k larger than the vocabulary",
         "A default of 50 is enough, with a small vocabulary of 40. Ours keeps all tokens then.",
-        lambda way, decoder, idx: written(way, decoder, idx, top_k=decoder.config.vocab_size + 1),
+        lambda way, decoder, idx: new_ids_or_error(way, decoder, idx, top_k=decoder.config.vocab_size + 1),
     ),
     Case(
         "Top-k 3 among ten equally likely tokens",
         "All that are as large as the third are kept, here ten. Ours does the same, as transformers does: a rule that "
         "should be said.",
-        alike,
+        top_k_with_ties,
     ),
     Case(
         "A sample in the middle of training",
         "It switches the model to eval and leaves it there: dropout stays off for the rest of the training. Ours "
         "touches no switch. (Run on a small untrained model.)",
-        mode,
+        training_mode_afterwards,
     ),
     Case(
         "Write 32 tokens",
         "Every token is computed anew for each that is added, and its logits, too, of which the last alone are used.",
-        work,
+        multiply_adds,
     ),
 ]
 
 
-def tried(decoder: Decoder, idx: Tensor) -> list[tuple[Outcome, Outcome]]:
+def run_cases(decoder: Decoder, idx: Tensor) -> list[tuple[Outcome, Outcome]]:
     """What happens in each case when it is asked of `generate` above, and of ours.
 
     Since the one turns a switch of the model, both run on a copy with the same weights: others may be using it.
     """
     own = copy.deepcopy(decoder, {id(weight): weight for weight in decoder.parameters()})
-    return [(case.run(generate, own, idx), case.run(our_generate, own, idx)) for case in CASES]
+    return [(case.run(naive_generate, own, idx), case.run(our_generate, own, idx)) for case in CASES]

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from model.transformer.decoder import Decoder, Draw
 
-COLD = 1e-30  # below it a logit divided by the temperature may be too large for a float32; it counts as 0
+MIN_TEMPERATURE = 1e-30  # below it a logit divided by the temperature may be too large for a float32; it counts as 0
 Chain = Sequence[tuple[str, float]]  # the name of each step, in their order, and its number
 
 
 def temperature(logits: Tensor, value: float) -> Tensor:
     """The logits divided by the temperature; at 0 the largest alone is left. Raises ValueError below 0."""
     _check("temperature", value, 0, math.inf)
-    if value < COLD:
+    if value < MIN_TEMPERATURE:
         return logits.masked_fill(torch.arange(len(logits)) != logits.argmax(), -math.inf)
     return logits / value
 
@@ -62,7 +62,7 @@ def _powers(logits: Tensor) -> Tensor:
     return (exact - exact.max()).exp()
 
 
-def repetition(logits: Tensor, penalty: float, ids: Iterable[int] = ()) -> Tensor:
+def repetition_penalty(logits: Tensor, penalty: float, ids: Iterable[int] = ()) -> Tensor:
     """The logits of the ids that stand in the text already: divided by the penalty, or multiplied if negative."""
     _check("repetition", penalty, 1, math.inf)
     seen = torch.tensor(sorted(set(ids)), dtype=torch.long)
@@ -70,7 +70,7 @@ def repetition(logits: Tensor, penalty: float, ids: Iterable[int] = ()) -> Tenso
     return logits.index_copy(0, seen, torch.where(found < 0, found * penalty, found / penalty))
 
 
-STEPS = {"repetition": repetition, "temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
+STEPS = {"repetition": repetition_penalty, "temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
 
 
 def apply(chain: Chain, logits: Tensor, ids: Iterable[int] = ()) -> Tensor:
@@ -86,7 +86,7 @@ def apply(chain: Chain, logits: Tensor, ids: Iterable[int] = ()) -> Tensor:
     for name, value in chain:
         if name not in STEPS:
             raise ValueError(f"there is no step {name!r}; there is {', '.join(STEPS)}")
-        logits = repetition(logits, value, ids) if name == "repetition" else STEPS[name](logits, value)
+        logits = repetition_penalty(logits, value, ids) if name == "repetition" else STEPS[name](logits, value)
     return logits
 
 
@@ -100,7 +100,7 @@ def draw(chain: Chain, generator: torch.Generator | None = None) -> Draw:
     return draw_next
 
 
-def write(decoder: Decoder, ids: Sequence[int], chain: Chain, seed: int) -> Iterator[tuple[int, float]]:
+def sample_tokens(decoder: Decoder, ids: Sequence[int], chain: Chain, seed: int) -> Iterator[tuple[int, float]]:
     """Tokens after `ids`, without end: each id, drawn by the chain, and its surprise in nats before any step.
 
     Raises ValueError as `apply` does, and if there are no ids.

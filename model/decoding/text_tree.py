@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-MOST = 200  # tokens in a tree
+MAX_TOKENS = 200  # tokens in a tree
 
 
 class Token(NamedTuple):
@@ -13,7 +13,7 @@ class Token(NamedTuple):
     text: str
 
 
-class Branches(NamedTuple):
+class TextTree(NamedTuple):
     """A tree of tokens after the text of its root; no two of its places have the same text."""
 
     root: str
@@ -26,7 +26,7 @@ class Branches(NamedTuple):
             texts.append(texts[token.parent] + token.text)
         return texts
 
-    def grow(self, parent: int, id: int, text: str) -> tuple["Branches", int]:
+    def grow(self, parent: int, id: int, text: str) -> tuple["TextTree", int]:
         """The tree with a token after one of its places, and the new place.
 
         A text that is there already is not there twice; a full tree is left for a new one that begins at this place.
@@ -34,6 +34,6 @@ class Branches(NamedTuple):
         texts = self.texts()
         if texts[parent] + text in texts:
             return self, texts.index(texts[parent] + text)
-        if len(self.tokens) == MOST:
-            return Branches(texts[parent], (Token(0, id, text),)), 1
-        return Branches(self.root, (*self.tokens, Token(parent, id, text))), len(texts)
+        if len(self.tokens) == MAX_TOKENS:
+            return TextTree(texts[parent], (Token(0, id, text),)), 1
+        return TextTree(self.root, (*self.tokens, Token(parent, id, text))), len(texts)

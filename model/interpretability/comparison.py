@@ -18,7 +18,7 @@ Column = tuple[int | None, int | None]  # a token in one text or vocabulary, and
 Pairs = Sequence[tuple[int, int]]  # the columns that have both
 
 
-class Rest(NamedTuple):
+class CommonSuffix(NamedTuple):
     """What two cuts of a text both guess, in bytes, and the token of each with which it begins."""
 
     size: int
@@ -26,7 +26,7 @@ class Rest(NamedTuple):
     other: int
 
 
-def rest(one: Sequence[bytes], other: Sequence[bytes]) -> Rest:
+def common_suffix(one: Sequence[bytes], other: Sequence[bytes]) -> CommonSuffix:
     """The longest end of a text that begins a token in both of its cuts, but not the first, which no model guesses.
 
     The cuts end with the same byte. Where no token ends with a token of the other cut, that end is empty.
@@ -39,7 +39,7 @@ def rest(one: Sequence[bytes], other: Sequence[bytes]) -> Rest:
 
     here, there = begins(one), begins(other)
     size = max(here.keys() & there.keys())
-    return Rest(size, here[size], there[size])
+    return CommonSuffix(size, here[size], there[size])
 
 
 def entropy(log_probabilities: Tensor) -> float:
@@ -53,7 +53,7 @@ def counterpart(id: int, one: Tokenizer, other: Tokenizer) -> int | None:
     return None if token is None else other.token_to_id(token)
 
 
-def matched(one: Tokenizer, other: Tokenizer, ids: Sequence[int], others: Sequence[int]) -> list[Column]:
+def match_tokens(one: Tokenizer, other: Tokenizer, ids: Sequence[int], others: Sequence[int]) -> list[Column]:
     """Some tokens of one tokenizer and some of another, each beside the one of the other that has the same bytes."""
     found = [(id, counterpart(id, one, other)) for id in ids]
     return found + [pair for id in others if (pair := (counterpart(id, other, one), id)) not in found]
@@ -85,24 +85,24 @@ def align(one: Sequence[int], other: Sequence[int]) -> list[Column]:
     return columns[::-1]
 
 
-def unchanged(columns: Sequence[Column], one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix_length(columns: Sequence[Column], one: Sequence[int], other: Sequence[int]) -> int:
     """How many columns stand before the first difference: up to there a causal model computes the same twice."""
     return sum(1 for _ in takewhile(lambda c: None not in c and c[0] == c[1] and one[c[0]] == other[c[1]], columns))
 
 
-def difference(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
+def attention_difference(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
     """What each of N aligned tokens gives more to each in the other text: (..., N, N) from patterns (..., T, T)."""
     here, there = torch.tensor(pairs).T
     return other[..., there[:, None], there] - one[..., here[:, None], here]
 
 
-def moved(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
+def moved_attention(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
     """The share of its attention that each of N aligned tokens moves to other tokens: (..., N) from (..., T, T).
 
     It is the total variation distance of its two rows, half the sum of |p - q|: 0 where they are the same, 1 where it
     looks at nothing that it looked at before. A token without a counterpart is looked at in one text only.
     """
-    apart = difference(one, other, pairs).abs().sum(-1)
+    apart = attention_difference(one, other, pairs).abs().sum(-1)
     for pattern, places in zip((one, other), torch.tensor(pairs).T):
         alone = torch.ones(pattern.shape[-1], dtype=torch.bool)
         alone[places] = False
@@ -110,6 +110,6 @@ def moved(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
     return apart / 2
 
 
-def distance(p: Tensor, q: Tensor) -> float:
+def total_variation(p: Tensor, q: Tensor) -> float:
     """The total variation distance of two distributions (V): the share of probability that is elsewhere."""
     return (p - q).abs().sum().item() / 2

@@ -15,10 +15,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.interpretability import patching
-from model.interpretability import published_heads as known
-from model.interpretability.patching import Means
-from model.interpretability.published_heads import Pairs, Seen
+from model.interpretability import patching, published_heads
+from model.interpretability.patching import Replacements
+from model.interpretability.published_heads import Pairs, TracedText
 from model.toy_world.grammar import LEXICON
 from model.toy_world.questions import QUESTIONS
 from model.transformer.decoder import Decoder
@@ -27,15 +26,15 @@ from model.transformer.record import Head
 
 WORDS, TEXTS = 8, 6  # words that are said twice, and texts of each kind
 
-Made = tuple[str, str]  # a text, and the word in it that its last token should look at
+TextAndTarget = tuple[str, str]  # a text, and the word in it that its last token should look at
 
 
 class Kind(NamedTuple):
     """What a head may be: where it looks, on texts of what form, and the questions that should need it."""
 
     says: str
-    make: Callable[[random.Random], Made]
-    pairs: Callable[[Seen, str], Pairs]
+    make: Callable[[random.Random], TextAndTarget]
+    pairs: Callable[[TracedText, str], Pairs]
     asked: str
 
 
@@ -48,7 +47,7 @@ class Batch(NamedTuple):
     right: Tensor  # (B,), the first token of each answer
 
 
-class Said(NamedTuple):
+class Prediction(NamedTuple):
     """Of each question its prompt and answer, the likeliest next token, and how likely the right one is."""
 
     prompt: str
@@ -58,29 +57,29 @@ class Said(NamedTuple):
     probability: float
 
 
-def _twice(rng: random.Random) -> Made:
+def _twice(rng: random.Random) -> TextAndTarget:
     words = rng.sample(LEXICON, WORDS)
     return " " + " ".join(words + words), ""
 
 
-def _question(kind: str, which: Callable[[str, str], str]) -> Callable[[random.Random], Made]:
+def _question(kind: str, which: Callable[[str, str], str]) -> Callable[[random.Random], TextAndTarget]:
     """Texts that are questions of a kind; `which` word decides, by the prompt and its answer."""
 
-    def make(rng: random.Random) -> Made:
+    def make(rng: random.Random) -> TextAndTarget:
         prompt, answer = QUESTIONS[kind](rng)
         return prompt, which(prompt, answer)
 
     return make
 
 
-def _by_ids(pairs: Callable[[Sequence[int]], Pairs]) -> Callable[[Seen, str], Pairs]:
+def _by_ids(pairs: Callable[[Sequence[int]], Pairs]) -> Callable[[TracedText, str], Pairs]:
     return lambda seen, _: pairs(seen.trace.idx[0].tolist())
 
 
-def _to_word(seen: Seen, word: str) -> Pairs:
+def _to_word(seen: TracedText, word: str) -> Pairs:
     """From the last token to where the word first stands."""
     found = re.search(rf"\b{re.escape(word)}\b", seen.text)
-    return [(seen.trace.idx.size(1) - 1, known.place(seen, found.end()))]
+    return [(seen.trace.idx.size(1) - 1, published_heads.token_position(seen, found.end()))]
 
 
 COPY, AGREEMENT, RECEIVER, PRONOUN, ROOM = (
@@ -92,10 +91,18 @@ COPY, AGREEMENT, RECEIVER, PRONOUN, ROOM = (
 )
 ASKED = (COPY, AGREEMENT, RECEIVER, PRONOUN, ROOM, "capital")
 KINDS = {
-    "previous token": Kind("looks at the token before, whatever it is", _twice, _by_ids(known.previous), COPY),
-    "duplicate token": Kind("looks at where the same token stood before", _twice, _by_ids(known.same), RECEIVER),
-    "induction": Kind("looks at what came after the same token the last time", _twice, _by_ids(known.after_same), COPY),
-    "first token": Kind("looks at the first token, whatever it is: it rests", _twice, _by_ids(known.first), COPY),
+    "previous token": Kind(
+        "looks at the token before, whatever it is", _twice, _by_ids(published_heads.previous_token_pairs), COPY
+    ),
+    "duplicate token": Kind(
+        "looks at where the same token stood before", _twice, _by_ids(published_heads.duplicate_token_pairs), RECEIVER
+    ),
+    "induction": Kind(
+        "looks at what came after the same token the last time", _twice, _by_ids(published_heads.induction_pairs), COPY
+    ),
+    "first token": Kind(
+        "looks at the first token, whatever it is: it rests", _twice, _by_ids(published_heads.first_token_pairs), COPY
+    ),
     "agreement": Kind(
         "looks from the end past another noun at the subject, whose number the verb must have",
         _question(AGREEMENT, lambda prompt, _: prompt.split()[1]),
@@ -123,7 +130,7 @@ KINDS = {
 }
 
 
-def texts(kind: str, seed: int = 0) -> list[Made]:
+def texts(kind: str, seed: int = 0) -> list[TextAndTarget]:
     """TEXTS texts of a kind."""
     rng = random.Random(seed)
     return [KINDS[kind].make(rng) for _ in range(TEXTS)]
@@ -133,19 +140,19 @@ def scores(decoder: Decoder, tokenizer: Tokenizer, kind: str, seed: int = 0) -> 
     """How much each head is of a kind, (L, H): the mean attention that it gives to where such a head looks."""
     found = []
     for text, word in texts(kind, seed):
-        seen = known.see(decoder, tokenizer, text)
-        found.append(known.looks(seen.trace, KINDS[kind].pairs(seen, word)))
+        seen = published_heads.trace_text(decoder, tokenizer, text)
+        found.append(published_heads.mean_attention(seen.trace, KINDS[kind].pairs(seen, word)))
     return torch.stack(found).mean(0)
 
 
-def best(scores: Tensor, count: int) -> list[Head]:
+def top_heads(scores: Tensor, count: int) -> list[Head]:
     """The heads with the highest of these scores (L, H), the first one first."""
     return [
         Head(*divmod(n, scores.size(1))) for n in scores.flatten().topk(min(count, scores.numel())).indices.tolist()
     ]
 
 
-def ask(tokenizer: Tokenizer, kind: str, count: int, seed: int = 0) -> list[Batch]:
+def question_batches(tokenizer: Tokenizer, kind: str, count: int, seed: int = 0) -> list[Batch]:
     """So many questions of a kind, those of the same length together."""
     rng, lengths = random.Random(seed), defaultdict(list)
     for _ in range(count):
@@ -156,15 +163,21 @@ def ask(tokenizer: Tokenizer, kind: str, count: int, seed: int = 0) -> list[Batc
     return [Batch(prompts, answers, torch.tensor(ids), torch.tensor(right)) for prompts, answers, ids, right in batches]
 
 
-def answers(decoder: Decoder, batch: Batch, heads: Collection[Head], instead: Means) -> list[Said]:
+def predict(decoder: Decoder, batch: Batch, heads: Collection[Head], instead: Replacements) -> list[Prediction]:
     """What the GPT says to some questions while these heads are cut."""
-    shares = decoder.trace(batch.idx, Interventions(edits=patching.cut(heads, (), instead))).logits[:, -1].softmax(-1)
+    shares = (
+        decoder.trace(batch.idx, Interventions(edits=patching.ablation_edits(heads, (), instead)))
+        .logits[:, -1]
+        .softmax(-1)
+    )
     rows = zip(batch.prompts, batch.answers, shares.argmax(-1).tolist(), batch.right.tolist(), shares, strict=True)
-    return [Said(prompt, answer, said, said == right, row[right].item()) for prompt, answer, said, right, row in rows]
+    return [
+        Prediction(prompt, answer, said, said == right, row[right].item()) for prompt, answer, said, right, row in rows
+    ]
 
 
-def search(
-    decoder: Decoder, batches: Sequence[Batch], instead: Means
+def ablate_each_head(
+    decoder: Decoder, batches: Sequence[Batch], instead: Replacements
 ) -> Iterator[tuple[int, list[int], Tensor, Tensor]]:
     """Cut one head after the other, and ask.
 
@@ -173,6 +186,6 @@ def search(
     """
     for batch in batches:
         everyone = range(len(batch.right))
-        for layer, heads, logits in patching.by_head(decoder, decoder.trace(batch.idx), instead.z[:, :, None]):
+        for layer, heads, logits in patching.patch_each_head(decoder, decoder.trace(batch.idx), instead.z[:, :, None]):
             probability = logits.softmax(-1)[:, everyone, batch.right]
             yield layer, heads, probability.sum(-1), (logits.argmax(-1) == batch.right).sum(-1)

@@ -24,26 +24,26 @@ from model.transformer.intervention import Edit, Interventions
 from model.transformer.record import Head, Trace
 
 METRICS = ("logit difference", "probability")
-AT_ONCE = 2_000  # tokens in one batch of a sweep, which bounds its memory
+TOKENS_PER_BATCH = 2_000  # tokens in one batch of a sweep, which bounds its memory
 
 
-class Means(NamedTuple):
+class Replacements(NamedTuple):
     """What each head and each MLP puts out on average, or nothing; what takes the place of one that is cut."""
 
     z: Tensor  # (L, H, D)
     mlp_out: Tensor  # (L, C)
 
 
-def zero(config: DecoderConfig) -> Means:
+def zero_replacements(config: DecoderConfig) -> Replacements:
     """Nothing, in the form of means."""
     layers = config.n_layer
-    return Means(torch.zeros(layers, config.n_head, config.head_size), torch.zeros(layers, config.n_embd))
+    return Replacements(torch.zeros(layers, config.n_head, config.head_size), torch.zeros(layers, config.n_embd))
 
 
-def means(traces: Sequence[Trace]) -> Means:
+def mean_replacements(traces: Sequence[Trace]) -> Replacements:
     """The means over all positions of some traces, of which there must be one."""
     layers = list(zip(*(trace.blocks for trace in traces)))
-    return Means(
+    return Replacements(
         torch.stack(
             [torch.cat([one.attn.z.transpose(1, 2).flatten(0, 1) for one in layer]).mean(0) for layer in layers]
         ),
@@ -51,7 +51,7 @@ def means(traces: Sequence[Trace]) -> Means:
     )
 
 
-def cut(heads: Collection[Head], mlps: Collection[int], instead: Means) -> tuple[Edit, ...]:
+def ablation_edits(heads: Collection[Head], mlps: Collection[int], instead: Replacements) -> tuple[Edit, ...]:
     """The edits that take out these heads, and the MLPs of these layers, and put their means in place."""
     return (
         *(Edit("z", layer, instead.z[layer, head], head=head) for layer, head in sorted(heads)),
@@ -59,7 +59,9 @@ def cut(heads: Collection[Head], mlps: Collection[int], instead: Means) -> tuple
     )
 
 
-def by_head(decoder: Decoder, trace: Trace, instead: Sequence[Tensor]) -> Iterator[tuple[int, list[int], Tensor]]:
+def patch_each_head(
+    decoder: Decoder, trace: Trace, instead: Sequence[Tensor]
+) -> Iterator[tuple[int, list[int], Tensor]]:
     """The run of a trace (B, T), again and again, in each of which one head's z is replaced.
 
     Of each layer `instead` has what takes z's place, (H, T, D), or what spreads over it. Comes as layer, some of
@@ -68,7 +70,7 @@ def by_head(decoder: Decoder, trace: Trace, instead: Sequence[Tensor]) -> Iterat
     count, tokens = trace.idx.shape
     for layer, (block, value) in enumerate(zip(trace.blocks, instead, strict=True)):
         z, resid = block.attn.z, block.resid_pre
-        for heads in torch.arange(z.size(1)).split(max(1, AT_ONCE // (count * tokens))):
+        for heads in torch.arange(z.size(1)).split(max(1, TOKENS_PER_BATCH // (count * tokens))):
             rows = z.repeat(len(heads), 1, 1, 1, 1)
             for row, head in zip(rows, heads):
                 row[:, head] = value[head]
@@ -77,7 +79,7 @@ def by_head(decoder: Decoder, trace: Trace, instead: Sequence[Tensor]) -> Iterat
             yield layer, heads.tolist(), logits.unflatten(0, (len(heads), count))
 
 
-def by_position(
+def patch_each_position(
     decoder: Decoder, trace: Trace, other: Trace, start: int = 0
 ) -> Iterator[tuple[int, list[int], Tensor]]:
     """The run of a trace (1, T), again and again, each with the other's residual stream before one layer at one token.
@@ -86,13 +88,13 @@ def by_position(
     """
     tokens = trace.idx.size(1)
     for layer, (block, of) in enumerate(zip(trace.blocks, other.blocks, strict=True)):
-        for positions in torch.arange(start, tokens).split(max(1, AT_ONCE // tokens)):
+        for positions in torch.arange(start, tokens).split(max(1, TOKENS_PER_BATCH // tokens)):
             rows = block.resid_pre.repeat(len(positions), 1, 1)
             rows[range(len(positions)), positions] = of.resid_pre[0, positions]
             yield layer, positions.tolist(), decoder.forward_from(rows, layer)
 
 
-def cost(config: DecoderConfig, rows: int, tokens: int) -> int:
+def sweep_multiply_adds(config: DecoderConfig, rows: int, tokens: int) -> int:
     """The multiplications of a sweep in which each layer is the first of so many rows of so many tokens."""
     layers = config.n_layer * (config.n_layer + 1) // 2  # a row that starts at the first layer computes all of them
     block = config.multiply_adds(tokens, read_off=0) // config.n_layer
@@ -104,7 +106,7 @@ def metrics(logits: Tensor, answer: int, rival: int) -> Tensor:
     return torch.stack([logits[..., answer] - logits[..., rival], logits.softmax(-1)[..., answer]], dim=-1)
 
 
-def restored(patched: Tensor, corrupted: Tensor, clean: Tensor) -> Tensor:
+def restored_share(patched: Tensor, corrupted: Tensor, clean: Tensor) -> Tensor:
     """The share of the way from the corrupted to the clean run: 0 nothing, 1 all of it; also below 0, or above 1.
 
     Raises ValueError where the two runs do not differ, so that there is no way.
@@ -126,7 +128,7 @@ def first_difference(one: Tensor, other: Tensor) -> int:
     return differ[0].item()
 
 
-def moved(one: Tensor, other: Tensor) -> Tensor:
+def kl_divergence(one: Tensor, other: Tensor) -> Tensor:
     """How far the guesses of one run are from those of the other: KL(one || other) of logits (..., V), in nats."""
     log_p, log_q = one.log_softmax(-1), other.log_softmax(-1)
     return (log_p.exp() * (log_p - log_q)).sum(-1).clamp_min(0)

@@ -22,7 +22,7 @@ from model.transformer.record import Head, Trace
 Pairs = Sequence[tuple[int, int]]  # positions of a query and of a key
 
 
-class Seen(NamedTuple):
+class TracedText(NamedTuple):
     """A text of T tokens, the GPT that read it, and all that it computed."""
 
     decoder: Decoder
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
     trace: Trace
 
 
-class Found(NamedTuple):
+class Measurement(NamedTuple):
     """What each head does of a claim, (L, H), and the number of the output where the claim is about that."""
 
     heads: Tensor
@@ -60,11 +60,11 @@ class Claim:
     unit: str  # what the number of a head is
     papers: tuple[Paper, ...]
     heads: tuple[Head, ...]  # those that the papers name; none: the claim is about all of them
-    measure: Callable[[Seen], Found]  # raises ValueError where the text is none that the claim is about
+    measure: Callable[[TracedText], Measurement]  # raises ValueError where the text is none that the claim is about
     least: float
     output: str = ""  # what the number of the output is, where the claim is about that
 
-    def number(self, found: Found, config: DecoderConfig) -> float:
+    def number(self, found: Measurement, config: DecoderConfig) -> float:
         """Of the output; else, in GPT-2 small, the mean of the heads named, and in another GPT that of its best head.
 
         Where no head is named it is the mean of all.
@@ -78,33 +78,33 @@ class Claim:
         return found.heads.max().item()
 
 
-def see(decoder: Decoder, tokenizer: Tokenizer, text: str) -> Seen:
+def trace_text(decoder: Decoder, tokenizer: Tokenizer, text: str) -> TracedText:
     """Read a text; raises ValueError where it has no token, or more than the GPT can read."""
     ids = tokenizer.encode(text).ids
     if not ids:
         raise ValueError("it is empty")
     if len(ids) > decoder.config.block_size:
         raise ValueError(f"it has {len(ids):,} tokens, and the model reads {decoder.config.block_size:,} at most")
-    return Seen(decoder, tokenizer, text, decoder.trace(torch.tensor([ids])))
+    return TracedText(decoder, tokenizer, text, decoder.trace(torch.tensor([ids])))
 
 
-def looks(trace: Trace, pairs: Pairs) -> Tensor:
+def mean_attention(trace: Trace, pairs: Pairs) -> Tensor:
     """The mean attention of each head, (L, H), from the queries to the keys of these pairs."""
     queries, keys = zip(*pairs)
     return trace.patterns[:, :, queries, keys].mean(-1)
 
 
-def previous(ids: Sequence[int]) -> Pairs:
+def previous_token_pairs(ids: Sequence[int]) -> Pairs:
     """From each token to the one before it."""
     return [(at, at - 1) for at in range(1, len(ids))]
 
 
-def first(ids: Sequence[int]) -> Pairs:
+def first_token_pairs(ids: Sequence[int]) -> Pairs:
     """From each token to the first, but for the second: to it the first is also the one before."""
     return [(at, 0) for at in range(2, len(ids))]
 
 
-def same(ids: Sequence[int]) -> Pairs:
+def duplicate_token_pairs(ids: Sequence[int]) -> Pairs:
     """From each token that stood before to where it last did."""
     last: dict[int, int] = {}
     pairs = []
@@ -115,12 +115,12 @@ def same(ids: Sequence[int]) -> Pairs:
     return pairs
 
 
-def after_same(ids: Sequence[int]) -> Pairs:
+def induction_pairs(ids: Sequence[int]) -> Pairs:
     """From each token that stood before to the one that came after it then."""
-    return [(query, key + 1) for query, key in same(ids) if key + 1 < query]
+    return [(query, key + 1) for query, key in duplicate_token_pairs(ids) if key + 1 < query]
 
 
-def written(seen: Seen, toward: int, against: int) -> Tensor:
+def head_attribution(seen: TracedText, toward: int, against: int) -> Tensor:
     """What each head, (L, H), itself adds to the logit of one id less that of another, at the last position."""
     return attribution.attribute(seen.decoder, seen.trace, -1, toward, against).heads
 
@@ -134,7 +134,7 @@ class Names(NamedTuple):
     at_again: int
 
 
-def names(seen: Seen) -> Names:
+def find_names(seen: TracedText) -> Names:
     """Whom a text names once, and whom twice; raises ValueError where that is not one each."""
     found = [word for word in re.finditer(r"\b\w+", seen.text) if word.start() and word[0].istitle()]
     said = [word[0] for word in found]
@@ -145,17 +145,17 @@ def names(seen: Seen) -> Names:
             "twice, and no other word that begins with one"
         )
     ids = [seen.tokenizer.encode(f" {word[0]}").ids[0] for word in (*once, twice[0])]
-    return Names(*ids, place(seen, once[0].end()), place(seen, twice[1].end()))
+    return Names(*ids, token_position(seen, once[0].end()), token_position(seen, twice[1].end()))
 
 
-def place(seen: Seen, end: int) -> int:
+def token_position(seen: TracedText, end: int) -> int:
     """The position of the token that holds the sign before `end`."""
     offsets = seen.tokenizer.encode(seen.text).offsets
     return max(at for at, (start, stop) in enumerate(offsets) if start < end <= stop)
 
 
 @torch.inference_mode()
-def endings(seen: Seen) -> Tensor:
+def two_digit_probabilities(seen: TracedText) -> Tensor:
     """How likely the text goes on with each of 00, 01 ... 99: (100,). Some tokenizers cut these in two."""
     after: dict[tuple[int, ...], Tensor] = {}  # by the ids in between
     likely = torch.ones(100)
@@ -170,46 +170,50 @@ def endings(seen: Seen) -> Tensor:
     return likely
 
 
-def by_attention(pairs: Callable[[Sequence[int]], Pairs], lacks: str) -> Callable[[Seen], Found]:
+def attention_measure(pairs: Callable[[Sequence[int]], Pairs], lacks: str) -> Callable[[TracedText], Measurement]:
     """The measure of a claim on where heads look; `lacks` is what a text lacks that has no such pair."""
 
-    def measure(seen: Seen) -> Found:
+    def measure(seen: TracedText) -> Measurement:
         if not (found := pairs(seen.trace.idx[0].tolist())):
             raise ValueError(lacks)
-        return Found(looks(seen.trace, found))
+        return Measurement(mean_attention(seen.trace, found))
 
     return measure
 
 
-def to_name(which: str) -> Callable[[Seen], Found]:
+def attention_to_name(which: str) -> Callable[[TracedText], Measurement]:
     """The measure of a claim on how much the last token looks at a name."""
 
-    def measure(seen: Seen) -> Found:
-        return Found(looks(seen.trace, [(seen.trace.idx.size(1) - 1, getattr(names(seen), which))]))
+    def measure(seen: TracedText) -> Measurement:
+        return Measurement(mean_attention(seen.trace, [(seen.trace.idx.size(1) - 1, getattr(find_names(seen), which))]))
 
     return measure
 
 
-def against_once(seen: Seen) -> Found:
+def negative_name_mover(seen: TracedText) -> Measurement:
     """What each head takes off the name that came once by looking at it, next to the other."""
-    found = names(seen)
-    return Found(attribution.attribute_source(seen.decoder, seen.trace, -1, found.at_once, found.twice, found.once))
+    found = find_names(seen)
+    return Measurement(
+        attribution.attribute_source(seen.decoder, seen.trace, -1, found.at_once, found.twice, found.once)
+    )
 
 
-def indirect_object(seen: Seen) -> Found:
+def indirect_object_logits(seen: TracedText) -> Measurement:
     """The logit of the name that came once less that of the other, and what each head adds to that."""
-    found, logits = names(seen), seen.trace.logits[0, -1]
-    return Found(written(seen, found.once, found.twice), (logits[found.once] - logits[found.twice]).item())
+    found, logits = find_names(seen), seen.trace.logits[0, -1]
+    return Measurement(
+        head_attribution(seen, found.once, found.twice), (logits[found.once] - logits[found.twice]).item()
+    )
 
 
-def later_years(seen: Seen) -> Found:
+def greater_than(seen: TracedText) -> Measurement:
     """The probability of the years after the first one less that of the others; and how much heads look at it."""
     years = re.search(r"(\d\d)(\d\d)\b.*\b\1$", seen.text, re.S)
     if not years:
         raise ValueError("this text must have a year of four digits in it, and end with the first two of them")
-    last, likely = int(years[2]), endings(seen)
-    pairs = [(seen.trace.idx.size(1) - 1, place(seen, years.end(2)))]
-    return Found(looks(seen.trace, pairs), (likely[last + 1 :].sum() - likely[: last + 1].sum()).item())
+    last, likely = int(years[2]), two_digit_probabilities(seen)
+    pairs = [(seen.trace.idx.size(1) - 1, token_position(seen, years.end(2)))]
+    return Measurement(mean_attention(seen.trace, pairs), (likely[last + 1 :].sum() - likely[: last + 1].sum()).item())
 
 
 VIG = Paper("Vig and Belinkov 2019", "1906.04284")
@@ -219,9 +223,9 @@ HANNA = Paper("Hanna et al. 2023", "2305.00586")
 XIAO = Paper("Xiao et al. 2023", "2309.17453")
 
 STORY = "Once upon a time there was a king who had a"
-TWICE = "The river apple violin lamp seven horse river apple violin lamp seven horse"
-GIVES = "When Mary and John went to the store, John gave a drink to"
-WAR = "The war lasted from the year 1732 to the year 17"
+REPEATED_WORDS = "The river apple violin lamp seven horse river apple violin lamp seven horse"
+TWO_NAMES = "When Mary and John went to the store, John gave a drink to"
+YEARS = "The war lasted from the year 1732 to the year 17"
 
 # `least` is above what a head gives that looks at all tokens alike, and below what the papers find on many texts.
 CLAIMS = (
@@ -232,7 +236,7 @@ CLAIMS = (
         "mean attention of each token to the one before",
         (WANG,),
         ((2, 2), (4, 11)),
-        by_attention(previous, "a text of one token has none before it"),
+        attention_measure(previous_token_pairs, "a text of one token has none before it"),
         least=0.5,
     ),
     Claim(
@@ -242,79 +246,79 @@ CLAIMS = (
         "mean attention to the first token, from the third on",
         (VIG, XIAO),
         (),
-        by_attention(first, "a text must have three tokens to ask how much they look at the first"),
+        attention_measure(first_token_pairs, "a text must have three tokens to ask how much they look at the first"),
         least=0.4,
     ),
     Claim(
         "Duplicate token",
-        TWICE,
+        REPEATED_WORDS,
         "Some heads look from a token to where the same one stood before.",
         "mean attention of a token to where it stood before",
         (WANG,),
         ((0, 1), (3, 0)),
-        by_attention(same, "no token stands here twice"),
+        attention_measure(duplicate_token_pairs, "no token stands here twice"),
         least=0.2,
     ),
     Claim(
         "Induction",
-        TWICE,
+        REPEATED_WORDS,
         "Some heads look from a token to the one that came after it the last time, and so can say it again.",
         "mean attention of a token to the one that came after it the last time",
         (OLSSON, WANG),
         ((5, 5), (6, 9)),
-        by_attention(after_same, "no token stands here twice with another one in between"),
+        attention_measure(induction_pairs, "no token stands here twice with another one in between"),
         least=0.4,
     ),
     Claim(
         "S-inhibition",
-        GIVES,
+        TWO_NAMES,
         "Some heads look from the end to the second time that a name is said; they keep others from taking it.",
         "attention of the last token to the second of the name said twice",
         (WANG,),
         ((7, 3), (7, 9), (8, 6), (8, 10)),
-        to_name("at_again"),
+        attention_to_name("at_again"),
         least=0.25,
     ),
     Claim(
         "Name mover",
-        GIVES,
+        TWO_NAMES,
         "Some heads look from the end to the name that was said once, and copy it to the output.",
         "attention of the last token to the name said once",
         (WANG,),
         ((9, 6), (9, 9), (10, 0)),
-        to_name("at_once"),
+        attention_to_name("at_once"),
         least=0.3,
     ),
     Claim(
         "Negative name mover",
-        GIVES,
+        TWO_NAMES,
         "Some heads look at that name, too, and write against it.",
         "logits that a head takes off the name said once by looking at it, next to the other",
         (WANG,),
         ((10, 7), (11, 10)),
-        against_once,
+        negative_name_mover,
         least=0.3,
     ),
     Claim(
         "Indirect object",
-        GIVES,
+        TWO_NAMES,
         "Of two names it takes the one that is not the giver. The name movers write it.",
         "logits that a head adds to the name said once, next to the other",
         (WANG,),
         ((9, 6), (9, 9), (10, 0)),
-        indirect_object,
+        indirect_object_logits,
         least=1,
         output="the logit of the name said once less that of the name said twice",
     ),
     Claim(
         "Greater than",
-        WAR,
+        YEARS,
         "A war ends after it began: years above the first are far likelier than the others. "
         "Some heads look from the end to the digits that they must be above, and MLPs compare.",
         "attention of the last token to the last digits of the year",
         (HANNA,),
         ((5, 1), (5, 5), (6, 9), (7, 10), (8, 8), (8, 11), (9, 1)),
-        later_years,
+        greater_than,
         least=0.5,
         output="the probability of later years less that of the others",
     ),

@@ -21,7 +21,7 @@ from model.language.tokenization import is_text, pieces
 from model.transformer.decoder import Decoder
 from model.transformer.record import Trace
 
-MOST, LONGEST, HEAVIEST = 12, 40, 1000  # terms of an expression, letters of a word, and the largest weight
+MAX_TERMS, MAX_LETTERS, MAX_WEIGHT = 12, 40, 1000  # terms of an expression, letters of a word, and the largest weight
 ROUNDING = 1e-12  # what is left of terms that cancel out, of their lengths together, is no more than this
 # Spaces are never given back (*+), so that a line of them takes no longer than it is long.
 TERM = re.compile(
@@ -36,7 +36,7 @@ class Term(NamedTuple):
     word: str
 
 
-class Found(NamedTuple):
+class WordVector(NamedTuple):
     """The vector (C) of a word that was asked for, and the word or the words that it is of."""
 
     vector: Tensor
@@ -69,17 +69,17 @@ class Embeddings:
     def _lengths(self) -> Tensor:
         return self.vectors.norm(dim=-1)
 
-    def find(self, word: str) -> Found:
+    def find(self, word: str) -> WordVector:
         """The vector of a word, or of the same word in other letters, small or large.
 
         Raises ValueError where there is none.
         """
         for other in (word, word.lower(), word.capitalize()):
             if other in self:
-                return Found(self[other], [other])
-        close = get_close_matches(word[:LONGEST], self._row, n=3)
+                return WordVector(self[other], [other])
+        close = get_close_matches(word[:MAX_LETTERS], self._row, n=3)
         like = f"; spelled like it: {', '.join(close)}" if close else ""
-        raise ValueError(f"{word[:LONGEST]!r} is none of the {len(self._row):,} words that have a vector{like}")
+        raise ValueError(f"{word[:MAX_LETTERS]!r} is none of the {len(self._row):,} words that have a vector{like}")
 
     def nearest(self, query: Tensor, leave_out: Collection[str] = (), count: int = 1) -> list[tuple[str, float]]:
         """The `count` words whose vectors have the largest cosine with the query (C), and it, the largest first."""
@@ -96,7 +96,7 @@ class TokenEmbeddings(Embeddings):
 
     tokenizer: Tokenizer
 
-    def find(self, word: str) -> Found:
+    def find(self, word: str) -> WordVector:
         """As for any embeddings; a word that is not one token is the mean of its tokens.
 
         Raises ValueError for a word of more than 40 letters.
@@ -104,16 +104,16 @@ class TokenEmbeddings(Embeddings):
         try:
             return super().find(word)
         except ValueError:
-            if len(word) > LONGEST:
+            if len(word) > MAX_LETTERS:
                 raise ValueError(
-                    f"a word may have {LONGEST} letters, and {word[:LONGEST]!r}… has {len(word):,}"
+                    f"a word may have {MAX_LETTERS} letters, and {word[:MAX_LETTERS]!r}… has {len(word):,}"
                 ) from None
             ids = self.tokenizer.encode(f" {word}").ids
             of = pieces(self.tokenizer, ids)
-            return Found(self.vectors[ids].mean(0), [word] if of == [f" {word}"] else of)
+            return WordVector(self.vectors[ids].mean(0), [word] if of == [f" {word}"] else of)
 
 
-def words_of(tokenizer: Tokenizer, count: int) -> list[str | None]:
+def token_words(tokenizer: Tokenizer, count: int) -> list[str | None]:
     """Of each of so many ids the word that it is, with a space before it, and None where it is none."""
     ids = range(min(count, tokenizer.get_vocab_size()))
     texts = [text if is_text(tokenizer, id) else "" for text, id in zip(pieces(tokenizer, ids), ids)]
@@ -121,9 +121,9 @@ def words_of(tokenizer: Tokenizer, count: int) -> list[str | None]:
     return [*words, *[None] * (count - len(ids))]  # some models have spare ids
 
 
-def of_tokens(gpt: Decoder, tokenizer: Tokenizer) -> TokenEmbeddings:
+def token_embeddings(gpt: Decoder, tokenizer: Tokenizer) -> TokenEmbeddings:
     """The words that are one token of a GPT."""
-    return TokenEmbeddings(words_of(tokenizer, gpt.config.vocab_size), gpt.wte.weight, tokenizer)
+    return TokenEmbeddings(token_words(tokenizer, gpt.config.vocab_size), gpt.wte.weight, tokenizer)
 
 
 def parse(expression: str) -> list[Term]:
@@ -142,13 +142,13 @@ def parse(expression: str) -> list[Term]:
             raise ValueError(f"{where} a word must stand")
         if terms and not term["sign"]:
             raise ValueError(f"between {terms[-1].word[-40:]!r} and {term['word'][:40]!r} a + or - must stand")
-        if len(terms) == MOST:
-            raise ValueError(f"an expression may have {MOST} terms, not more")
+        if len(terms) == MAX_TERMS:
+            raise ValueError(f"an expression may have {MAX_TERMS} terms, not more")
         weight = term["weight"] or "1"
         if "," in weight:
             raise ValueError(f"a weight is written with a point, {weight[:20].replace(',', '.')} and not {weight[:20]}")
-        if float(weight) > HEAVIEST:
-            raise ValueError(f"a weight may be up to {HEAVIEST}, not {weight[:20]}")
+        if float(weight) > MAX_WEIGHT:
+            raise ValueError(f"a weight may be up to {MAX_WEIGHT}, not {weight[:20]}")
         sign = 1.0 if term["sign"] in (None, "+") else -1.0
         terms.append(Term(sign * float(weight), term["word"]))
         read = term.end()
@@ -157,7 +157,7 @@ def parse(expression: str) -> list[Term]:
     return terms
 
 
-def calculate(embeddings: Embeddings, terms: Sequence[Term]) -> tuple[dict[str, Found], Tensor]:
+def calculate(embeddings: Embeddings, terms: Sequence[Term]) -> tuple[dict[str, WordVector], Tensor]:
     """What was found of the word of each term, and what the terms come to together (C).
 
     Raises ValueError for a word without a vector, and where the terms cancel out.
@@ -203,31 +203,31 @@ def pca(vectors: Tensor, fitted: Tensor) -> tuple[Tensor, Tensor]:
     return points, points.var(0) / vectors.var(0).sum().clamp(min=1e-12)
 
 
-def ends(embeddings: Embeddings, text: str) -> list[tuple[str, Tensor]]:
+def parse_axes(embeddings: Embeddings, text: str) -> list[tuple[str, Tensor]]:
     """The four words of a text, the ends of two axes, and their vectors.
 
     Raises ValueError where it has not four words, for one without a vector, and for an axis with one end.
     """
     words = text.split()
     if len(words) != 4:
-        raise ValueError(f"two axes have four ends, and {text[:LONGEST]!r} has {len(words)} words")
+        raise ValueError(f"two axes have four ends, and {text[:MAX_LETTERS]!r} has {len(words)} words")
     vectors = [embeddings.find(word).vector for word in words]
     if vectors[0].equal(vectors[1]) or vectors[2].equal(vectors[3]):
         raise ValueError("both ends of an axis are the same word")
     return [*zip(words, vectors)]
 
 
-def along(a: Tensor, b: Tensor, vectors: Tensor) -> Tensor:
+def project(a: Tensor, b: Tensor, vectors: Tensor) -> Tensor:
     """Projection (N) of vectors (N, C) on the line from a to another b (C): a is at -1, b at 1, their middle at 0.
 
-    >>> along(torch.zeros(2), torch.tensor([4.0, 0.0]), torch.tensor([[3.0, 7.0]]))
+    >>> project(torch.zeros(2), torch.tensor([4.0, 0.0]), torch.tensor([[3.0, 7.0]]))
     tensor([0.5000])
     """
     half = (b - a) / 2
     return (vectors - (a + b) / 2) @ half / (half @ half)
 
 
-def lost(vectors: Tensor, points: Tensor, neighbours: int) -> float:
+def lost_neighbors(vectors: Tensor, points: Tensor, neighbours: int) -> float:
     """The share of the nearest neighbours among the vectors (N, C) that are none among the points (N, 2).
 
     Equal vectors are one, or no map could part them; and who is as near as the last neighbour is one, too. There must
@@ -243,7 +243,7 @@ def lost(vectors: Tensor, points: Tensor, neighbours: int) -> float:
     return (before & ~after).sum().item() / before.sum().item()
 
 
-def meeting(a: Trace, here: int, b: Trace, there: int) -> tuple[Tensor, Tensor, Tensor]:
+def contextual_similarity(a: Trace, here: int, b: Trace, there: int) -> tuple[Tensor, Tensor, Tensor]:
     """How alike the residual stream is at two positions of two texts, at the start and after each block: 3 x (L + 1).
 
     The cosine of the two; that of the first with what it was at the start; and, to hold them against, the mean cosine

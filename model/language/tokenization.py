@@ -27,7 +27,7 @@ class Merge(NamedTuple):
     symbols: tuple[bytes, ...]  # the word afterwards
 
 
-class Learned(NamedTuple):
+class LearnedMerge(NamedTuple):
     """One step of the training: the most frequent pair of neighbours becomes a symbol."""
 
     pair: Pair
@@ -46,8 +46,8 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 def from_merges(pairs: Sequence[Pair]) -> Tokenizer:
     """A byte-level BPE that makes these merges, in this order."""
-    alphabet = sorted(_byte_of(), key=_byte_of().__getitem__)
-    merges = [(_written(left), _written(right)) for left, right in pairs]
+    alphabet = sorted(_byte_alphabet(), key=_byte_alphabet().__getitem__)
+    merges = [(_to_characters(left), _to_characters(right)) for left, right in pairs]
     symbols = dict.fromkeys([*alphabet, *(left + right for left, right in merges)])
     tokenizer = Tokenizer(models.BPE(vocab={symbol: id for id, symbol in enumerate(symbols)}, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -56,7 +56,7 @@ def from_merges(pairs: Sequence[Pair]) -> Tokenizer:
 
 
 @cache
-def _byte_of() -> dict[str, int]:
+def _byte_alphabet() -> dict[str, int]:
     """The byte that each character of a byte-level vocabulary stands for.
 
     Printable Latin-1 characters stand for themselves; the other bytes, in order, are
@@ -72,7 +72,7 @@ def token_bytes(tokenizer: Tokenizer, id: int) -> bytes:
     token = tokenizer.id_to_token(id)
     if token is None:
         raise ValueError(f"id {id} is not in this vocabulary of {tokenizer.get_vocab_size()}")
-    byte_of = _byte_of()
+    byte_of = _byte_alphabet()
     return bytes(byte_of[c] for c in token) if all(c in byte_of for c in token) else token.encode()
 
 
@@ -99,7 +99,7 @@ def pieces(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
     return [piece(id) for id in ids]
 
 
-def alone(tokenizer: Tokenizer, text: str) -> list[int]:
+def single_token_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     """The ids of the tokens that this text is, as it stands and with a space before it; raises ValueError for none."""
     found = [tokenizer.encode(written).ids for written in (text, f" {text}")]
     if not (one := [ids[0] for ids in found if len(ids) == 1]):
@@ -107,14 +107,14 @@ def alone(tokenizer: Tokenizer, text: str) -> list[int]:
     return one
 
 
-def words(tokenizer: Tokenizer, text: str) -> list[str]:
+def pre_tokenize(tokenizer: Tokenizer, text: str) -> list[str]:
     """A text as the tokenizer cuts it before anything is merged; no token crosses these borders."""
     return [text[start:end] for _, (start, end) in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
-def ranks(tokenizer: Tokenizer) -> dict[Pair, int]:
+def merge_ranks(tokenizer: Tokenizer) -> dict[Pair, int]:
     """The pairs that a byte-level BPE merges, each with its rank: the order in which they were learned."""
-    byte_of = _byte_of()
+    byte_of = _byte_alphabet()
     pairs = json.loads(tokenizer.to_str())["model"]["merges"]
     return {(_to_bytes(byte_of, left), _to_bytes(byte_of, right)): rank for rank, (left, right) in enumerate(pairs)}
 
@@ -127,18 +127,18 @@ def merge_steps(tokenizer: Tokenizer, ranks: Mapping[Pair, int], word: str) -> l
     """The merges that turn the bytes of one word into tokens: each time the pair of the lowest rank.
 
     >>> tokenizer = from_merges([(b"l", b"o"), (b"lo", b"w")])
-    >>> [(merge.rank, merge.symbols) for merge in merge_steps(tokenizer, ranks(tokenizer), "lower")]
+    >>> [(merge.rank, merge.symbols) for merge in merge_steps(tokenizer, merge_ranks(tokenizer), "lower")]
     [(0, (b'lo', b'w', b'e', b'r')), (1, (b'low', b'e', b'r'))]
     """
     symbols, steps = _bytes(word), []
     while known := {pair for pair in zip(symbols, symbols[1:]) if pair in ranks}:
         pair = min(known, key=ranks.__getitem__)
         symbols = _merged(symbols, pair)
-        steps.append(Merge(pair, ranks[pair], tokenizer.token_to_id(_written(b"".join(pair))), symbols))
+        steps.append(Merge(pair, ranks[pair], tokenizer.token_to_id(_to_characters(b"".join(pair))), symbols))
     return steps
 
 
-def learn_merges(words: Iterable[str], count: int) -> Iterator[Learned]:
+def learn_merges(words: Iterable[str], count: int) -> Iterator[LearnedMerge]:
     """The first `count` merges that a BPE learns from words; fewer if no remaining pair occurs twice.
 
     Of equally frequent pairs, the first in the order of bytes is merged.
@@ -162,7 +162,7 @@ def learn_merges(words: Iterable[str], count: int) -> Iterator[Learned]:
         pair = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
         if pair is None or counts[pair] < 2:
             return
-        yield Learned(pair, counts[pair])
+        yield LearnedMerge(pair, counts[pair])
         for word in holders.pop(pair):
             tally(word, -1)
             spelled[word] = _merged(spelled[word], pair)
@@ -185,7 +185,7 @@ def _merged(symbols: Sequence[bytes], pair: Pair) -> tuple[bytes, ...]:
     return tuple(merged)
 
 
-def _written(symbol: bytes) -> str:
+def _to_characters(symbol: bytes) -> str:
     """A symbol in the characters of a byte-level vocabulary."""
-    character_of = {byte: character for character, byte in _byte_of().items()}
+    character_of = {byte: character for character, byte in _byte_alphabet().items()}
     return "".join(character_of[byte] for byte in symbol)

@@ -14,8 +14,8 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-RATE, LAST_RATE = 0.025, 0.0001  # of learning, at the beginning and at the end
-LARGEST = 100  # number in a vector; a training in which it is larger has no limit
+LEARNING_RATE, FINAL_LEARNING_RATE = 0.025, 0.0001  # of learning, at the beginning and at the end
+MAX_COMPONENT = 100  # number in a vector; a training in which it is larger has no limit
 NEGATIVES, POWER = 5, 0.75  # words drawn at random for each one read; by this power of their counts
 
 
@@ -34,7 +34,7 @@ def keep_probability(counts: np.ndarray, sample: float) -> np.ndarray:
     return np.minimum(1, (np.sqrt(ratio) + 1) / ratio)
 
 
-class Trained(NamedTuple):
+class WordVectors(NamedTuple):
     """The words, and their vectors in each of S trainings, before and after."""
 
     words: list[str]
@@ -42,20 +42,20 @@ class Trained(NamedTuple):
     vectors: Annotated[np.ndarray, "S N C"]
 
 
-def train(sentences: Sequence[Sequence[str]], **how: float) -> Trained:
-    """The end of a `training`, which takes the same and raises the same."""
-    *_, trained = training(sentences, **how)
+def train(sentences: Sequence[Sequence[str]], **how: float) -> WordVectors:
+    """The end of `train_epochs`, which takes the same and raises the same."""
+    *_, trained = train_epochs(sentences, **how)
     return trained
 
 
-def training(
+def train_epochs(
     sentences: Sequence[Sequence[str]],
     size: int = 50,
     window: int = 3,
     epochs: int = 100,
     sample: float = 1e-3,
     seeds: int = 20,
-) -> Iterator[Trained]:
+) -> Iterator[WordVectors]:
     """The vectors (size) of all words of some sentences after each epoch, trained from so many seeds side by side.
 
     Of a word that is more than 2.6 times the share `sample` of all, some occurrences are left out; at 0 none are.
@@ -76,7 +76,7 @@ def training(
     outside = np.zeros_like(inside)
     start = inside.copy()
     for epoch in range(epochs):
-        rate = RATE + (LAST_RATE - RATE) * epoch / epochs
+        rate = LEARNING_RATE + (FINAL_LEARNING_RATE - LEARNING_RATE) * epoch / epochs
         for sentence in read:
             kept = rng.random((seeds, len(sentence))) < sentence @ keep
             place = kept.cumsum(1)
@@ -92,14 +92,14 @@ def training(
             back = error @ outside
             outside += error.swapaxes(1, 2) @ hidden
             inside += around.swapaxes(1, 2) @ back  # the whole error for each word around, not its share of the mean
-        if not abs(inside).max() < LARGEST:
+        if not abs(inside).max() < MAX_COMPONENT:
             raise ValueError(
                 "the vectors grew without bound; fewer epochs, or lines that say the same less often, would do"
             )
-        yield Trained(words, start, inside)
+        yield WordVectors(words, start, inside)
 
 
-def rank(trained: Trained, a: str, b: str, c: str, d: str) -> list[int]:
+def analogy_ranks(trained: WordVectors, a: str, b: str, c: str, d: str) -> list[int]:
     """Of each training the rank of d among the words nearest to b - a + c, all words made equally long.
 
     The three words themselves are left out. Raises ValueError for a word that was not read.
@@ -116,13 +116,13 @@ def rank(trained: Trained, a: str, b: str, c: str, d: str) -> list[int]:
     return (alike >= alike[:, rows[3], None]).sum(1).tolist()
 
 
-def cosine(trained: Trained, a: str, b: str) -> np.ndarray:
+def cosine(trained: WordVectors, a: str, b: str) -> np.ndarray:
     """The cosine of two words in each training: (S); raises ValueError for a word that was not read."""
     unit = _unit(trained.vectors)
     return (unit[:, trained.words.index(a)] * unit[:, trained.words.index(b)]).sum(-1)
 
 
-def turned(trained: Trained) -> float:
+def cosine_with_start(trained: WordVectors) -> float:
     """The mean cosine of all vectors with what they were at the start: 1 where nothing was learned."""
     return float((_unit(trained.start) * _unit(trained.vectors)).sum(-1).mean())
 

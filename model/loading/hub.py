@@ -28,10 +28,10 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers, hf_raise_for_s
 from model.loading import gpt2_format
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")  # in this order: the small ones can refuse the large one
-SILENCE = 9  # seconds without a sign of the hub, after which it counts as gone
+TIMEOUT = 9  # seconds without a sign of the hub, after which it counts as gone
 
 
-class Known(NamedTuple):
+class HubModel(NamedTuple):
     """A model of GPT-2's family: its name, that on the hub, its size there, and its licence."""
 
     name: str
@@ -41,14 +41,14 @@ class Known(NamedTuple):
 
 
 # By their short names. Sizes and licences as the hub's pages of these models gave them in 2026.
-FAMILY = {
-    "gpt2": Known("GPT-2", "openai-community/gpt2", 550, "MIT"),
-    "distilgpt2": Known("DistilGPT-2", "distilbert/distilgpt2", 354, "Apache 2.0"),
-    "gpt2-medium": Known("GPT-2 medium", "openai-community/gpt2-medium", 1522, "MIT"),
+KNOWN_MODELS = {
+    "gpt2": HubModel("GPT-2", "openai-community/gpt2", 550, "MIT"),
+    "distilgpt2": HubModel("DistilGPT-2", "distilbert/distilgpt2", 354, "Apache 2.0"),
+    "gpt2-medium": HubModel("GPT-2 medium", "openai-community/gpt2-medium", 1522, "MIT"),
 }
 
 
-class NotFetched(Exception):
+class DownloadError(Exception):
     """Something could not be fetched; the message is one sentence for whoever wanted it."""
 
 
@@ -61,7 +61,7 @@ class File:
     etag: str  # SHA-256 in hexadecimal, or, of a small file, git's SHA-1
 
 
-def found(repo: str, files: Sequence[str] = FILES) -> Path | None:
+def cached_folder(repo: str, files: Sequence[str] = FILES) -> Path | None:
     """The folder on this machine in which those files of a model lie; None where one of them does not."""
     try:
         paths = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files]
@@ -70,28 +70,28 @@ def found(repo: str, files: Sequence[str] = FILES) -> Path | None:
     return Path(paths[0]).parent if all(isinstance(path, str) and Path(path).is_file() for path in paths) else None
 
 
-def kept_in() -> str:
+def cache_location() -> str:
     """The hub's cache on this machine, as far as everyone may know: a path outside the home is not told."""
     cache = Path(constants.HF_HUB_CACHE)
     return f"~/{cache.relative_to(Path.home())}" if cache.is_relative_to(Path.home()) else "HF_HUB_CACHE"
 
 
-def ask(repo: str, files: Sequence[str] = FILES) -> list[File]:
+def describe_files(repo: str, files: Sequence[str] = FILES) -> list[File]:
     """What the hub says of those files of a model; raises NotFetched where it does not have them all."""
-    info = huggingface_hub.HfApi(endpoint=constants.ENDPOINT).model_info(repo, files_metadata=True, timeout=SILENCE + 1)
+    info = huggingface_hub.HfApi(endpoint=constants.ENDPOINT).model_info(repo, files_metadata=True, timeout=TIMEOUT + 1)
     there = {one.rfilename: one for one in info.siblings or []}
     for name in files:
         if name not in there:
             pickled = name == "model.safetensors" and "pytorch_model.bin" in there
             why = "; it has a pickle, which could run anything and is never opened" if pickled else ""
-            raise NotFetched(f"{repo} has no {name} on the hub{why}.")
+            raise DownloadError(f"{repo} has no {name} on the hub{why}.")
     described = [
         File(name, there[name].size, there[name].lfs.sha256 if there[name].lfs else there[name].blob_id)
         for name in files
     ]
     for file in described:  # the checksum becomes the name of a file
         if not (file.size and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", str(file.etag))):
-            raise NotFetched(f"The hub tells no size or no checksum of {file.name} of {repo}.")
+            raise DownloadError(f"The hub tells no size or no checksum of {file.name} of {repo}.")
     return described
 
 
@@ -112,8 +112,8 @@ class Download:
     @property
     def error(self) -> str | None:
         """Why it came to nothing; a hub that is silent for SILENCE seconds counts as one that is not there."""
-        if not (self._error or self.here) and time.monotonic() - self._heard > SILENCE:
-            self._error = f"The hub did not answer for {SILENCE} seconds."
+        if not (self._error or self.here) and time.monotonic() - self._heard > TIMEOUT:
+            self._error = f"The hub did not answer for {TIMEOUT} seconds."
         return self._error
 
     @property
@@ -129,15 +129,17 @@ class Download:
     def _run(self) -> None:
         try:
             self._fetch()
-        except NotFetched as error:
+        except DownloadError as error:
             self._error = self._error or str(error)
         except Exception as error:
-            self._error = self._error or _sentence(self.repo, error)
+            self._error = self._error or _explain(self.repo, error)
 
     def _fetch(self) -> None:
         if huggingface_hub.is_offline_mode():
-            raise NotFetched("This server is set to work offline (HF_HUB_OFFLINE), so nothing is fetched from the hub.")
-        files = ask(self.repo, self.files)
+            raise DownloadError(
+                "This server is set to work offline (HF_HUB_OFFLINE), so nothing is fetched from the hub."
+            )
+        files = describe_files(self.repo, self.files)
         self._heard = time.monotonic()
         self.total = sum(file.size for file in files)
         cache = Path(constants.HF_HUB_CACHE)
@@ -147,12 +149,12 @@ class Download:
         partial = {file: blobs / f"{file.etag}.incomplete" for file in files}
         missing = [file for file in files if not (blobs / file.etag).is_file()]
         for file in missing:
-            if _size(partial[file]) > file.size:
+            if _file_size(partial[file]) > file.size:
                 partial[file].unlink()  # no beginning of this file
-        self.kept = self.received = self.total - sum(file.size - _size(partial[file]) for file in missing)
+        self.kept = self.received = self.total - sum(file.size - _file_size(partial[file]) for file in missing)
         free = shutil.disk_usage(cache).free
         if free < self.total - self.received:
-            raise NotFetched(
+            raise DownloadError(
                 f"{self.repo} needs {(self.total - self.received) / 1e6:,.0f} MB more on the server's disk, "
                 f"which has {free / 1e6:,.0f} MB left: make room, and try again."
             )
@@ -164,7 +166,7 @@ class Download:
                     _verify(file, partial[file])
                     partial[file].replace(blobs / file.etag)
             self._heard = time.monotonic()
-            here = huggingface_hub.hf_hub_download(self.repo, file.name, etag_timeout=SILENCE)
+            here = huggingface_hub.hf_hub_download(self.repo, file.name, etag_timeout=TIMEOUT)
             if file.name == "config.json":
                 self._refuse_others(Path(here))
         self.here = Path(here).parent
@@ -174,22 +176,22 @@ class Download:
         try:
             sizes = gpt2_format.config(json.loads(config.read_text("utf-8")))
         except ValueError as error:
-            raise NotFetched(f"{self.repo} is not a model for this app: {error}.") from error
+            raise DownloadError(f"{self.repo} is not a model for this app: {error}.") from error
         needed = 4 * sizes.parameters
         if self.largest and needed > self.largest:
             needed, may = needed / 1e9, self.largest / 1e9
-            raise NotFetched(
+            raise DownloadError(
                 f"{self.repo} takes {needed:.2f} GB of memory; on this server a model may take {may:.2f} GB."
             )
 
     def _receive(self, file: File, partial: Path) -> None:
         """Append the rest of a file to what is there; a line that breaks is taken up again while bytes still come."""
         url = huggingface_hub.hf_hub_url(self.repo, file.name)
-        while (had := _size(partial)) < file.size:
+        while (had := _file_size(partial)) < file.size:
             headers = build_hf_headers() | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
             try:
                 client = huggingface_hub.get_session()
-                with client.stream("GET", url, headers=headers, timeout=SILENCE + 1) as response:
+                with client.stream("GET", url, headers=headers, timeout=TIMEOUT + 1) as response:
                     hf_raise_for_status(response)
                     if had and response.status_code != 206:  # the hub sends it from its beginning
                         self.received -= had
@@ -200,18 +202,18 @@ class Download:
                             self.received += len(chunk)
                             self._heard = time.monotonic()
                             if self._error:
-                                raise NotFetched(self._error)  # nobody waits any more
+                                raise DownloadError(self._error)  # nobody waits any more
                             if out.tell() > file.size:
                                 return
-                if _size(partial) <= had:
-                    raise NotFetched(f"The hub sends less of {file.name} than it says that there is.")
+                if _file_size(partial) <= had:
+                    raise DownloadError(f"The hub sends less of {file.name} than it says that there is.")
             except httpx2.TransportError:  # the line broke
-                if self._error or _size(partial) <= had:
+                if self._error or _file_size(partial) <= had:
                     raise
                 time.sleep(0.5)
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
@@ -221,19 +223,19 @@ def _verify(file: File, partial: Path) -> None:
         if len(file.etag) == 64:
             digest = hashlib.file_digest(received, "sha256")
         else:
-            digest = hashlib.sha1(b"blob %d\0" % _size(partial))
+            digest = hashlib.sha1(b"blob %d\0" % _file_size(partial))
             digest.update(received.read())
     if digest.hexdigest() != file.etag:
         partial.unlink()
-        raise NotFetched(f"{file.name} came with a wrong checksum and was thrown away; try again.")
+        raise DownloadError(f"{file.name} came with a wrong checksum and was thrown away; try again.")
 
 
-def _sentence(repo: str, error: Exception) -> str:
+def _explain(repo: str, error: Exception) -> str:
     if isinstance(error, errors.LocalEntryNotFoundError):
         error = error.__cause__ or error  # what the client met when it wanted to lay the file
     match error:
         case errors.HFValidationError():
-            return f"{repo!r} is not a name on the hub, such as {FAMILY['gpt2'].repo}."
+            return f"{repo!r} is not a name on the hub, such as {KNOWN_MODELS['gpt2'].repo}."
         case errors.HfHubHTTPError() if error.response.status_code in (401, 403):
             return (
                 f"The hub does not give {repo} to this server ({error.response.status_code}): it is gated, private or "
@@ -282,7 +284,7 @@ def forget() -> None:
 
 def main(name: str, told: Callable[[str], object] = print) -> int:
     """Fetch a model by its short name, or its name on the hub; 0 where it is here now, 1 where it is not."""
-    repo = FAMILY[name].repo if name in FAMILY else name
+    repo = KNOWN_MODELS[name].repo if name in KNOWN_MODELS else name
     download = start(repo)
     while download.running and sys.stdout.isatty():
         left = f", {download.seconds_left:,.0f} s left" if download.seconds_left is not None else ""
@@ -297,7 +299,7 @@ def main(name: str, told: Callable[[str], object] = print) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m model.loading.hub", description="Fetch a model from the hub.")
-    parser.add_argument("name", help=f"{', '.join(FAMILY)}, or a name on the hub")
+    parser.add_argument("name", help=f"{', '.join(KNOWN_MODELS)}, or a name on the hub")
     try:
         sys.exit(main(parser.parse_args().name))
     except KeyboardInterrupt:

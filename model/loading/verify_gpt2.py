@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from model.loading import checkpoint
-from model.loading import hub as download
+from model.loading import checkpoint, hub
 from model.loading.gpt2_facts import FACTS
-from model.loading.hub import FAMILY
+from model.loading.hub import KNOWN_MODELS
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2_SMALL
 
@@ -42,38 +41,38 @@ def check(gpt: Decoder, tokenizer: Tokenizer) -> list[Finding]:
         return findings
     for fact in FACTS:
         ids = tokenizer.encode(fact.prompt).ids
-        findings.append(Finding(f"ids of “{fact.prompt}”", _list(fact.ids), _list(ids), ids == list(fact.ids)))
+        findings.append(Finding(f"ids of “{fact.prompt}”", _join(fact.ids), _join(ids), ids == list(fact.ids)))
         trace = gpt.trace(torch.tensor([fact.ids]))
         likely = trace.logits[0, -1].softmax(-1)
         for id, probability in fact.next.items():
             what = f"probability of id {id} after “{fact.prompt}”"
-            findings.append(_near(what, [probability], [likely[id].item()]))
+            findings.append(_compare_numbers(what, [probability], [likely[id].item()]))
         for (layer, head), row in fact.rows.items():
             what = f"last row of L{layer} H{head} for “{fact.prompt}”"
-            findings.append(_near(what, row, trace.blocks[layer].attn.pattern[0, head, -1].tolist()))
+            findings.append(_compare_numbers(what, row, trace.blocks[layer].attn.pattern[0, head, -1].tolist()))
     return findings
 
 
-def folder(name: str) -> Path:
+def find_folder(name: str) -> Path:
     """The folder of that path, or of a model fetched from the hub; raises FileNotFoundError where there is none."""
     if Path(name).is_dir():
         return Path(name)
     try:
-        found = download.found(FAMILY[name].repo if name in FAMILY else name)
+        found = hub.cached_folder(KNOWN_MODELS[name].repo if name in KNOWN_MODELS else name)
     except ValueError:  # no name that the hub could have
         found = None
     if found is None:
-        fetch = f"; `python -m model.loading.hub {name}` fetches it" if name in FAMILY else ""
+        fetch = f"; `python -m model.loading.hub {name}` fetches it" if name in KNOWN_MODELS else ""
         raise FileNotFoundError(f"{name} is no folder, and no model that was fetched from the hub{fetch}")
     return found
 
 
-def _near(what: str, expected: Sequence[float], found: Sequence[float]) -> Finding:
+def _compare_numbers(what: str, expected: Sequence[float], found: Sequence[float]) -> Finding:
     passed = all(abs(one - other) <= TOLERANCE for one, other in zip(expected, found, strict=True))  # false for NaN
-    return Finding(what, *(_list(f"{number:.4f}" for number in row) for row in (expected, found)), passed)
+    return Finding(what, *(_join(f"{number:.4f}" for number in row) for row in (expected, found)), passed)
 
 
-def _list(values: Sequence[object]) -> str:
+def _join(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("name", nargs="?", default="gpt2", help="a folder, or the name of a model fetched from the hub")
     name = parser.parse_args(arguments).name
     try:
-        place = folder(name)
+        place = find_folder(name)
         gpt = checkpoint.load(place)
         findings = check(gpt, checkpoint.tokenizer(place, gpt.config.vocab_size))
     except (FileNotFoundError, ValueError) as error:

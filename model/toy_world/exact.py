@@ -19,8 +19,8 @@ from torch import Tensor
 
 from model.toy_world.grammar import START, Draw
 
-REMEMBERED = 50_000  # few words of which the ids are known; about 13 MB
-CHOICES = 4000  # draws of which is known how they begin; about 15 MB
+CACHED_WORDS = 50_000  # few words of which the ids are known; about 13 MB
+CACHED_CHOICES = 4000  # draws of which is known how they begin; about 15 MB
 _LINE_BREAK = Draw(("\n",), "", lambda i: None)
 Distribution = Mapping[int, float]  # of each id that can come next its probability; empty outside the world
 
@@ -41,8 +41,8 @@ class Truth:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self._ids = lru_cache(REMEMBERED)(lambda words: tokenizer.encode(words).ids)
-        self._others = lru_cache(CHOICES)(self._others)
+        self._ids = lru_cache(CACHED_WORDS)(lambda words: tokenizer.encode(words).ids)
+        self._others = lru_cache(CACHED_CHOICES)(self._others)
 
     def follow(self, text: str) -> list[Distribution]:
         """The distribution of each of the T tokens of a text, given those before it, and of the one after: T + 1.
@@ -76,12 +76,12 @@ class Truth:
         leave: list[dict[int, float]] = [defaultdict(float) for _ in range(len(ids) + 1)]
         other_ways, choices, ahead = _walk(line, starts)
         for at, beyond, *drawn, p in choices:
-            start = at if beyond else _word(starts, at)
+            start = at if beyond else _word_start(starts, at)
             n, choice = first[start], (line[start:at] + beyond, line[at : at + 1], *drawn)
             for id, share in self._others(*choice).items():
                 leave[n][id] += p * share
             if ids[n:] and leave[n].pop(ids[n], 0):  # with the line's own token none leaves it, but some with the next
-                for word, share in _words(*choice):
+                for word, share in _leaving_words(*choice):
                     if self._ids(word)[0] == ids[n]:
                         other_ways[start, word] += p * share
         for (start, words), p in other_ways.items():
@@ -97,9 +97,9 @@ class Truth:
         return distributions[::-1]
 
     def _others(self, *choice: Any) -> dict[int, float]:
-        """The first tokens of `_words`, each with its probability."""
+        """The first tokens of `_leaving_words`, each with its probability."""
         shares: dict[int, float] = defaultdict(float)
-        for word, share in _words(*choice):
+        for word, share in _leaving_words(*choice):
             shares[self._ids(word)[0]] += share
         return dict(shares)
 
@@ -133,11 +133,11 @@ def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float
     while open_ends:
         draw, at, beyond, p = open_ends.pop()  # what was said agrees with the line up to `at`, then goes on `beyond`
         texts, after, then, weights = draw or _LINE_BREAK
-        weights = weights or _alike(len(texts))
+        weights = weights or _uniform(len(texts))
         ways: Iterable[int] = range(len(texts))
         if not beyond or at == len(line) and beyond == " ":
             ended = bool(after) and not after[0].isalnum()
-            going_on, by_letter = _sorted(texts, ended)
+            going_on, by_letter = _by_first_letter(texts, ended)
             same_letter = by_letter.get(line[at : at + 1], [])
             ways = [i for i in same_letter if line.startswith(texts[i], at)] if ended else [*going_on, *same_letter]
             # Many chains draw from the same texts at the same place, which is counted once for all of them.
@@ -151,35 +151,35 @@ def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float
                     open_ends.append((then(i), at + len(said), "", q))
                 else:
                     whole += q
-            elif other := _other(line, starts, at, said, complete=not draw):
+            elif other := _leaving_word(line, starts, at, said, complete=not draw):
                 leave[other] += q
             else:
                 open_ends.append((then(i), len(line), " ", q) if said == f"{line[at:]} " else (then(i), at, said, q))
     for at, _, texts, weights, ended, p in choices.values():
-        _, by_letter = _sorted(texts, ended)
+        _, by_letter = _by_first_letter(texts, ended)
         for i in by_letter.get(line[at : at + 1], []) if ended else []:
             if not line.startswith(texts[i], at):
-                leave[_other(line, starts, at, texts[i], complete=True)] += p * weights[i]
+                leave[_leaving_word(line, starts, at, texts[i], complete=True)] += p * weights[i]
     return leave, list(choices.values()), whole
 
 
-def _words(
+def _leaving_words(
     before: str, letter: str, texts: tuple[str, ...], weights: tuple[float, ...], ended: bool
 ) -> Iterator[tuple[str, float]]:
     """The words that begin as before and go on with a drawn text, but not with this letter, with their probability."""
-    _, by_letter = _sorted(texts, ended)
+    _, by_letter = _by_first_letter(texts, ended)
     for i in (i for other, those in by_letter.items() if other != letter for i in those):
         yield before + texts[i].partition(" ")[0], weights[i]
 
 
 @lru_cache
-def _alike(count: int) -> tuple[float, ...]:
+def _uniform(count: int) -> tuple[float, ...]:
     """Weights that are all the same."""
     return (1 / count,) * count
 
 
-@lru_cache(CHOICES)
-def _sorted(texts: tuple[str, ...], ended: bool) -> tuple[list[int], dict[str, list[int]]]:
+@lru_cache(CACHED_CHOICES)
+def _by_first_letter(texts: tuple[str, ...], ended: bool) -> tuple[list[int], dict[str, list[int]]]:
     """Which texts are one word that may go on with what is said after it; and by their first letter the others."""
     going_on: list[int] = []
     by_letter: dict[str, list[int]] = defaultdict(list)
@@ -188,19 +188,19 @@ def _sorted(texts: tuple[str, ...], ended: bool) -> tuple[list[int], dict[str, l
     return going_on, dict(by_letter)
 
 
-def _word(starts: Sequence[int], at: int) -> int:
+def _word_start(starts: Sequence[int], at: int) -> int:
     """Where the word starts that the character before `at` is in."""
     return starts[max(0, bisect_left(starts, at) - 1)] if starts else 0
 
 
-def _other(line: str, starts: Sequence[int], at: int, said: str, complete: bool) -> tuple[int, str] | None:
+def _leaving_word(line: str, starts: Sequence[int], at: int, said: str, complete: bool) -> tuple[int, str] | None:
     """The word with which what is said at `at` leaves a line whose words start at `starts`: its start, and the word.
 
     None where that word may go on, since what is said is not complete.
     """
     agrees = at if line[at : at + 1] != said[:1] else at + len(commonprefix((line[at:], said)))
     behind = agrees == len(line) and said.startswith(" ", agrees - at)  # the whole line was said
-    start = agrees if behind else _word(starts, agrees)
+    start = agrees if behind else _word_start(starts, agrees)
     words = line[start:at] + said[max(0, start - at) :]
     end = words.find(" ", agrees - start + 1)  # it ends where the next one starts
     return (start, words[:end] if end > 0 else words) if end > 0 or complete else None

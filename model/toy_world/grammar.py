@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 Row = dict[str, str]
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 SLOT = re.compile(r"\{(?P<a>[aA]:)?(?P<kind>[A-Za-z]+)(?P<nth>\d?)(?:\.(?P<column>\w+))?\}|\[(?P<choice>[^]]+)\]")
 
 
@@ -37,7 +37,7 @@ def _blocks(path: Path) -> Iterator[tuple[list[str], list[str]]]:
 def _tables() -> dict[str, list[Row]]:
     """The tables of words; `name : table table` has the rows of others, `sum` and the like are counted out here."""
     tables: dict[str, list[Row]] = {}
-    for (name, *columns), lines in _blocks(HERE / "words.txt"):
+    for (name, *columns), lines in _blocks(FOLDER / "words.txt"):
         if columns[0] == ":":
             tables[name] = [row for part in columns[1:] for row in tables[part]]
         else:
@@ -89,7 +89,7 @@ def _column(kind: str, column: str, article: bool, capital: bool) -> tuple[str, 
     return tuple(written(row[column]) for row in TABLES[kind])
 
 
-def line(template: str) -> tuple[str, Draw | None]:
+def parse_line(template: str) -> tuple[str, Draw | None]:
     """A line of `sentences.txt`: the words before its first slot, and its first draw (None if it has no slot).
 
     Raises KeyError for a table or a column that `words.txt` has not.
@@ -139,7 +139,7 @@ class Family(NamedTuple):
     asks: bool = False
 
 
-def start(families: Sequence[Family]) -> Draw:
+def first_draw(families: Sequence[Family]) -> Draw:
     """The draw of a line of some families, each family as often as its weight says."""
     total = sum(family.weight for family in families)
     lines = [(*line, family.weight / len(family.lines) / total) for family in families for line in family.lines]
@@ -148,12 +148,12 @@ def start(families: Sequence[Family]) -> Draw:
 
 
 FAMILIES = [
-    Family([line(template) for template in lines], int(weight), "asks" in more)
-    for (_, weight, *more), lines in _blocks(HERE / "sentences.txt")
+    Family([parse_line(template) for template in lines], int(weight), "asks" in more)
+    for (_, weight, *more), lines in _blocks(FOLDER / "sentences.txt")
 ]
 FAMILIES.append(Family([("", repeat())], 45))
-START = start(FAMILIES)
-ASKING = start([family for family in FAMILIES if family.asks])
+START = first_draw(FAMILIES)
+ASKING = first_draw([family for family in FAMILIES if family.asks])
 
 
 def document(rng: random.Random, start: Draw = START) -> str:

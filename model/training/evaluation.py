@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 from model.language.analogies import accuracy
-from model.language.embeddings import of_tokens
+from model.language.embeddings import token_embeddings
 from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.toy_world import grammar
@@ -154,7 +154,7 @@ def measure(gpt: Decoder, tokenizer: Tokenizer) -> tuple[dict[str, Loss], dict[s
     best_heads = {
         kind: max(head.score for head in heads) for kind, heads in repeated_token_scores(gpt, tokenizer).items()
     }
-    scores = question_accuracy(gpt, tokenizer) | best_heads | accuracy(of_tokens(gpt, tokenizer))
+    scores = question_accuracy(gpt, tokenizer) | best_heads | accuracy(token_embeddings(gpt, tokenizer))
     return losses(gpt, tokenizer, held_out_documents()), scores
 
 

@@ -19,14 +19,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.loading.folders import CHECKPOINTS, GROWING
-from model.training.pretrain import learning_rate, optimizers_of, rows
+from model.training.pretrain import build_optimizers, learning_rate, training_rows
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2Config
 from model.transformer.position_schemes import SCHEMES, gpt2_with
 
 CONTEXT, LENGTH = 64, 256  # tokens of a row in training, and when it is measured
 CONFIG = GPT2Config(vocab_size=6144, block_size=LENGTH, n_layer=3, n_head=4, n_embd=64)
-BATCH, PEAK = 16, 5e-3  # rows of a step; the highest learning rate
+BATCH_SIZE, PEAK_LEARNING_RATE = 16, 5e-3  # rows of a step; the highest learning rate
 RESULT = CHECKPOINTS / "positions.json"
 
 
@@ -39,19 +39,19 @@ def train(config: GPT2Config, tokenizer: Tokenizer, steps: int, seed: int) -> di
     for scheme in SCHEMES:
         torch.manual_seed(seed)
         gpts[scheme] = gpt2_with(scheme, config)
-        optimizers[scheme] = optimizers_of(gpts[scheme])
+        optimizers[scheme] = build_optimizers(gpts[scheme])
     began = time.monotonic()
     for step in range(steps):
-        data = rows(tokenizer, f"positions {seed} step {step}", BATCH, CONTEXT + 1)
+        data = training_rows(tokenizer, f"positions {seed} step {step}", BATCH_SIZE, CONTEXT + 1)
         losses = []
         for scheme, gpt in gpts.items():
-            loss = loss_of(gpt, data).mean()
+            loss = position_losses(gpt, data).mean()
             gpt.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(gpt.parameters(), 1.0)
             for optimizer in optimizers[scheme]:
                 for group in optimizer.param_groups:
-                    group |= {"lr": learning_rate(step, steps, PEAK), "weight_decay": 0.0}
+                    group |= {"lr": learning_rate(step, steps, PEAK_LEARNING_RATE), "weight_decay": 0.0}
                 optimizer.step()
             losses.append(f"{scheme} {loss.item():.3f}")
         if (step + 1) % 50 == 0:
@@ -60,16 +60,16 @@ def train(config: GPT2Config, tokenizer: Tokenizer, steps: int, seed: int) -> di
     return gpts
 
 
-def loss_of(gpt: Decoder, data: Tensor) -> Tensor:
+def position_losses(gpt: Decoder, data: Tensor) -> Tensor:
     """The loss (B, T), in nats, of each of the rows (B, T + 1) at each position: how surprising the next token is."""
     ids, next_ids = data[:, :-1], data[:, 1:]
     return F.cross_entropy(gpt(ids).flatten(0, 1), next_ids.flatten(), reduction="none").view_as(ids)
 
 
 @torch.inference_mode()
-def measure(gpt: Decoder, data: Tensor) -> list[float]:
+def mean_losses(gpt: Decoder, data: Tensor) -> list[float]:
     """The mean loss over the rows (N, T + 1) at each position (T), in nats."""
-    return torch.cat([loss_of(gpt, some) for some in data.split(8)]).mean(0).tolist()
+    return torch.cat([position_losses(gpt, some) for some in data.split(8)]).mean(0).tolist()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,19 +89,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(chosen.threads)
     tokenizer = Tokenizer.from_file(str(GROWING / "tokenizer.json"))
     gpts = train(CONFIG, tokenizer, chosen.steps, chosen.seed)
-    held_out = rows(tokenizer, f"positions {chosen.seed} held out", chosen.rows, LENGTH + 1)
+    held_out = training_rows(tokenizer, f"positions {chosen.seed} held out", chosen.rows, LENGTH + 1)
     result = {
         "corpus": f"the toy world (model/toy_world/grammar.py), seed positions {chosen.seed}",
         "config": vars(CONFIG),
         "context": CONTEXT,
         "steps": chosen.steps,
-        "batch": BATCH,
-        "learning_rate": PEAK,
+        "batch": BATCH_SIZE,
+        "learning_rate": PEAK_LEARNING_RATE,
         "rows": chosen.rows,
         "seed": chosen.seed,
         "threads": chosen.threads,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "loss": {scheme: [round(loss, 4) for loss in measure(gpt, held_out)] for scheme, gpt in gpts.items()},
+        "loss": {scheme: [round(loss, 4) for loss in mean_losses(gpt, held_out)] for scheme, gpt in gpts.items()},
     }
     chosen.result.write_text(json.dumps(result) + "\n", "utf-8")
     for scheme, losses in result["loss"].items():

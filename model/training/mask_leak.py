@@ -16,9 +16,9 @@ from model.transformer.gpt2 import GPT2, GPT2Config
 from model.transformer.intervention import NO_INTERVENTIONS, Interventions
 
 CONFIG = GPT2Config(vocab_size=16, block_size=12, n_layer=1, n_head=2, n_embd=32)
-STEPS, BATCH, RATE = 150, 64, 1e-2
-HONEST = math.log(CONFIG.vocab_size)  # nats: the best that can be had without looking
-LEAKED = HONEST / CONFIG.block_size  # nats: the best that can be had with it
+STEPS, BATCH, LEARNING_RATE = 150, 64, 1e-2
+HONEST_LOSS = math.log(CONFIG.vocab_size)  # nats: the best that can be had without looking
+LEAKED_LOSS = HONEST_LOSS / CONFIG.block_size  # nats: the best that can be had with it
 
 
 class Step(NamedTuple):
@@ -34,7 +34,7 @@ def train(mask: bool, steps: int = STEPS, seed: int = 0) -> Iterator[Step]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         gpt = GPT2(CONFIG)
-    optimiser = torch.optim.Adam(gpt.parameters(), lr=RATE)
+    optimiser = torch.optim.Adam(gpt.parameters(), lr=LEARNING_RATE)
     changes = Interventions(mask=mask)
     for _ in range(steps):
         idx = torch.randint(CONFIG.vocab_size, (BATCH, CONFIG.block_size + 1), generator=generator)

@@ -31,10 +31,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.language import tokenization as tokens
+from model.language import tokenization
 from model.loading import files, gpt2_format
 from model.loading.folders import CHECKPOINTS
-from model.toy_world import grammar as world
+from model.toy_world import grammar
 from model.training import evaluation
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2, GPT2Config
@@ -99,7 +99,9 @@ RECIPES = {
 }
 
 
-def rows(tokenizer: Tokenizer, seed: str, count: int, width: int, random_share: float = 0, asking: float = 0) -> Tensor:
+def training_rows(
+    tokenizer: Tokenizer, seed: str, count: int, width: int, random_share: float = 0, asking: float = 0
+) -> Tensor:
     """Ids (count, width) for one step: rows of documents, every other one behind a line break, and random rows.
 
     A row of documents begins with the start of one. A random row is a list of 10 to 60 ids, each as likely as
@@ -107,7 +109,7 @@ def rows(tokenizer: Tokenizer, seed: str, count: int, width: int, random_share: 
     """
     end_of_line = tokenizer.encode("\n").ids
     rng = random.Random(f"{seed} random")
-    told, asked = world.documents(seed), world.documents(f"{seed} asking", world.ASKING)
+    told, asked = grammar.documents(seed), grammar.documents(f"{seed} asking", grammar.ASKING)
 
     def row(ids: list[int]) -> list[int]:
         if rng.random() < random_share:
@@ -135,7 +137,7 @@ def learning_rate(step: int, steps: int, peak: float, last: float = 0.05) -> flo
     return peak * (last + (1 - last) / 2 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise))))
 
 
-def optimizers_of(gpt: Decoder) -> list[torch.optim.Optimizer]:
+def build_optimizers(gpt: Decoder) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for the rest; what has two dimensions decays.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
@@ -190,7 +192,7 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 @contextmanager
-def ctrl_c() -> Iterator[Event]:
+def interrupt_event() -> Iterator[Event]:
     """What Ctrl-C sets, in place of breaking off in the middle of a step."""
     pressed = Event()
     before = signal.signal(signal.SIGINT, lambda *_: pressed.set())
@@ -221,12 +223,12 @@ def train(
     # built on them, come much later.
     gpt.wpe.weight.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
     gpt.to(device)
-    optimizers = optimizers_of(gpt)
+    optimizers = build_optimizers(gpt)
     start = load_run(gpt, optimizers, settings, run) if run.exists() else 0
     if start:
         tokenizer = Tokenizer.from_file(str(path))
     else:
-        tokenizer = tokens.train_bpe(islice(world.documents(f"{seed} words"), 60_000), config.vocab_size)
+        tokenizer = tokenization.train_bpe(islice(grammar.documents(f"{seed} words"), 60_000), config.vocab_size)
         tokenizer.save(str(path))
         if 0 in keep:
             gpt2_format.save(gpt, folder / "run" / "steps" / "0")
@@ -239,7 +241,7 @@ def train(
         loss_of = torch.compile(loss_of)
     print(f"{sum(p.numel() for p in gpt.parameters()):,} parameters, steps {start:,} to {steps:,}", flush=True)
 
-    with ctrl_c() as stopping:
+    with interrupt_event() as stopping:
         began = time.monotonic()
         for step in range(start, steps):
             stage, within = plan[step]
@@ -250,7 +252,9 @@ def train(
             for group in (group for optimizer in optimizers for group in optimizer.param_groups):
                 group["lr"] = learning_rate(within, stage.steps, stage.peak, stage.last)
             phase = next(phase for phase in stage.phases if within < phase.until * stage.steps)
-            data = rows(tokenizer, f"{seed} step {step}", batch, config.block_size + 1, phase.random, phase.asking)
+            data = training_rows(
+                tokenizer, f"{seed} step {step}", batch, config.block_size + 1, phase.random, phase.asking
+            )
             loss = loss_of(data.to(device))
             gpt.zero_grad()
             loss.backward()

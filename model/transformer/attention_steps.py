@@ -17,7 +17,7 @@ from model.transformer.gpt2 import CausalSelfAttention
 from model.transformer.record import AttentionTrace
 
 WORDS = ("the", "old", "cat", "slept", "all", "day")  # that small matrices stand for
-BLOCKED = -1e9  # what many programs add to a score in place of −∞
+MASK_VALUE = -1e9  # what many programs add to a score in place of −∞
 MASKS = ("causal", "none", "wrong: 1 = blocked, with tril", "wrong: off by one")
 
 
@@ -55,9 +55,9 @@ def mask(kind: str, queries: int, keys: int) -> Tensor:
         case "none":
             return nothing
         case "wrong: 1 = blocked, with tril":
-            return nothing.masked_fill(ones.tril(), BLOCKED)
+            return nothing.masked_fill(ones.tril(), MASK_VALUE)
         case "wrong: off by one":
-            return nothing.masked_fill(ones.triu(), BLOCKED)
+            return nothing.masked_fill(ones.triu(), MASK_VALUE)
     return nothing.masked_fill(ones.triu(1), -math.inf)
 
 
@@ -78,7 +78,7 @@ def _example(names: tuple[tuple[str, ...], ...], q: list, k: list, v: list, mask
     return Example(*names, *(torch.tensor(rows, dtype=torch.double) for rows in (q, k, v)), mask)
 
 
-def drawn(tokens: int, width: int, seed: int) -> Example:
+def random_example(tokens: int, width: int, seed: int) -> Example:
     """Small whole numbers, drawn from a seed, for up to six words."""
     random = torch.Generator().manual_seed(seed)
     q, k, v = (torch.randint(-2, 3, (tokens, width), generator=random).double() for _ in range(3))
@@ -115,20 +115,20 @@ PRESETS = {"Small numbers": None, "The library": LIBRARY, "The contract": CONTRA
 
 
 @lru_cache(16)  # one picture asks for the same clauses at every distance
-def _others(clauses: int, seed: int) -> Tensor:
+def _distractor_scores(clauses: int, seed: int) -> Tensor:
     """The scores of so many clauses: the query and their keys are random, 64 numbers each; divided by √64."""
     random = torch.Generator().manual_seed(seed)
     q = torch.randn(64, generator=random, dtype=torch.double)
     return torch.randn(clauses, 64, generator=random, dtype=torch.double) @ q / 8
 
 
-def contract(clauses: int, distance: int, fit: float = 4, penalty: float = 0, seed: int = 0) -> float:
+def answer_weight(clauses: int, distance: int, fit: float = 4, penalty: float = 0, seed: int = 0) -> float:
     """The weight that the last of many clauses gives to the one that answers it, so many clauses before it.
 
     The other clauses have random scores, always in the same order; the one that fits has a score of `fit`. A penalty is
     taken off for each step of distance.
     """
-    others, place = _others(clauses - 1, seed), clauses - 1 - distance
+    others, place = _distractor_scores(clauses - 1, seed), clauses - 1 - distance
     scores = torch.cat([others[:place], torch.tensor([fit], dtype=torch.double), others[place:]])
     return (scores - penalty * torch.arange(clauses - 1, -1, -1)).softmax(0)[place].item()
 
@@ -149,7 +149,7 @@ def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:
 
 
 @torch.inference_mode()
-def module_differs(attention: CausalSelfAttention, x: Tensor) -> float:
+def module_difference(attention: CausalSelfAttention, x: Tensor) -> float:
     """The largest difference between our outputs and weights and those of torch's module, for x (B, T, C)."""
     future = torch.ones(x.size(1), x.size(1), dtype=torch.bool).triu(1)  # True: blocked
     out, weights = as_module(attention)(x, x, x, attn_mask=future, average_attn_weights=False)
@@ -158,7 +158,7 @@ def module_differs(attention: CausalSelfAttention, x: Tensor) -> float:
 
 
 @torch.inference_mode()
-def fused_differs(attention: AttentionTrace) -> float:
+def fused_difference(attention: AttentionTrace) -> float:
     """The largest difference between our z and that of torch's fused attention, for the q, k and v of a record.
 
     It serves the families that torch has no module for: heads may be grouped, and q and k rotated.

@@ -13,7 +13,7 @@ KEYS, DRAWS = 16, 200  # that a query may look at, and queries that are drawn
 WIDTHS = tuple(2**n for n in range(11))
 
 
-class Softmax(NamedTuple):
+class SoftmaxStatistics(NamedTuple):
     """Over many queries: how far scores spread, the mean entropy of the weights in nats, and the median gradient."""
 
     spread: float
@@ -21,7 +21,7 @@ class Softmax(NamedTuple):
     gradient: float  # the length (Frobenius norm) of the softmax's Jacobian
 
 
-def scores(width: int, seed: int) -> Tensor:
+def random_scores(width: int, seed: int) -> Tensor:
     """The products of random queries with random keys of a width, every number with variance 1: (DRAWS, KEYS)."""
     random = torch.Generator().manual_seed(seed)
     q = torch.randn(DRAWS, 1, width, generator=random)
@@ -34,20 +34,20 @@ def jacobian(weights: Tensor) -> Tensor:
     return weights.diag_embed() - weights[..., :, None] * weights[..., None, :]
 
 
-def measure(scores: Tensor) -> Softmax:
+def measure(scores: Tensor) -> SoftmaxStatistics:
     """What a softmax makes of each row of scores (N, n)."""
     weights = scores.softmax(-1)
     entropy = torch.special.entr(weights).sum(-1).mean()
     gradient = jacobian(weights).norm(dim=(-2, -1)).median()
-    return Softmax(scores.std().item(), entropy.item(), gradient.item())
+    return SoftmaxStatistics(scores.std().item(), entropy.item(), gradient.item())
 
 
-def by_width(seed: int, divided: bool) -> list[Softmax]:
+def by_width(seed: int, divided: bool) -> list[SoftmaxStatistics]:
     """For each of WIDTHS, with the division or without it."""
-    return [measure(scores(width, seed) / (math.sqrt(width) if divided else 1)) for width in WIDTHS]
+    return [measure(random_scores(width, seed) / (math.sqrt(width) if divided else 1)) for width in WIDTHS]
 
 
-def untrained(size: float, seed: int, width: int = 512, heads: int = 8, tokens: int = 10) -> tuple[float, float]:
+def untrained_layer(size: float, seed: int, width: int = 512, heads: int = 8, tokens: int = 10) -> tuple[float, float]:
     """The standard deviation of the divided scores of a layer whose weights were drawn with a size, and the mean of
     the largest weight of each row. What it reads has variance 1, as behind a layer norm.
     """

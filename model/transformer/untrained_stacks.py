@@ -34,7 +34,7 @@ class Stack(NamedTuple):
 STACKS = tuple(Stack(norm, residual) for residual in (True, False) for norm in NORMS)
 
 
-class Measured(NamedTuple):
+class StackMeasurement(NamedTuple):
     """What a stack does to 16 tokens, at the entrance of each of its blocks and at the end: L + 1 numbers each."""
 
     gradients: list[float]  # lengths of the gradient, the one at the end being 1
@@ -42,7 +42,7 @@ class Measured(NamedTuple):
     final_norm: float  # the most that one more norm at the end changes in any number of the stream
 
 
-def through(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
+def apply_part(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
     """The stream (1, T, C) after an attention or an MLP."""
     read = _norm(x) if stack.norm == "before" else x
     written = part(read).out if isinstance(part, CausalSelfAttention) else part(read)[-1]
@@ -50,7 +50,7 @@ def through(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
     return _norm(x) if stack.norm == "after" else x
 
 
-def measure(stack: Stack, depth: int, size: float, seed: int) -> Measured:
+def measure(stack: Stack, depth: int, size: float, seed: int) -> StackMeasurement:
     """What an untrained stack does to random tokens, and to the gradient of a random sum of its outputs.
 
     Weights are drawn with standard deviation `size` / √inputs, biases are 0. One seed is one draw for all stacks.
@@ -71,24 +71,24 @@ def measure(stack: Stack, depth: int, size: float, seed: int) -> Measured:
                 for name, of in part.named_parameters()
             }
             part.load_state_dict(drawn, assign=True)
-            x = through(stack, part, x)
+            x = apply_part(stack, part, x)
         streams.append(x)
     gradients = torch.autograd.grad((x * weights).sum(), streams)
     lengths = torch.stack([gradient.norm() for gradient in gradients])
-    return Measured(
+    return StackMeasurement(
         (lengths / lengths[-1]).tolist(),
-        [similarity(x.detach()[0]) for x in streams],
+        [mean_cosine(x.detach()[0]) for x in streams],
         (_norm(x) - x).abs().max().item(),
     )
 
 
-def similarities(trace: Trace) -> list[float]:
+def mean_cosines(trace: Trace) -> list[float]:
     """The mean cosine of each two tokens of a trace, its first row, at the entrance of each block and at the end."""
     streams = [*(block.resid_pre for block in trace.blocks), trace.blocks[-1].resid_post]
-    return [similarity(stream[0]) for stream in streams]
+    return [mean_cosine(stream[0]) for stream in streams]
 
 
-def similarity(vectors: Tensor) -> float:
+def mean_cosine(vectors: Tensor) -> float:
     """The mean cosine of each two of the vectors (T, C)."""
     units, count = vectors / vectors.norm(dim=-1, keepdim=True), len(vectors)  # F.normalize has no tiny vectors
     return ((units.sum(0).square().sum() - units.square().sum()) / (count * (count - 1))).item()

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 import torch
 
-from model.decoding import kv_cache as cache
-from model.decoding import naive_generate as noted
-from model.transformer import parameter_count as parameters
+from model.decoding import kv_cache, naive_generate
+from model.transformer import parameter_count
 from model.transformer.decoder import Decoder
 from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import decoding
@@ -32,14 +31,14 @@ def writing(count: int) -> int:
     return sum(gpt.config.multiply_adds(max(n, ALONE)) for n in read)
 
 
-def looked(step: cache.Step) -> torch.Tensor:
+def looked(step: kv_cache.Step) -> torch.Tensor:
     """Where the newest token looks: by the head that was chosen, or all of them."""
     if head == MEAN:
         return step.pattern.mean((0, 1))
     return step.pattern.flatten(0, 1)[heads.index(head)]
 
 
-def drawn(step: cache.Step) -> Pass:
+def drawn(step: kv_cache.Step) -> Pass:
     """A pass as the picture has it: the likeliest tokens by the model's own probabilities, and the one taken."""
     probabilities = step.logits.softmax(-1)
     ids = probabilities.topk(min(SHOWN, len(probabilities))).indices.tolist()
@@ -95,7 +94,7 @@ def sizes() -> None:
     with right:
         each = int(controls.choice("Bytes a number", ["4", "2", "1"], "2", key="each"))
     rows = []
-    for name, of in {reading.model.name: gpt.config, **parameters.PRESETS}.items():
+    for name, of in {reading.model.name: gpt.config, **parameter_count.PRESETS}.items():
         held, group = min(tokens, of.block_size), of.n_head // of.n_kv_head
         rows.append(
             {
@@ -113,7 +112,7 @@ def sizes() -> None:
     st.dataframe(rows, hide_index=True, column_config=numbers)
 
 
-def outcome(found: noted.Outcome, logits: torch.Tensor) -> str:
+def outcome(found: naive_generate.Outcome, logits: torch.Tensor) -> str:
     """What one way did, in a sentence: the error, or the tokens that it took."""
     if isinstance(found, str):
         return prose.literal(found)
@@ -122,7 +121,7 @@ def outcome(found: noted.Outcome, logits: torch.Tensor) -> str:
     return f"{taken} (the first is number {rank:,} of {len(logits):,} in the model's own order)"
 
 
-def failures(cases: Sequence[noted.Case]) -> None:
+def failures(cases: Sequence[naive_generate.Case]) -> None:
     """Show each case: what is asked, what the one way does, and what ours does."""
     work = 2 * len(cases) * gpt.config.multiply_adds(NOTED, read_off=NOTED)
     if not progress.may_run("Running both on the end of your prompt", work, "notes"):
@@ -173,5 +172,5 @@ saved()
 PROSE.section("size")
 sizes()
 PROSE.section("mistakes")
-failures(noted.CASES)
-lesson.close(PROSE, cache.steps, Decoder.step, type(gpt.config).multiply_adds, noted.generate)
+failures(naive_generate.CASES)
+lesson.close(PROSE, kv_cache.steps, Decoder.step, type(gpt.config).multiply_adds, naive_generate.naive_generate)

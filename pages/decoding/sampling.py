@@ -4,8 +4,7 @@ import math
 
 import streamlit as st
 
-from model.decoding import beam_search as beams
-from model.decoding import sampling
+from model.decoding import beam_search, sampling
 from pages.shared import components, controls, lesson, link, models, prose
 from pages.shared.compute import decoding, readings
 
@@ -76,8 +75,10 @@ components.text_tree(
 
 PROSE.section("beams")
 left, right = st.columns(2, gap="large")
-width = left.slider("Width: texts that are kept at each step", 1, beams.WIDEST, 3, key="width", bind="query-params")
-length = right.slider("Length in tokens", 1, beams.LONGEST, 5, key="length", bind="query-params")
+width = left.slider(
+    "Width: texts that are kept at each step", 1, beam_search.MAX_WIDTH, 3, key="width", bind="query-params"
+)
+length = right.slider("Length in tokens", 1, beam_search.MAX_LENGTH, 5, key="length", bind="query-params")
 found, greedy = (decoding.search_beams(reading, wide, length) for wide in (width, 1))
 components.beam_search(
     reading.tokens[-1],
@@ -106,4 +107,4 @@ if surprises:
     bits = mean / math.log(2)
     st.markdown(f"**{mean:.2f} nats** a token on average ({bits:.2f} bits): a perplexity of **{math.exp(mean):.1f}**.")
 
-lesson.close(PROSE, *sampling.STEPS.values(), sampling.write, beams.search)
+lesson.close(PROSE, *sampling.STEPS.values(), sampling.sample_tokens, beam_search.search)

@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from model.interpretability import comparison as compare
+from model.interpretability import comparison
 from model.language.surprise import surprises
 from model.language.tokenization import token_bytes
 from model.toy_world.exact import divergence
@@ -65,13 +65,13 @@ def measures(reading: Reading, first: int, size: int) -> dict[str, str]:
         "surprise per byte": f"**{bits / size:.2f} bits**" if size else "–",
         "surprise per token": f"{bits / count:.2f} bits (perplexity {2 ** (bits / count):,.1f})" if size else "–",
         "tokens": f"{len(reading.tokens):,} of {config.vocab_size:,} that it knows",
-        "next word: undecided by": f"{compare.entropy(guess) / math.log(2):.2f} bits",
+        "next word: undecided by": f"{comparison.entropy(guess) / math.log(2):.2f} bits",
         "next word: from the truth": f"{divergence(now, guess) / math.log(2):.2f} bits" if now else "not known",
         "size": f"{config.n_layer} layers × {config.n_head} heads, {reading.model.bytes / 4e6:,.1f} M weights",
     }
 
 
-def guesses(a: Reading, b: Reading, pairs: Sequence[compare.Column]) -> None:
+def guesses(a: Reading, b: Reading, pairs: Sequence[comparison.Column]) -> None:
     """Draw how likely two readings find some next words, and the truth of one prompt where it is known."""
     texts = [models.vocabulary(it.model).texts for it in (a, b)]
     words = [texts[1][other] if one is None else texts[0][one] for one, other in pairs]
@@ -113,11 +113,11 @@ def two_models() -> None:
         st.markdown("**What comes next**: the likeliest words of both, and the rank (#) of each")
         p, q = next_word(a), next_word(b)
         likeliest = [some.topk(min(SHOWN, len(some))).indices.tolist() for some in (p, q)]
-        pairs = compare.matched(a.model.tokenizer, b.model.tokenizer, *likeliest)
+        pairs = comparison.match_tokens(a.model.tokenizer, b.model.tokenizer, *likeliest)
         best = {(i, j): max(p[i] if i is not None else 0, q[j] if j is not None else 0) for i, j in pairs}
         guesses(a, b, sorted(pairs, key=best.__getitem__, reverse=True)[:SHOWN])
     with right:
-        size, *firsts = compare.rest(*(cut(it, it.trace.idx[0].tolist())[0] for it in (a, b)))
+        size, *firsts = comparison.common_suffix(*(cut(it, it.trace.idx[0].tolist())[0] for it in (a, b)))
         columns = [measures(it, first, size) for it, first in zip((a, b), firsts)]
         names = [f"{letter} · {prose.literal(it.model.name)}" for letter, it in zip("AB", (a, b))]
         st.table([{"": what} | dict(zip(names, (of[what] for of in columns))) for what in columns[0]], hide_index=True)
@@ -163,7 +163,7 @@ def two_prompts() -> None:
     a, b = (controls.read(model, text, f"Prompt {letter}") for letter, text in (("A", one), ("B", other)))
     ids = [it.trace.idx[0].tolist() for it in (a, b)]
 
-    columns = compare.align(*ids)
+    columns = comparison.align(*ids)
     pairs = [pair for pair in columns if None not in pair]
     same = sum(ids[0][i] == ids[1][j] for i, j in pairs)
     rows = {}
@@ -179,7 +179,7 @@ def two_prompts() -> None:
     )
     components.token_bar_rows("aligned", rows, full=8, aligned=True)
 
-    first = min(compare.unchanged(columns, *ids), len(pairs))
+    first = min(comparison.common_prefix_length(columns, *ids), len(pairs))
     if first == len(columns):
         st.info("Token by token the two are the same, so nothing differs: change a word in one of them.")
     looks = [patterns(it) for it in (a, b)]
@@ -190,7 +190,7 @@ def two_prompts() -> None:
         asked = st.selectbox(
             "Head", [MOST, *names], key="changed", bind="query-params", label_visibility="collapsed", width=260
         )
-    moved = compare.moved(*looks, pairs)[..., first if counted == ALL else -1 :]
+    moved = comparison.moved_attention(*looks, pairs)[..., first if counted == ALL else -1 :]
     moved = moved.mean(-1) if moved.shape[-1] else moved.new_zeros(layers, heads)
     layer, head = names.get(asked, divmod(int(moved.argmax()), heads))
     left, middle, right = st.columns([4, 5, 4], gap="medium")
@@ -208,7 +208,9 @@ def two_prompts() -> None:
         st.plotly_chart(figure, key="difference", config=components.NO_TOOLBAR)
     with right:
         p, q = next_word(a), next_word(b)
-        st.markdown(f"**What comes next**: {percent(compare.distance(p, q), 0)} of the probability is on other words")
+        st.markdown(
+            f"**What comes next**: {percent(comparison.total_variation(p, q), 0)} of the probability is on other words"
+        )
         movers = (p - q).abs().topk(min(SHOWN, len(p)))
         moving = [id for n, id in enumerate(movers.indices.tolist()) if n < 2 or movers.values[n] > LEAST]
         guesses(a, b, [(id, id) for id in moving])
@@ -235,4 +237,11 @@ if mode == MODELS:
     two_models()
 else:
     two_prompts()
-lesson.close(PROSE, compare.rest, surprises, compare.align, compare.difference, compare.moved)
+lesson.close(
+    PROSE,
+    comparison.common_suffix,
+    surprises,
+    comparison.align,
+    comparison.attention_difference,
+    comparison.moved_attention,
+)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import streamlit as st
 import torch
 
-from model.interpretability import attribution
-from model.interpretability import published_heads as known
-from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found, Head
-from model.loading import verify_gpt2 as check
+from model.interpretability import attribution, published_heads
+from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Head, Measurement
+from model.loading import verify_gpt2
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings
 from viz.charts import heatmaps as matrices
@@ -22,7 +21,7 @@ def listed(heads: Sequence[Head]) -> str:
     return ", ".join(f"L{layer} H{head}" for layer, head in heads)
 
 
-def holds(claim: Claim, found: Found) -> str:
+def holds(claim: Claim, found: Measurement) -> str:
     number = claim.number(found, gpt.config)
     return f"{'holds' if number >= claim.least else 'does not hold'} here: {number:.2f}".replace("-0.00", "0.00")
 
@@ -35,7 +34,7 @@ def caption(claim: Claim) -> str:
         return "cannot be asked here"
 
 
-def verdict(claim: Claim, found: Found) -> None:
+def verdict(claim: Claim, found: Measurement) -> None:
     """Say the claim, who found it, its number here, and whose number that is."""
     papers = ", ".join(f"[{paper.name}](https://arxiv.org/abs/{paper.arxiv})" for paper in claim.papers)
     st.markdown(f"**{claim.says}** ({papers})")
@@ -59,7 +58,7 @@ def verdict(claim: Claim, found: Found) -> None:
     st.caption(whose)
 
 
-def heads(claim: Claim, found: Found) -> Head:
+def heads(claim: Claim, found: Measurement) -> Head:
     """Draw what each head does of it; the head that was clicked, or the first to look at."""
     st.markdown(f"**Each head**: {claim.unit}. Click one to see where it looks.")
     marked = claim.heads if gpt.config == GPT2_SMALL else ()
@@ -99,11 +98,18 @@ PROSE.section("check")
 if gpt.config != GPT2_SMALL:
     st.info(f"{prose.literal(model.name)} has other sizes than GPT-2 small, so there is nothing to check.")
 elif st.button("Check it", icon=":material/fact_check:"):
-    findings = check.check(gpt, model.tokenizer)
+    findings = verify_gpt2.check(gpt, model.tokenizer)
     differ = [finding for finding in findings if not finding.passed]
     if differ:
         st.error(f"This is not GPT-2 small: {len(differ)} of {len(findings)} facts differ.")
         st.dataframe([vars(finding) for finding in differ], hide_index=True)
     else:
         st.success(f"Pass: all {len(findings)} facts hold.")
-lesson.close(PROSE, known.looks, known.same, known.after_same, attribution.attribute, known.later_years)
+lesson.close(
+    PROSE,
+    published_heads.mean_attention,
+    published_heads.duplicate_token_pairs,
+    published_heads.induction_pairs,
+    attribution.attribute,
+    published_heads.greater_than,
+)

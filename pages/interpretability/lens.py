@@ -66,7 +66,11 @@ def chosen(name: str, key: str, logits: torch.Tensor, start: int) -> int:
     if not text:
         return start
     try:
-        found = [offered[text]] if text in offered else tokens.alone(reading.model.tokenizer, text.replace("·", " "))
+        found = (
+            [offered[text]]
+            if text in offered
+            else tokens.single_token_ids(reading.model.tokenizer, text.replace("·", " "))
+        )
     except ValueError as error:
         said.warning(f"{name}: {prose.literal(error)}. You see {bold(start)}.")
         return start

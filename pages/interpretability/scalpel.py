@@ -70,7 +70,9 @@ def scalpel() -> Interventions:
         tell = st.toggle("Show what each does alone", key="alone", bind="query-params")
     effects = None
     with place:
-        if tell and progress.may_run("Each head alone", patching.cost(gpt.config, heads, len(tokens)), "alone anyway"):
+        if tell and progress.may_run(
+            "Each head alone", patching.sweep_multiply_adds(gpt.config, heads, len(tokens)), "alone anyway"
+        ):
             job = interpretability.ablate_each_head(reading, how)
             if results := job_view.show("Cutting one head after the other", job):
                 effects = results[0].numpy()
@@ -79,7 +81,7 @@ def scalpel() -> Interventions:
             st.caption(
                 f"By how much {named(likeliest)} becomes less likely (from 1 to 0 is 1) if only that head is cut."
             )
-    edits = patching.cut(
+    edits = patching.ablation_edits(
         off, [offered.index(name) for name in mlps], interpretability.replacement(reading.model, how, reading)
     )
     return Interventions(**switches, edits=edits)
@@ -130,14 +132,14 @@ def later_word() -> None:
     for name, changes in {"mask on": Interventions(), "mask off": Interventions(mask=False)}.items():
         with permit():
             one, two = (gpt.trace(idx, changes).logits[0] for idx in (trace.idx, other))
-        rows[name] = (tokens, patching.moved(one, two).tolist())
+        rows[name] = (tokens, patching.kl_divergence(one, two).tolist())
     st.markdown("How far the guess after each token moves (KL divergence, in nats):")
     components.token_bar_rows("later word", rows, full=1)
 
 
 def leaks() -> None:
     """Ask where the loss will end without the mask; then train, and draw it."""
-    offered = [f"{leak.HONEST:.2f} = ln 16", f"{leak.LEAKED:.2f} = ln 16 / 12", "0"]
+    offered = [f"{leak.HONEST_LOSS:.2f} = ln 16", f"{leak.LEAKED_LOSS:.2f} = ln 16 / 12", "0"]
     asked = "**Predict**: each word is drawn at random from 16. Where does the loss end without the mask?"
     guess = st.pills(asked, offered, key="guess")
     if guess is None:
@@ -149,16 +151,16 @@ def leaks() -> None:
         "mask off": [step.loss for step in off],
         "mask on": [step.loss for step in on],
         "mask off, but on to write": [step.writing for step in off],
-        "ln 16": [leak.HONEST] * len(on),
-        "ln 16 / 12": [leak.LEAKED] * len(on),
+        "ln 16": [leak.HONEST_LOSS] * len(on),
+        "ln 16 / 12": [leak.LEAKED_LOSS] * len(on),
     }
     st.altair_chart(curves.several(curve, "step", "loss, in nats", picked="mask off"))
     ends = {name: sum(losses[-20:]) / 20 for name, losses in curve.items()}
     st.markdown(
         f"{':material/check: Right' if guess == offered[1] else ':material/close: Not so'}. Over the last 20 steps: "
-        f"**{ends['mask off']:.3f}** without the mask (ln 16 / 12 = {leak.LEAKED:.3f}), **{ends['mask on']:.3f}** with "
-        f"it (ln 16 = {leak.HONEST:.3f}). The first looks better, and is worth nothing: when it has to write, the next "
-        f"word is not there yet, and its loss is **{ends['mask off, but on to write']:.1f}**."
+        f"**{ends['mask off']:.3f}** without the mask (ln 16 / 12 = {leak.LEAKED_LOSS:.3f}), **{ends['mask on']:.3f}** "
+        f"with it (ln 16 = {leak.HONEST_LOSS:.3f}). The first looks better, and is worth nothing: when it has to "
+        f"write, the next word is not there yet, and its loss is **{ends['mask off, but on to write']:.1f}**."
     )
 
 
@@ -185,7 +187,7 @@ def pair() -> tuple[readings.Reading, int, int, int] | None:
 def swept(other: readings.Reading, answer: int, rival: int) -> interpretability.PatchingEffects | None:
     """Patch every part; None where that is not wanted yet. Raises ValueError where the prompts are no pair."""
     begin = patching.first_difference(trace.idx, other.trace.idx)
-    work = patching.cost(gpt.config, len(tokens) - begin + heads, len(tokens))
+    work = patching.sweep_multiply_adds(gpt.config, len(tokens) - begin + heads, len(tokens))
     if not progress.may_run("Patching every part", work, "patch anyway"):
         return None
     job = interpretability.patch_each_part(reading, other, answer, rival)
@@ -212,7 +214,7 @@ def patch() -> None:
         if (found := swept(other, answer, rival)) is None:
             return
         ends = found.corrupted[metric], found.clean[metric]
-        streams, z = (patching.restored(of[..., metric], *ends) for of in (found.positions, found.heads))
+        streams, z = (patching.restored_share(of[..., metric], *ends) for of in (found.positions, found.heads))
     except ValueError as error:
         st.info(f"There is nothing to patch: {error}.")
         return
@@ -265,7 +267,7 @@ with permit():
 with right:
     outcome(changes, changed)
 st.markdown("**How far each guess moved** (KL divergence between untouched and changed, in nats):")
-components.token_bars("moved", tokens, patching.moved(trace.logits[0], changed.logits[0]).tolist(), full=1)
+components.token_bars("moved", tokens, patching.kl_divergence(trace.logits[0], changed.logits[0]).tolist(), full=1)
 with st.expander("Attention of the changed run", key="looks", bind="query-params") as looks:
     if looks.open:
         attention_of(changed, changes)
@@ -278,4 +280,11 @@ with left:
     later_word()
 with right:
     leaks()
-lesson.close(PROSE, patching.cut, patching.by_head, patching.by_position, patching.restored, leak.train)
+lesson.close(
+    PROSE,
+    patching.ablation_edits,
+    patching.patch_each_head,
+    patching.patch_each_position,
+    patching.restored_share,
+    leak.train,
+)

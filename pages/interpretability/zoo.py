@@ -3,9 +3,7 @@
 import streamlit as st
 import torch
 
-from model.interpretability import head_scores as zoo
-from model.interpretability import patching
-from model.interpretability import published_heads as known
+from model.interpretability import head_scores, patching, published_heads
 from model.interpretability.patching import Head
 from model.language.tokenization import pieces
 from pages.shared import components, controls, lesson, prose
@@ -29,21 +27,23 @@ def listed(some: list[Head]) -> str:
 
 def clicked(scores: torch.Tensor, key: str, unit: str) -> Head:
     """Draw a number for each head; the one that was clicked, or else that with the largest."""
-    chart = matrices.heads(scores.numpy(), zoo.best(scores, 1), unit, theme)
+    chart = matrices.heads(scores.numpy(), head_scores.top_heads(scores, 1), unit, theme)
     event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="head")
     for point in event.selection.get("head", []):
         if point["layer"] < scores.shape[0] and point["head"] < scores.shape[1]:
             return int(point["layer"]), int(point["head"])
-    return zoo.best(scores, 1)[0]
+    return head_scores.top_heads(scores, 1)[0]
 
 
 def affordable(most: int, rows: int) -> int:
     """How many questions of a kind can be asked, each of them of so many rows, so that a sweep ends in time."""
-    fits = (n for n in COUNTS if n <= most and patching.cost(gpt.config, n * rows, LENGTH) <= progress.MOST)
+    fits = (
+        n for n in COUNTS if n <= most and patching.sweep_multiply_adds(gpt.config, n * rows, LENGTH) <= progress.MOST
+    )
     return next(fits, 1)
 
 
-def share(said: list[zoo.Said]) -> float:
+def share(said: list[head_scores.Prediction]) -> float:
     return sum(one.right for one in said) / len(said)
 
 
@@ -56,9 +56,9 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = controls.choice("Cut", list(CUT), "this head", key="which")
         how = controls.choice("In its place", HOW, HOW[0], key="instead")
-    gone = [picked] if CUT[which] == 1 else zoo.best(scores, CUT[which])
+    gone = [picked] if CUT[which] == 1 else head_scores.top_heads(scores, CUT[which])
     count = affordable(20, 6)
-    work = 2 * len(zoo.ASKED) * patching.cost(gpt.config, count, LENGTH) // gpt.config.n_layer
+    work = 2 * len(head_scores.ASKED) * patching.sweep_multiply_adds(gpt.config, count, LENGTH) // gpt.config.n_layer
     if not progress.may_run(f"Asking {count} questions of each kind", work, "ask anyway"):
         return
     runs = ((), HOW[0]), (tuple(gone), how)
@@ -66,13 +66,13 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     if (results := job_view.show("Asking the model, untouched and cut", *jobs)) is None:
         return
     before, after = results
-    asked = zoo.KINDS[kind].asked
+    asked = head_scores.KINDS[kind].asked
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Right answers** of {count} to each kind of question")
         runs = {"untouched": before, "cut": after}
         chart = bars.compared(
-            zoo.ASKED, {run: [share(of[one]) for one in zoo.ASKED] for run, of in runs.items()}, theme
+            head_scores.ASKED, {run: [share(of[one]) for one in head_scores.ASKED] for run, of in runs.items()}, theme
         )
         st.altair_chart(chart, key="kinds")
     with right:
@@ -96,10 +96,10 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
 def search() -> None:
     """Cut one head after the other, and draw whose loss hurts a kind of question most."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        asked = st.selectbox("Questions", zoo.ASKED, key="asked", bind="query-params")
+        asked = st.selectbox("Questions", head_scores.ASKED, key="asked", bind="query-params")
         how = controls.choice("In its place", HOW, HOW[0], key="search instead")
     count = affordable(10, gpt.config.n_head)
-    work = patching.cost(gpt.config, count * gpt.config.n_head, LENGTH)
+    work = patching.sweep_multiply_adds(gpt.config, count * gpt.config.n_head, LENGTH)
     if not progress.may_run(
         f"Cutting each of {scores.numel()} heads, {count} questions each time", work, "search anyway"
     ):
@@ -118,7 +118,7 @@ def search() -> None:
         st.markdown("**Probability that the right answers lose**, on average, when that head alone is cut")
         layer, head = clicked(lost, f"search {asked}", "lost")
     with right:
-        worst = zoo.best(lost, 1)[0]
+        worst = head_scores.top_heads(lost, 1)[0]
         st.markdown(
             f"**L{worst[0]} H{worst[1]} is missed most**: the probability of the right answer falls from {sure:.3f} to "
             f"**{found.probability[worst]:.3f}** on average, and {percent(found.right[worst], 0)} of {count} are still "
@@ -140,22 +140,24 @@ with left:
     except ValueError as error:
         st.info(f"The texts of the zoo do not fit into this model: {error}.")
         st.stop()
-    captions = ["L{} H{}: {:.2f}".format(*zoo.best(one, 1)[0], one.max().item()) for one in scored.values()]
+    captions = [
+        "L{} H{}: {:.2f}".format(*head_scores.top_heads(one, 1)[0], one.max().item()) for one in scored.values()
+    ]
     kind = st.radio("Kind of head", list(scored), captions=captions, key="kind", bind="query-params")
     scores = scored[kind]
 with right:
     st.markdown(
-        f"**{kind.capitalize()}**: it {zoo.KINDS[kind].says}. The mean attention that goes there. "
+        f"**{kind.capitalize()}**: it {head_scores.KINDS[kind].says}. The mean attention that goes there. "
         "**Click a head** to see it on a text."
     )
     wide, narrow = st.columns([3, 1], gap="large")
     with wide:
         picked = clicked(scores, f"zoo {kind}", "score")
     with narrow:
-        top = zoo.best(scores, LISTED)
+        top = head_scores.top_heads(scores, LISTED)
         shares = {"attention": [scores[one].item() for one in top]}
         st.altair_chart(bars.compared([listed([one]) for one in top], shares, theme))
-    made = [text for text, _ in zoo.texts(kind)]
+    made = [text for text, _ in head_scores.texts(kind)]
     text = st.selectbox(f"One of the {len(made)} texts that were made to measure it", made, key=f"text {kind}")
     reading = readings.read(model, text)
     patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
@@ -165,4 +167,6 @@ PROSE.section("cut")
 cut(picked, scores)
 PROSE.section("search")
 search()
-lesson.close(PROSE, known.looks, zoo.scores, zoo.answers, zoo.search)
+lesson.close(
+    PROSE, published_heads.mean_attention, head_scores.scores, head_scores.predict, head_scores.ablate_each_head
+)

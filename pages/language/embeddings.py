@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 
 from model.language import analogies, embeddings
-from model.language.embeddings import Found
+from model.language.embeddings import WordVector
 from pages.shared import components, controls, course, lesson, prose
 from pages.shared.compute import language, readings
 from viz.charts import bars, curves, points
@@ -24,7 +24,7 @@ WORD_VECTORS = "word vectors"
 SUM, PAIRS, ENDS = "the sum", "pairs of words", "man woman horse king"
 
 
-def marked(found: Mapping[str, Found]) -> None:
+def marked(found: Mapping[str, WordVector]) -> None:
     """Say which words were read as another one, or as several tokens."""
     for word, (_, of) in found.items():
         if list(of) != [word]:
@@ -80,7 +80,7 @@ with picture:
     if laid == PAIRS:
         pairs = controls.text_line("Four words: to the right from … to …, up from … to …", ENDS, key="pairs")
         try:
-            ends = embeddings.ends(vectors, pairs)
+            ends = embeddings.parse_axes(vectors, pairs)
         except ValueError as error:
             st.warning(f"These make no axes: {prose.literal(error)}. You see the plane of all words.")
     asked, listed, unknown = dict.fromkeys(text.replace(",", " ").split()), {}, []
@@ -107,7 +107,7 @@ with drawing:
         places = torch.stack([*on_map.values()])
         if ends:
             (a, start), (b, end), (c, low), (d, high) = ends
-            flat = torch.stack([embeddings.along(start, end, places), embeddings.along(low, high, places)], dim=1)
+            flat = torch.stack([embeddings.project(start, end, places), embeddings.project(low, high, places)], dim=1)
             labels = f"from {a} (-1) to {b} (1)", f"from {c} (-1) to {d} (1)"
         else:
             own = laid.endswith(SUM) and len({tuple(of) for _, of in found.values()}) == 3
@@ -122,7 +122,7 @@ with drawing:
                 f"axis {n}: {percent(share, 0)} of the variance" for n, share in enumerate(variance.tolist(), 1)
             )
         count = min(NEIGHBOURS, apart - 1)
-        lost = embeddings.lost(places, flat, count)
+        lost = embeddings.lost_neighbors(places, flat, count)
         drawn = [(names.index(tail), names.index(head)) for tail, head in arrows]
         figure = points.words(names, flat.numpy(), [roles[word] for word in names], labels, drawn, theme)
         st.plotly_chart(figure, key="map", config=components.NO_TOOLBAR)
@@ -154,7 +154,7 @@ with right:
                 )
             ]
             here, there = a.tokens.index(token), b.tokens.index(token)
-            meet, start, every = embeddings.meeting(a.trace, here, b.trace, there)
+            meet, start, every = embeddings.contextual_similarity(a.trace, here, b.trace, there)
             lines = {
                 "in one text and the other": meet,
                 "in the first, and at its start": start,
@@ -195,5 +195,10 @@ with right:
 
 lesson.link_to(course.lesson_at("language/word2vec"), ":material/scatter_plot: How word vectors are trained")
 lesson.close(
-    PROSE, embeddings.Embeddings.nearest, embeddings.calculate, embeddings.pca, embeddings.along, embeddings.meeting
+    PROSE,
+    embeddings.Embeddings.nearest,
+    embeddings.calculate,
+    embeddings.pca,
+    embeddings.project,
+    embeddings.contextual_similarity,
 )

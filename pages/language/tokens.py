@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from model.language.tokenization import from_merges, learn_merges, merge_steps, token_bytes, words
+from model.language.tokenization import from_merges, learn_merges, merge_steps, pre_tokenize, token_bytes
 from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import language, readings
 from viz.components.token_cuts import label
@@ -57,7 +57,7 @@ with left:
         known = {pair: rank for rank, (pair, _) in enumerate(learned)}
     else:
         known = language.merge_ranks(whose, tokenizers[whose])
-    found = list(dict.fromkeys(word[:STEPPED] for word in words(tokenizers[whose], text[:DRAWN])))
+    found = list(dict.fromkeys(word[:STEPPED] for word in pre_tokenize(tokenizers[whose], text[:DRAWN])))
     longest = found.index(max(found, key=len))
     word = st.selectbox("Word", found, longest, key="word", bind="query-params", format_func=spaces_shown)
     if len(word) == STEPPED:

@@ -35,7 +35,7 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
                 continue
             (trained,) = results
             try:
-                ranks = word2vec.rank(trained, *QUESTION)
+                ranks = word2vec.analogy_ranks(trained, *QUESTION)
             except ValueError as error:
                 st.warning(failure.format(prose.literal(error)))
                 continue
@@ -44,10 +44,10 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
                 f"**queen first in {ranks.count(1)} of {len(ranks)}** · median rank {np.median(ranks):g} of {possible}"
             )
             st.altair_chart(bars.counted(ranks, possible, controls.theme()), key=f"ranks {number}")
-            said = [f"Mean cosine of the vectors with their random start: {word2vec.turned(trained):.4f}."]
+            said = [f"Mean cosine of the vectors with their random start: {word2vec.cosine_with_start(trained):.4f}."]
             for a, b in PAIRS:
                 if {a, b} <= {*trained.words}:
                     found = word2vec.cosine(trained, a, b)
                     said.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
             st.caption(" ".join(said))
-lesson.close(PROSE, word2vec.training, word2vec.rank)
+lesson.close(PROSE, word2vec.train_epochs, word2vec.analogy_ranks)

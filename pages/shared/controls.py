@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from tokenizers import Tokenizer
 
-from model.decoding.text_tree import Branches
+from model.decoding.text_tree import TextTree
 from model.language.tokenization import pieces
 from pages.shared import fetching, link, models, prose
 from pages.shared.compute import language, readings
@@ -71,7 +71,7 @@ def append_to_prompt(token: str) -> None:
     st.session_state[PROMPT] += token
 
 
-def text_tree(reading: Reading) -> tuple[Branches, int]:
+def text_tree(reading: Reading) -> tuple[TextTree, int]:
     """The tree of texts that were tried with this model, and the node of the prompt in it.
 
     The first tree comes from the link. A prompt that is not in the tree is the root of a new one.
@@ -86,7 +86,7 @@ def text_tree(reading: Reading) -> tuple[Branches, int]:
             del st.query_params["tree"]  # so that this is shown once
     tree = grown.get(name)
     if tree is None or prompt not in tree.texts():
-        tree = Branches(prompt)
+        tree = TextTree(prompt)
     return tree, tree.texts().index(prompt)
 
 

@@ -55,7 +55,7 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
             st.rerun()  # it has started, or ended
         with st.container(border=True):
             text, button = st.columns([5, 1], vertical_alignment="center")
-            text.markdown(f":material/cloud_download: {why} It is kept for all visitors, in `{hub.kept_in()}`.")
+            text.markdown(f":material/cloud_download: {why} It is kept for all visitors, in `{hub.cache_location()}`.")
             if running:
                 left = f", about {download.seconds_left:,.0f} s left" if download.seconds_left is not None else ""
                 share = min(1.0, download.received / download.total) if download.total else 0.0

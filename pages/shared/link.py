@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.decoding import text_tree
 from model.decoding.sampling import Chain
-from model.decoding.text_tree import Branches
+from model.decoding.text_tree import TextTree
 from model.language.tokenization import is_typable, pieces
 
 MEAN = "mean"  # in place of a layer or a head: the mean of all of them
@@ -87,16 +87,16 @@ def write_matrices(matrices: Sequence[Tensor]) -> str:
     return ";".join(" ".join(f"{value:.12g}" for value in matrix.flatten().tolist()) for matrix in matrices)
 
 
-def read_tree(text: str, prompt: str, tokenizer: Tokenizer) -> Branches:
+def read_tree(text: str, prompt: str, tokenizer: Tokenizer) -> TextTree:
     """The tree of texts in "24_0-17_1-5": the length of its root in characters, then each token as parent and id.
 
     The root is the beginning of the prompt. Raises ValueError if the text has another form, if a token does not exist
     or cannot be typed, if a text stands in the tree twice, and if the prompt is none of its texts.
     """
-    if not TREE.fullmatch(text) or text.count("_") > text_tree.MOST:
-        raise ValueError(f"this is no tree of up to {text_tree.MOST} tokens: {text[:40]!r}")
+    if not TREE.fullmatch(text) or text.count("_") > text_tree.MAX_TOKENS:
+        raise ValueError(f"this is no tree of up to {text_tree.MAX_TOKENS} tokens: {text[:40]!r}")
     length, *tokens = text.split("_")
-    tree = Branches(prompt[: int(length)])
+    tree = TextTree(prompt[: int(length)])
     for place, token in enumerate(tokens):
         parent, id = map(int, token.split("-"))
         if parent > place or id >= tokenizer.get_vocab_size() or not is_typable(tokenizer, id):
@@ -107,6 +107,6 @@ def read_tree(text: str, prompt: str, tokenizer: Tokenizer) -> Branches:
     return tree
 
 
-def write_tree(tree: Branches) -> str:
+def write_tree(tree: TextTree) -> str:
     """A tree of texts: the length of its root in characters, then each token as parent and id."""
     return "_".join([str(len(tree.root)), *(f"{parent}-{id}" for parent, id, _ in tree.tokens)])

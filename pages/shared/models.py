@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cachetools.keys import hashkey
 from tokenizers import Tokenizer
 
-from model.language.embeddings import Embeddings, of_tokens
+from model.language.embeddings import Embeddings, token_embeddings
 from model.language.tokenization import is_typable, pieces
 from model.loading import checkpoint
 from model.training import evaluation
@@ -108,7 +108,7 @@ def load(name: str) -> Model:
     layer, head, _ = max(scores["induction head"], key=itemgetter(2))
     first_layer = [scored for scored in scores["previous-token head"] if scored[0] == 0]
     _, looks_back, _ = max(first_layer, key=itemgetter(2))
-    words = of_tokens(decoder, tokenizer)
+    words = token_embeddings(decoder, tokenizer)
     return Model(name, decoder, tokenizer, CARDS.get(folder), heads, (layer, head), looks_back, words)
 
 

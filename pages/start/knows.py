@@ -4,8 +4,7 @@ import random
 
 import streamlit as st
 
-from model.toy_world import exact as truth
-from model.toy_world import grammar as world
+from model.toy_world import exact, grammar
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import start
 from pages.shared.prompts import INSIDE, OUTSIDE
@@ -68,11 +67,11 @@ PROSE.section("numbers")
 st.subheader("What it has read")
 st.markdown(
     f"{model.card['tokens'] / 1e6:.1f} million tokens of texts like these, each drawn afresh (short ones come back), "
-    f"from {len(world.FAMILIES)} families of sentences with {len(world.START.texts):,} templates. Now and then random "
-    "tokens stood in their place, said again and again: from these it learned to repeat anything."
+    f"from {len(grammar.FAMILIES)} families of sentences with {len(grammar.START.texts):,} templates. Now and then "
+    "random tokens stood in their place, said again and again: from these it learned to repeat anything."
 )
 rng = random.Random(draw)
-texts = [{"texts of its world": world.document(rng)} for _ in range(8)]
+texts = [{"texts of its world": grammar.document(rng)} for _ in range(8)]
 st.dataframe(texts, hide_index=True, height="content")
 
 PROSE.section("truth")
@@ -86,4 +85,4 @@ for number, (tokens, distances) in enumerate(beside):
 PROSE.section("outside")
 told(OUTSIDE)
 
-lesson.close(PROSE, world.document, truth._walk)
+lesson.close(PROSE, grammar.document, exact._walk)

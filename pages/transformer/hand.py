@@ -74,7 +74,7 @@ def sized() -> byhand.Example:
             st.number_input(f"{label} {least}\u2060–\u2060{most}", least, most, start, key=key, **looks)
             for label, least, most, start, key in asked
         ]
-    return byhand.drawn(*numbers)
+    return byhand.random_example(*numbers)
 
 
 def as_numpy(found: byhand.Steps) -> dict[str, np.ndarray]:
@@ -101,8 +101,8 @@ def contract() -> None:
         fit = st.slider("Score of the clause that fits", 0.0, 10.0, 4.0, 0.5, key="fit", bind="query-params")
     with middle:
         by = {
-            f"as it is, {CLAUSES} clauses": [byhand.contract(CLAUSES, n, fit) for n in range(1, CLAUSES)],
-            "with 1/8 off a step (ALiBi)": [byhand.contract(CLAUSES, n, fit, 1 / 8) for n in range(1, CLAUSES)],
+            f"as it is, {CLAUSES} clauses": [byhand.answer_weight(CLAUSES, n, fit) for n in range(1, CLAUSES)],
+            "with 1/8 off a step (ALiBi)": [byhand.answer_weight(CLAUSES, n, fit, 1 / 8) for n in range(1, CLAUSES)],
         }
         as_it_is, penalised = by.values()
         power = math.exp(fit)
@@ -118,7 +118,7 @@ def contract() -> None:
         )
         st.altair_chart(curves.several(by, "distance, in clauses", "weight", start=1))
     with right:
-        lengths = [byhand.contract(n, n - 1, fit) for n in LENGTHS]
+        lengths = [byhand.answer_weight(n, n - 1, fit) for n in LENGTHS]
         st.markdown(f"**By length**: {lengths[0]:.2f} of {LENGTHS[0]} clauses, **{lengths[-1]:.4f}** of 10,000.")
         st.altair_chart(bars.compared([f"{n:,}" for n in LENGTHS], {"weight": lengths}, controls.theme()))
 
@@ -194,7 +194,7 @@ def several() -> None:
     st.markdown(
         f"The heads and the bias add up to what {name}'s attention adds: the largest difference is **{apart:.1g}**. "
         f"torch's `nn.MultiheadAttention` with the same weights poured in puts out the same, and looks at the "
-        f"same: the largest difference at any token is **{byhand.module_differs(attention, read):.1g}**."
+        f"same: the largest difference at any token is **{byhand.module_difference(attention, read):.1g}**."
     )
 
 
@@ -209,5 +209,5 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
 if view == HEADS:
     PROSE.section("heads")
 lesson.close(
-    PROSE, *((attribution.written_by_heads, byhand.module_differs) if view == HEADS else (byhand.steps, byhand.mask))
+    PROSE, *((attribution.written_by_heads, byhand.module_difference) if view == HEADS else (byhand.steps, byhand.mask))
 )

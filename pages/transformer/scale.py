@@ -5,9 +5,7 @@ import math
 import streamlit as st
 import torch
 
-from model.transformer import attention_steps as byhand
-from model.transformer import mask_pitfalls as masks
-from model.transformer import score_scaling as scale
+from model.transformer import attention_steps, mask_pitfalls, score_scaling
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
 from viz.charts import curves
@@ -15,7 +13,9 @@ from viz.charts import heatmaps as matrices
 
 PROSE = prose.of(__file__)
 # The section on each trap.
-EXPLAINED = dict(zip(masks.TRAPS, ("blocked", "no-key", "half-precision", "sqrt", "conventions"), strict=True))
+EXPLAINED = dict(
+    zip(mask_pitfalls.PITFALLS, ("blocked", "no-key", "half-precision", "sqrt", "conventions"), strict=True)
+)
 DIVIDED, BARE = "divided by √d", "as they are"
 CURVES = {
     "spread": "standard deviation of the scores",
@@ -26,9 +26,9 @@ CURVES = {
 
 def weights_of_one(width: int, seed: int) -> None:
     """Draw the weights of one query, with the division and without it."""
-    one, keys = scale.scores(width, seed)[0], [f"k{n}" for n in range(scale.KEYS)]
+    one, keys = score_scaling.random_scores(width, seed)[0], [f"k{n}" for n in range(score_scaling.KEYS)]
     rows = {DIVIDED: one / math.sqrt(width), BARE: one}
-    st.markdown(f"**One query’s weights** over {scale.KEYS} random keys of {width} numbers each:")
+    st.markdown(f"**One query’s weights** over {score_scaling.KEYS} random keys of {width} numbers each:")
     components.token_bar_rows(
         "one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1
     )
@@ -39,22 +39,22 @@ def by_width(width: int, seed: int) -> None:
     measured = {DIVIDED: transformer.softmax_by_width(seed, True), BARE: transformer.softmax_by_width(seed, False)}
     for column, (field, title) in zip(st.columns(3), CURVES.items()):
         values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
-        here, without = (of[scale.WIDTHS.index(width)] for of in values.values())
+        here, without = (of[score_scaling.WIDTHS.index(width)] for of in values.values())
         said, axis = f"**{here:.3g}** divided by √d, **{without:.3g}** as they are", title
         if field == "gradient":
             values = {name: [math.log10(max(value, 1e-30)) for value in of] for name, of in values.items()}
             said += " (powers {:.2f} and {:.2f} of ten)".format(
-                *(of[scale.WIDTHS.index(width)] for of in values.values())
+                *(of[score_scaling.WIDTHS.index(width)] for of in values.values())
             )
             axis += ", power of ten"
         with column:
             st.markdown(f"d = {width}, {title}: {said}")
-            st.altair_chart(curves.several(values, "d", axis, doubled=scale.WIDTHS, picked=DIVIDED))
+            st.altair_chart(curves.several(values, "d", axis, doubled=score_scaling.WIDTHS, picked=DIVIDED))
 
 
 def untrained(seed: int) -> None:
     """Say how saturated a layer is whose weights were just drawn."""
-    (spread, largest), (usual, less) = (scale.untrained(size, seed) for size in (0.1, 512**-0.5))
+    (spread, largest), (usual, less) = (score_scaling.untrained_layer(size, seed) for size in (0.1, 512**-0.5))
     st.markdown(
         f"An untrained layer of 512 numbers and 8 heads, its weights drawn with 0.1: divided scores with a spread of "
         f"**{spread:.1f}**; the largest of the 10 weights of a row is **{largest:.2f}** on average. Drawn with 1/√512: "
@@ -64,10 +64,10 @@ def untrained(seed: int) -> None:
 
 def trap(seed: int) -> None:
     """Ask for a trap; draw the weights that come of it, and those that should."""
-    name = controls.choice("Trap", list(masks.TRAPS), next(iter(masks.TRAPS)), key="trap")
+    name = controls.choice("Trap", list(mask_pitfalls.PITFALLS), next(iter(mask_pitfalls.PITFALLS)), key="trap")
     random = torch.Generator().manual_seed(seed)
-    found = masks.TRAPS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
-    tokens = byhand.WORDS[:4]
+    found = mask_pitfalls.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
+    tokens = attention_steps.WORDS[:4]
     pictures = matrices.patterns({way: (tokens, of) for way, of in found.weights.items()}, controls.theme())
     for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
         column.plotly_chart(figure, key=f"trap {n}", config=components.NO_TOOLBAR)
@@ -76,7 +76,9 @@ def trap(seed: int) -> None:
         f"NaN. {found.found}"
     )
     PROSE.section(EXPLAINED[name])
-    lesson.close(PROSE, masks.TRAPS[name], masks.added, masks.right)
+    lesson.close(
+        PROSE, mask_pitfalls.PITFALLS[name], mask_pitfalls.softmax_with_added_mask, mask_pitfalls.causal_softmax
+    )
 
 
 SCALE, MASK = "Why √d", "Mask traps"
@@ -85,13 +87,15 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     view = controls.choice("View", [SCALE, MASK], SCALE, key="view", label_visibility="collapsed")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     if view == SCALE:
-        width = st.select_slider("d", scale.WIDTHS, 64, key="wide", bind="query-params", width=420)
+        width = st.select_slider("d", score_scaling.WIDTHS, 64, key="wide", bind="query-params", width=420)
     seed = st.number_input("Seed", 0, 999, 0, key="seed", bind="query-params", width=120)
 if view == SCALE:
     weights_of_one(width, seed)
     by_width(width, seed)
     PROSE.section("scaling")
     untrained(seed)
-    lesson.close(PROSE, scale.scores, scale.jacobian, scale.measure, scale.untrained)
+    lesson.close(
+        PROSE, score_scaling.random_scores, score_scaling.jacobian, score_scaling.measure, score_scaling.untrained_layer
+    )
 else:
     trap(seed)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from model.transformer import untrained_stacks
 from model.transformer.norms import LayerNorm
-from model.transformer.untrained_stacks import Measured, Stack
+from model.transformer.untrained_stacks import Stack, StackMeasurement
 from pages.shared import controls, lesson, prose
 from pages.shared.compute import transformer
 from pages.shared.compute.readings import Reading
@@ -37,7 +37,7 @@ def draw_stacks() -> None:
         draw_tokens(measured, picked)
 
 
-def draw_gradients(measured: dict[Stack, Measured], picked: Stack) -> None:
+def draw_gradients(measured: dict[Stack, StackMeasurement], picked: Stack) -> None:
     """Draw the length of the gradient at each block, for each stack, as a power of ten."""
     st.markdown(
         f"**Gradients.** With {picked.name}, block 0 gets :violet[**{measured[picked].gradients[0]:.2g} times**] the "
@@ -49,7 +49,7 @@ def draw_gradients(measured: dict[Stack, Measured], picked: Stack) -> None:
     st.altair_chart(curves.several(powers, "block", "length of the gradient, power of ten", picked=picked.name))
 
 
-def draw_tokens(measured: dict[Stack, Measured], picked: Stack) -> None:
+def draw_tokens(measured: dict[Stack, StackMeasurement], picked: Stack) -> None:
     """Draw the mean cosine of each two tokens at each block, for each stack."""
     similarity, final_norm = measured[picked].similarity, measured[picked].final_norm
     st.markdown(
@@ -81,7 +81,7 @@ def draw_removed(reading: Reading) -> None:
             )
     with left:
         if len(reading.tokens) > 1:
-            similarities = {"as it is": untrained_stacks.similarities(reading.trace), "without": without}
+            similarities = {"as it is": untrained_stacks.mean_cosines(reading.trace), "without": without}
             st.altair_chart(curves.several(similarities, "block", "cosine of each two tokens", picked="without"))
         else:
             st.info("One token has no other to be alike with: type more.")
@@ -92,4 +92,4 @@ PROSE.section("stacks")
 draw_stacks()
 PROSE.section("removed")
 draw_removed(controls.ask_prompt(PROSE.examples()))
-lesson.close(PROSE, untrained_stacks.through, untrained_stacks.similarity)
+lesson.close(PROSE, untrained_stacks.apply_part, untrained_stacks.mean_cosine)

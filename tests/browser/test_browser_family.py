@@ -6,7 +6,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, expect
 
-from model.language import tokenization as tokens
+from model.language import tokenization
 from model.loading import gpt2_format
 from model.transformer.gpt2 import GPT2, GPT2Config
 from tests.browser.conftest import start_server
@@ -19,7 +19,7 @@ def many(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The address of an app that offers a model with the layers and heads of GPT-2 medium, under a long name."""
     folder = tmp_path_factory.mktemp("many") / "a-model-with-a-long-name"
     torch.manual_seed(0)
-    tokenizer = tokens.train_bpe(["the king and the queen of the land went to the sea"] * 9, 300)
+    tokenizer = tokenization.train_bpe(["the king and the queen of the land went to the sea"] * 9, 300)
     gpt2_format.save(GPT2(GPT2Config(tokenizer.get_vocab_size(), 64, LAYERS, HEADS, 32)), folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-from model.transformer import attention_steps as byhand
+from model.transformer import attention_steps
 from pages.shared import models
 from pages.shared.prompts import EXAMPLES
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
@@ -50,15 +50,15 @@ def test_the_other_views_fit(visitor: Visitors, server: str, page: str, width: i
 
 def test_the_arrow_keys_walk_along_queries_and_steps(visitor: Visitors, server: str) -> None:
     one = opened(visitor, f"{server}/hand")
-    example = byhand.drawn(4, 3, 0)
-    assert one.page.locator(".asks").inner_text().startswith(byhand.WORDS[3])
+    example = attention_steps.random_example(4, 3, 0)
+    assert one.page.locator(".asks").inner_text().startswith(attention_steps.WORDS[3])
     sent = one.sent
     for row in (2, 1):
         one.page.keyboard.press("ArrowUp")
-        one.page.locator(".asks b", has_text=byhand.WORDS[row]).wait_for()
+        one.page.locator(".asks b", has_text=attention_steps.WORDS[row]).wait_for()
     product = int(example.q[1] @ example.k[0])
     assert one.page.locator(".work tr:nth-child(2) b").first.inner_text() == str(product).replace("-", "−")
-    assert one.page.locator(PICKED).inner_text().startswith(byhand.WORDS[1])
+    assert one.page.locator(PICKED).inner_text().startswith(attention_steps.WORDS[1])
     one.page.keyboard.press("ArrowLeft")
     later = one.page.locator(".byhand figure.later")
     assert later.count() == 1 and "values mixed" in later.inner_text()
@@ -81,15 +81,15 @@ def test_the_arrow_keys_walk_along_queries_and_steps(visitor: Visitors, server: 
     assert again.page.locator(".asks").inner_text().startswith("cat")
 
 
-@pytest.mark.parametrize("mask", byhand.MASKS)
+@pytest.mark.parametrize("mask", attention_steps.MASKS)
 def test_the_arithmetic_of_a_row_comes_out(visitor: Visitors, server: str, mask: str) -> None:
     one = opened(visitor, f"{server}/hand?row=0&mask={quote(mask)}")
     rows = [row.inner_text().split("\t") for row in one.page.locator(".work tr").all()][1:]
     powers, weights = ([float(row[n]) for row in rows] for n in (4, 5))
     assert sum(powers[:-1]) == pytest.approx(powers[-1], abs=3e-3) and max(powers[:-1]) == 1
     assert weights[:-1] == pytest.approx([power / powers[-1] for power in powers[:-1]], abs=2e-3)
-    q, k, v = byhand.drawn(4, 3, 0)[4:7]
-    expected = byhand.steps(q, k, v, byhand.mask(mask, 4, 4), 3**0.5).weights[0]
+    q, k, v = attention_steps.random_example(4, 3, 0)[4:7]
+    expected = attention_steps.steps(q, k, v, attention_steps.mask(mask, 4, 4), 3**0.5).weights[0]
     assert weights[:-1] == pytest.approx(expected.tolist(), abs=6e-5)
 
 
@@ -120,8 +120,10 @@ def test_a_calculator_makes_of_what_is_written_what_is_written(visitor: Visitors
 
 
 def test_a_row_that_is_all_blocked_says_what_is_computed(visitor: Visitors, server: str) -> None:
-    one = opened(visitor, f"{server}/hand?row=3&mask={quote(byhand.MASKS[2])}")
-    scaled = byhand.steps(*byhand.drawn(4, 3, 0)[4:7], byhand.mask("none", 4, 4), 3**0.5).scaled[3]
+    one = opened(visitor, f"{server}/hand?row=3&mask={quote(attention_steps.MASKS[2])}")
+    scaled = attention_steps.steps(
+        *attention_steps.random_example(4, 3, 0)[4:7], attention_steps.mask("none", 4, 4), 3**0.5
+    ).scaled[3]
     _, *rows, _ = written(one)
     assert [row[3] for row in rows] == [f"-1e9 {'-' if s < 0 else '+'} {abs(s):.4f}" for s in scaled.tolist()]
     rough = (scaled.float() - 1e9).softmax(-1).tolist()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.interpretability import published_heads as known
+from model.interpretability import published_heads
 from pages.shared import models
 from pages.shared.compute import interpretability
 from tests.browser.conftest import SCREENS, Visitor, fits
@@ -28,7 +28,7 @@ def test_the_picture_follows_the_map_of_heads_and_the_claim(visitor: Visitors, s
     config = model.decoder.config
 
     def starts(name: str) -> str:
-        claim = next(claim for claim in known.CLAIMS if claim.name == name)
+        claim = next(claim for claim in published_heads.CLAIMS if claim.name == name)
         return "L{} H{}".format(*interpretability.measure_claim(model, name, claim.text).best)
 
     assert one.page.locator(".picked").inner_text() == starts("Induction")
@@ -40,7 +40,7 @@ def test_the_picture_follows_the_map_of_heads_and_the_claim(visitor: Visitors, s
     assert one.drawn() != before
     one.page.get_by_text("Previous token", exact=True).click()
     one.page.locator(".picked", has_text=starts("Previous token")).wait_for()
-    assert known.STORY.split()[-2] in one.page.locator(".tokens, .vitrine").first.inner_text()
+    assert published_heads.STORY.split()[-2] in one.page.locator(".tokens, .vitrine").first.inner_text()
 
 
 def test_the_link_goes_before_the_head_that_does_most(visitor: Visitors, server: str) -> None:

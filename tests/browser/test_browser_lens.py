@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model.interpretability import logit_lens as lens
+from model.interpretability import logit_lens
 from pages.shared import models
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 from tests.driver import read_prompt
@@ -51,7 +51,7 @@ def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visi
     one = opened(visitor(), f"{server}/lens?prompt={quote(FRANCE)}")
     reading, sent = read_prompt(NAME, FRANCE), one.sent
     texts = models.vocabulary(models.load(NAME)).texts
-    found = lens.read(reading.model.decoder, reading.trace, "resid_post", slice(None))
+    found = logit_lens.read(reading.model.decoder, reading.trace, "resid_post", slice(None))
     aside = one.page.locator(".lens aside")
 
     def told(row: int, column: int) -> bool:

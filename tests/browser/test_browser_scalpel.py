@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.interpretability import head_scores as zoo
-from model.interpretability import patching
+from model.interpretability import head_scores, patching
 from model.transformer.intervention import Interventions
 from pages.shared import models
 from pages.shared.compute import interpretability
@@ -41,7 +40,7 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
     head = one.page.get_by_role("button", name="L0 H1", exact=True)
     head.click()
     one.page.wait_for_url("**off=0.1*")
-    edits = patching.cut([(0, 1)], (), patching.zero(CONFIG))
+    edits = patching.ablation_edits([(0, 1)], (), patching.zero_replacements(CONFIG))
     shares = [
         reading.model.decoder.trace(reading.trace.idx, Interventions(edits=some)).logits[0, -1].softmax(-1)
         for some in ((), edits)
@@ -77,7 +76,9 @@ def test_a_cell_of_the_map_is_patched_by_a_click(visitor: Visitors, server: str)
 def test_the_picture_follows_the_head_that_is_clicked_in_the_zoo(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/zoo?kind=induction")
     one.rest()
-    layer, head = zoo.best(torch.as_tensor(interpretability.score_heads(models.load(NAME))["induction"]), 1)[0]
+    layer, head = head_scores.top_heads(
+        torch.as_tensor(interpretability.score_heads(models.load(NAME))["induction"]), 1
+    )[0]
     one.page.locator(".picked", has_text=f"L{layer} H{head}").wait_for()
     canvas = one.page.locator("[data-testid=stVegaLiteChart]").first.locator("canvas, svg").first
     box = canvas.bounding_box()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.interpretability import comparison as compare
+from model.interpretability import comparison
 from model.toy_world.exact import divergence
 from pages.shared import models, prose
 from pages.shared.compute import readings
@@ -53,11 +53,11 @@ def patterns(prompt: str, name: str = A) -> torch.Tensor:
     return torch.stack([block.attn.pattern[0] for block in read_prompt(name, prompt).trace.blocks])
 
 
-def aligned(one: str, other: str) -> tuple[list[compare.Column], list[tuple[int, int]], int]:
+def aligned(one: str, other: str) -> tuple[list[comparison.Column], list[tuple[int, int]], int]:
     """The columns of two prompts, those that have both tokens, and how many cannot differ."""
     ids = [read_prompt(A, text).trace.idx[0].tolist() for text in (one, other)]
-    columns = compare.align(*ids)
-    return columns, [pair for pair in columns if None not in pair], compare.unchanged(columns, *ids)
+    columns = comparison.align(*ids)
+    return columns, [pair for pair in columns if None not in pair], comparison.common_prefix_length(columns, *ids)
 
 
 @pytest.mark.parametrize("prompt", [example.prompt for example in SIZES.values()])
@@ -193,7 +193,7 @@ def test_what_the_examples_say_of_two_prompts_is_so() -> None:
     assert all(look[0, 2, -1, -2] > 0.9 for look in more)
     for pair in (PAIRS["Who gives?"], PAIRS["France or Italy"]):
         p, q = (read_prompt(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.also["prompt2"]))
-        assert compare.distance(p, q) > 0.95
+        assert comparison.total_variation(p, q) > 0.95
 
 
 def test_what_the_examples_say_of_two_models_is_so() -> None:
@@ -208,7 +208,7 @@ def test_what_the_examples_say_of_two_models_is_so() -> None:
                 guess,
             )
     assert said["Who gets the key?", A][:2] == (" Tom", pytest.approx(1, abs=0.01))
-    bits = compare.entropy(said["Who gets the key?", B][2].log()) / math.log(2)
+    bits = comparison.entropy(said["Who gets the key?", B][2].log()) / math.log(2)
     assert f"{bits:.1f} bits" in SIZES["Who gets the key?"].look_for
     assert [said["Where is she?", name][0] for name in models.NAMES] == [" kitchen", " cellar"]
     assert said["Yesterday", A][0] == " walked" and said["Yesterday", B][0].endswith("ed")
@@ -223,7 +223,9 @@ def test_the_rows_that_count_are_chosen(rows: str) -> None:
     one, other = PAIRS["Where is whom?"].prompt, PAIRS["Where is whom?"].also["prompt2"]
     app = page(COMPARE, compare=PROMPTS, prompt=one, prompt2=other, rows=rows, changed="L1 H6")
     _, pairs, first = aligned(one, other)
-    expected = compare.moved(patterns(one), patterns(other), pairs)[..., first if rows == "All rows" else -1 :].mean(-1)
+    expected = comparison.moved_attention(patterns(one), patterns(other), pairs)[
+        ..., first if rows == "All rows" else -1 :
+    ].mean(-1)
     np.testing.assert_allclose(moved(app), expected, atol=1e-6)
     assert chart(app, "score").query("marked")["name"].tolist() == ["L1 H6"]
     assert "L1 H6: B − A, in %" in heat_maps(app)

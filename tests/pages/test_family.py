@@ -10,7 +10,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.language import tokenization as tokens
+from model.language import tokenization
 from model.loading import gpt2_format
 from model.transformer.gpt2 import GPT2, GPT2Config
 from pages.shared import models, prose
@@ -45,7 +45,9 @@ NAMED = re.compile(r"built-in|toy world|Vitrine")
 def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, block_size: int = 96) -> None:
     """A tiny GPT-2 whose tokenizer has a vocabulary of its own, and three ids to spare, can be picked."""
     torch.manual_seed(0)
-    tokenizer = tokens.train_bpe(["The king and the queen of the land went to the sea, and the man said no"] * 9, 330)
+    tokenizer = tokenization.train_bpe(
+        ["The king and the queen of the land went to the sea, and the man said no"] * 9, 330
+    )
     gpt = GPT2(GPT2Config(tokenizer.get_vocab_size() + 3, block_size, n_layer=3, n_head=3, n_embd=48))
     for parameter in gpt.parameters():
         torch.nn.init.normal_(parameter, std=0.2)

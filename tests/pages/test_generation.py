@@ -6,7 +6,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.decoding import naive_generate as noted
+from model.decoding import naive_generate
 from pages.shared import models
 from pages.shared.compute import decoding
 from tests.driver import CONTEXT, HOSTILE, drawn, examples, page, read_prompt, unescaped
@@ -101,7 +101,7 @@ def test_each_case_is_run_both_ways() -> None:
     cells = [unescaped(element.value) for element in app.markdown]
     theirs = [cell.removeprefix(":red[the notes:] ") for cell in cells if cell.startswith(":red[the notes:]")]
     ours = [cell.removeprefix(":green[ours:] ") for cell in cells if cell.startswith(":green[ours:]")]
-    assert len(theirs) == len(ours) == len(noted.CASES)
+    assert len(theirs) == len(ours) == len(naive_generate.CASES)
     assert theirs[0].startswith("IndexError") and theirs[1].startswith("RuntimeError")
     passes = decoding.generate(print, read_prompt(NAME, STORY), None, 0.0, 0, 32)
     first = visible([models.load(NAME).token(passes[0].id)])[0]
@@ -175,8 +175,8 @@ def test_who_leaves_while_it_is_written_ends_it_and_who_comes_then_gets_it() -> 
 
 def told_of(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Of which tokens it is tried what goes wrong, from now on."""
-    tried, asked = noted.tried, []
-    monkeypatch.setattr(noted, "tried", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
+    tried, asked = naive_generate.run_cases, []
+    monkeypatch.setattr(naive_generate, "tried", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
     decoding.try_naive_generate.cache_clear()
     return asked
 

@@ -83,7 +83,7 @@ def test_queries_are_multiplied_and_wrong_masks_are_called_wrong() -> None:
 
 
 def test_edited_numbers_are_those_of_the_link() -> None:
-    start = byhand.drawn(4, 3, 0)
+    start = byhand.random_example(4, 3, 0)
     q, k, v = (torch.arange(12.0).view(4, 3) - 3, start.k, -start.v)
     app = page(HAND, numbers=link.write_matrices([q, k, v]))
     assert not app.exception and not app.warning
@@ -99,7 +99,7 @@ def test_edited_numbers_are_those_of_the_link() -> None:
 def test_numbers_that_do_not_fit_get_a_sentence(numbers: str) -> None:
     app = page(HAND, numbers=numbers)
     assert not app.exception and "do not fit" in app.warning[0].value
-    assert drawn(app, "products")["q"] == byhand.drawn(4, 3, 0).q.tolist()
+    assert drawn(app, "products")["q"] == byhand.random_example(4, 3, 0).q.tolist()
     assert "numbers" not in app.query_params
 
 
@@ -154,9 +154,11 @@ def test_the_contract_is_computed_from_its_slider(fit: str) -> None:
     app = page(HAND, example="The contract", fit=fit)
     (by,) = curves(app)
     as_it_is, penalised = (by[name] for name in sorted(by))
-    assert as_it_is == pytest.approx([byhand.contract(100, 50, float(fit))] * 99)
-    assert penalised[9] == pytest.approx(byhand.contract(100, 10, float(fit), 1 / 8)) and penalised[0] > penalised[-1]
-    assert f"**{byhand.contract(10_000, 9_999, float(fit)):.4f}** of 10,000" in said(app)
+    assert as_it_is == pytest.approx([byhand.answer_weight(100, 50, float(fit))] * 99)
+    assert (
+        penalised[9] == pytest.approx(byhand.answer_weight(100, 10, float(fit), 1 / 8)) and penalised[0] > penalised[-1]
+    )
+    assert f"**{byhand.answer_weight(10_000, 9_999, float(fit)):.4f}** of 10,000" in said(app)
     power, both = (float(n) for n in re.search(r"= ([\d.]+) / ([\d.]+) = ", said(app)).groups())
     assert power == pytest.approx(math.exp(float(fit)), abs=0.005)
     assert power / both == pytest.approx(as_it_is[0], abs=6e-4)
@@ -252,22 +254,22 @@ def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> No
         here = found[int(math.log2(width))]
         assert f"**{here.spread:.3g}** {'divided by √d' if divided else name}" in said(app)
         assert f"{here.gradient:.3g}" in said(app) and f"{math.log10(here.gradient):.2f}" in said(app)
-    row = scale.scores(width, seed)[0]
+    row = scale.random_scores(width, seed)[0]
     columns = drawn(app, "columns")["columns"]
     assert [column[0]["value"] for column in columns] == pytest.approx((row / width**0.5).softmax(-1).tolist())
     assert [column[1]["value"] for column in columns] == pytest.approx(row.softmax(-1).tolist())
-    spread, largest = scale.untrained(0.1, seed)
+    spread, largest = scale.untrained_layer(0.1, seed)
     assert f"**{spread:.1f}**" in said(app) and f"**{largest:.2f}**" in said(app)
-    spread, largest = scale.untrained(1 / math.sqrt(512), seed)
+    spread, largest = scale.untrained_layer(1 / math.sqrt(512), seed)
     assert f"Drawn with 1/√512: **{spread:.2f}** and **{largest:.2f}**" in said(app)
 
 
-@pytest.mark.parametrize("name", masks.TRAPS)
+@pytest.mark.parametrize("name", masks.PITFALLS)
 def test_each_trap_is_computed_now(name: str) -> None:
     app = page(SCALE, view="Mask traps", trap=name, seed="3")
     assert not app.exception
     random = torch.Generator().manual_seed(3)
-    trap = masks.TRAPS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
+    trap = masks.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
     shown = heat_maps(app)
     assert list(shown) == list(trap.weights)
     for way, weights in trap.weights.items():

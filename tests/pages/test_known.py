@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from model.interpretability import published_heads as known
+from model.interpretability import published_heads
 from model.interpretability.published_heads import CLAIMS, Claim
-from model.loading import verify_gpt2 as check
+from model.loading import verify_gpt2
 from model.loading.verify_gpt2 import Finding
 from pages.shared import models
 from pages.shared.compute import interpretability
@@ -38,7 +38,7 @@ def test_a_claim_is_measured_now(claim: Claim) -> None:
     assert not app.exception and not app.warning
     assert app.text_input(key="text").value == claim.text
     model = models.load(NAME)
-    found = claim.measure(known.see(model.decoder, model.tokenizer, claim.text))
+    found = claim.measure(published_heads.trace_text(model.decoder, model.tokenizer, claim.text))
     number = claim.number(found, model.decoder.config)
     verdict = sentence(app, f"**{WORD[number >= claim.least]}")
     assert abs(float(verdict.split("here: ")[1].split("*")[0]) - number) <= 0.00501
@@ -63,12 +63,12 @@ def test_every_claim_says_whether_it_holds() -> None:
 def test_another_claim_brings_its_text() -> None:
     app = page(KNOWN)
     app.radio(key="claim").set_value("Induction").run()
-    assert not app.exception and app.text_input(key="text").value == known.TWICE
+    assert not app.exception and app.text_input(key="text").value == published_heads.REPEATED_WORDS
     app.text_input(key="text").set_value(" river lamp river").run()
     found = interpretability.measure_claim(models.load(NAME), "Induction", " river lamp river").heads
     np.testing.assert_allclose(shown(app), found.numpy(), atol=1e-6)
     app.radio(key="claim").set_value("Greater than").run()
-    assert app.text_input(key="text").value == known.WAR
+    assert app.text_input(key="text").value == published_heads.YEARS
     assert "cuts words of this text, which is strange to it: lasted, 1732" in app.caption[0].value
 
 
@@ -109,10 +109,12 @@ def test_another_model_is_not_checked() -> None:
 @pytest.mark.parametrize("passed", [True, False])
 def test_a_model_of_the_right_sizes_is_checked(monkeypatch: pytest.MonkeyPatch, passed: bool) -> None:
     finding = Finding("probability of id 7", "0.5", "0.25", passed)
-    monkeypatch.setattr(known, "GPT2_SMALL", models.load(NAME).decoder.config)  # the built-in model takes its place
+    monkeypatch.setattr(
+        published_heads, "GPT2_SMALL", models.load(NAME).decoder.config
+    )  # the built-in model takes its place
     claims = tuple(dataclasses.replace(claim, heads=claim.heads and ((2, 2), (3, 7))) for claim in CLAIMS)
-    monkeypatch.setattr(known, "CLAIMS", claims)
-    monkeypatch.setattr(check, "check", lambda gpt, tokenizer: [finding, Finding("ids", "1", "1", True)])
+    monkeypatch.setattr(published_heads, "CLAIMS", claims)
+    monkeypatch.setattr(verify_gpt2, "check", lambda gpt, tokenizer: [finding, Finding("ids", "1", "1", True)])
     app = page(KNOWN)
     assert not app.exception
     assert "name L2 H2, L3 H7 of GPT-2 small, framed below; the number is their mean" in app.caption[0].value

@@ -4,7 +4,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.decoding import beam_search as beams
+from model.decoding import beam_search
 from model.language.tokenization import pieces
 from pages.shared import models
 from pages.shared.compute import decoding
@@ -116,7 +116,7 @@ def test_the_beams_drawn_are_those_of_the_search() -> None:
     app = page(SAMPLING, prompt=prompt, width="4", length="6")
     assert not app.exception and not app.warning
     model = models.load(models.NAMES[0])
-    found = beams.search(model.decoder, ids(model.name, prompt), 4, 6)
+    found = beam_search.search(model.decoder, ids(model.name, prompt), 4, 6)
     tree = drawn(app, "width")
     assert [[(cell["beam"], cell["total"]) for cell in column] for column in tree["columns"]] == [
         [(one.beam, pytest.approx(one.total, abs=1e-5)) for one in step] for step in found.steps

@@ -90,7 +90,7 @@ def test_what_each_head_does_alone_is_computed_now(how: str) -> None:
     before = changed(Interventions())[-1].softmax(-1)
     layer, head = divmod(int(effects.argmax()), effects.shape[1])
     for one in ((layer, head), (0, 0), (reading.model.start)):
-        after = changed(Interventions(edits=patching.cut([one], (), instead)))[-1].softmax(-1)
+        after = changed(Interventions(edits=patching.ablation_edits([one], (), instead)))[-1].softmax(-1)
         assert effects[one] == pytest.approx((before.max() - after[before.argmax()]).item(), abs=1e-4)
 
 
@@ -98,7 +98,7 @@ def test_a_token_stands_between_quotes_so_that_a_full_stop_is_told_from_the_end(
     off = [(layer, head) for layer in range(2) for head in range(8)]
     app = page(LESSON, off=" ".join(f"{layer}.{head}" for layer, head in off))
     zeros = interpretability.replacement(models.load(NAME), REPLACEMENTS[0])
-    now = changed(Interventions(edits=patching.cut(off, (), zeros)))[-1].argmax()
+    now = changed(Interventions(edits=patching.ablation_edits(off, (), zeros)))[-1].argmax()
     token = prose.literal(visible([models.load(NAME).token(now)])[0])
     assert now != changed(Interventions())[-1].argmax() and said(app, f"The likeliest is now “**{token}**”.")
 
@@ -215,7 +215,7 @@ def test_the_leak_is_revealed_after_a_guess() -> None:
     assert "Right" in sentence
     without, with_mask = (float(part.split("**")[0]) for part in sentence.split("steps: **")[1].split(", **")[:2])
     assert without == pytest.approx(math.log(16) / 12, abs=0.03) and with_mask == pytest.approx(math.log(16), abs=0.03)
-    assert leak.HONEST == math.log(16)
+    assert leak.HONEST_LOSS == math.log(16)
 
 
 def test_what_takes_too_long_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

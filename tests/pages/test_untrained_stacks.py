@@ -57,8 +57,8 @@ def test_the_residual_connections_are_taken_out_of_the_trained_model() -> None:
     *_, trained = curves(app)
     reading = read_prompt(NAME, PROMPT)
     changed = reading.model.decoder.trace(reading.trace.idx, Interventions(residual=False))
-    assert trained["as it is"] == pytest.approx(untrained_stacks.similarities(reading.trace))
-    assert trained["without"] == pytest.approx(untrained_stacks.similarities(changed))
+    assert trained["as it is"] == pytest.approx(untrained_stacks.mean_cosines(reading.trace))
+    assert trained["without"] == pytest.approx(untrained_stacks.mean_cosines(changed))
     assert trained["without"][0] == pytest.approx(trained["as it is"][0])  # before anything was left out
     assert not any("RMS norm" in caption.value for caption in app.caption)
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from model.interpretability import head_scores as zoo
+from model.interpretability import head_scores
 from pages.shared import models
 from pages.shared.compute import interpretability
 from pages.shared.runtime import progress
@@ -31,32 +31,32 @@ def shares(table: pd.DataFrame, run: str) -> dict[str, float]:
     return dict(zip(rows["word"], rows["probability"]))
 
 
-@pytest.mark.parametrize("kind", zoo.KINDS)
+@pytest.mark.parametrize("kind", head_scores.KINDS)
 def test_a_kind_is_measured_now(kind: str) -> None:
     app = page(ZOO, kind=kind)
     assert not app.exception and not app.warning
     model = models.load(NAME)
-    scores = zoo.scores(model.decoder, model.tokenizer, kind)
+    scores = head_scores.scores(model.decoder, model.tokenizer, kind)
     shown = charts(app)
     np.testing.assert_allclose(heads(shown[0]), scores.numpy(), atol=1e-5)
-    best = [f"L{layer} H{head}" for layer, head in zoo.best(scores, 5)]
+    best = [f"L{layer} H{head}" for layer, head in head_scores.top_heads(scores, 5)]
     assert list(shown[1]["word"]) == best and list(shown[0].loc[shown[0]["marked"], "name"]) == best[:1]
     assert len(pictures(app)) == 1
     (radio,) = app.radio
-    assert radio.proto.captions[list(zoo.KINDS).index(kind)] == f"{best[0]}: {scores.max():.2f}"
+    assert radio.proto.captions[list(head_scores.KINDS).index(kind)] == f"{best[0]}: {scores.max():.2f}"
 
 
 def test_the_cut_is_the_one_that_was_asked_for() -> None:
     app = page(ZOO, kind="induction", which="the best 8")
-    best = zoo.best(interpretability.score_heads(models.load(NAME))["induction"], 8)
+    best = head_scores.top_heads(interpretability.score_heads(models.load(NAME))["induction"], 8)
     shown = charts(app)[2]
     after = interpretability.answer_questions(models.load(NAME), 20, tuple(best), "zero").get(60)
-    for kind, was, now in zip(zoo.ASKED, shares(shown, "untouched").values(), shares(shown, "cut").values()):
+    for kind, was, now in zip(head_scores.ASKED, shares(shown, "untouched").values(), shares(shown, "cut").values()):
         assert now == sum(one.right for one in after[kind]) / 20
-        assert kind != zoo.COPY or now < was
+        assert kind != head_scores.COPY or now < was
     table = app.dataframe[0].value
-    assert list(table["right"]) == [one.answer for one in after[zoo.COPY]]
-    np.testing.assert_allclose(table["P(right), cut"], [one.probability for one in after[zoo.COPY]])
+    assert list(table["right"]) == [one.answer for one in after[head_scores.COPY]]
+    np.testing.assert_allclose(table["P(right), cut"], [one.probability for one in after[head_scores.COPY]])
 
 
 def test_the_head_that_is_missed_most_is_found_now() -> None:
@@ -65,7 +65,7 @@ def test_the_head_that_is_missed_most_is_found_now() -> None:
     lost = heads(charts(app)[3])
     before = interpretability.answer_questions(models.load(NAME), 10, (), "zero").get(60)["coreference"]
     np.testing.assert_allclose(lost, sum(one.probability for one in before) / 10 - found.numpy(), atol=1e-6)
-    worst = "L{} H{}".format(*zoo.best(-found, 1)[0])
+    worst = "L{} H{}".format(*head_scores.top_heads(-found, 1)[0])
     assert any(f"**{worst} is missed most**" in element.value for element in app.markdown)
 
 

@@ -21,8 +21,8 @@ PASSES = 64_000_000  # bytes of all cached passes
 @memoize(64)
 def write(reading: Reading, chain: sampling.Chain, seed: int, count: int) -> list[tuple[int, float]]:
     """The id and the surprise, in nats, of each of `count` tokens that are sampled after a prompt; raises ValueError as
-    `sampling.write` does."""
-    tokens = sampling.write(reading.model.decoder, reading.ids, chain, seed)
+    `sampling.sample_tokens` does."""
+    tokens = sampling.sample_tokens(reading.model.decoder, reading.ids, chain, seed)
     return list(permit_each(islice(tokens, count)))
 
 
@@ -74,4 +74,4 @@ def try_naive_generate(
     """The model's logits (V) after some tokens, and the outcome of each of `naive_generate.CASES`, naive and ours."""
     idx = torch.tensor([ids])
     with permit():
-        return model.decoder.step(idx)[0][0], naive_generate.tried(model.decoder, idx)
+        return model.decoder.step(idx)[0][0], naive_generate.run_cases(model.decoder, idx)

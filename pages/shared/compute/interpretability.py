@@ -42,14 +42,14 @@ def read_lens(reading: Reading, place: str, first: int, count: int, token: int |
 
 
 @memoize(256, doing="Asking the model")
-def measure_claim(model: Model, claim: str, text: str) -> published_heads.Found:
+def measure_claim(model: Model, claim: str, text: str) -> published_heads.Measurement:
     """A published claim measured on the heads of a model and a text; raises ValueError as the claim's measure does."""
     (measured,) = (candidate for candidate in published_heads.CLAIMS if candidate.name == claim)
     reading = read(model, text)
     if reading.cut_tokens or reading.cut_characters:
         raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
     with permit():
-        return measured.measure(published_heads.Seen(model.decoder, model.tokenizer, text, reading.trace))
+        return measured.measure(published_heads.TracedText(model.decoder, model.tokenizer, text, reading.trace))
 
 
 @memoize(8, doing="Scoring the heads")
@@ -60,20 +60,20 @@ def score_heads(model: Model) -> dict[str, torch.Tensor]:
 
 
 @memoize(4)
-def mean_activations(model: Model) -> patching.Means:
+def mean_activations(model: Model) -> patching.Replacements:
     """The mean output of each head and each MLP over the ten prompts in INSIDE."""
-    return patching.means([read(model, prompt).trace for prompt in INSIDE])
+    return patching.mean_replacements([read(model, prompt).trace for prompt in INSIDE])
 
 
-def replacement(model: Model, how: str, reading: Reading | None = None) -> patching.Means:
+def replacement(model: Model, how: str, reading: Reading | None = None) -> patching.Replacements:
     """Replacement activations for ablated heads and MLPs, by one of REPLACEMENTS; that of this prompt needs its
     reading."""
     match how:
         case "mean of this prompt":
-            return patching.means([reading.trace])
+            return patching.mean_replacements([reading.trace])
         case "mean of ten prompts":
             return mean_activations(model)
-    return patching.zero(model.decoder.config)
+    return patching.zero_replacements(model.decoder.config)
 
 
 def ablate_each_head(reading: Reading, how: str) -> Job[torch.Tensor]:
@@ -83,7 +83,7 @@ def ablate_each_head(reading: Reading, how: str) -> Job[torch.Tensor]:
 
     def steps() -> Iterator[tuple[float, torch.Tensor]]:
         z = replacement(reading.model, how, reading).z[:, :, None]
-        return measure(patching.by_head(reading.model.decoder, reading.trace, z))
+        return measure(patching.patch_each_head(reading.model.decoder, reading.trace, z))
 
     def measure(runs: Iterator[tuple[int, list[int], torch.Tensor]]) -> Iterator[tuple[float, torch.Tensor]]:
         before = reading.trace.logits[0, -1].softmax(-1)
@@ -105,11 +105,13 @@ def patch_each_part(clean: Reading, corrupted: Reading, answer: int, rival: int)
 
     def steps() -> Iterator[tuple[float, PatchingEffects]]:
         effects = PatchingEffects(ends[0].repeat(layers, tokens, 1), torch.zeros(layers, heads, 2), *ends)
-        for layer, at, logits in patching.by_position(decoder, *runs, start):  # before `start` the runs are equal
+        for layer, at, logits in patching.patch_each_position(
+            decoder, *runs, start
+        ):  # before `start` the runs are equal
             effects.positions[layer, at] = patching.metrics(logits, answer, rival)
             yield (layer + (at[-1] + 1) / tokens) / layers / 2, effects
         z = [block.attn.z[0] for block in runs[1].blocks]
-        for layer, some, logits in patching.by_head(decoder, runs[0], z):
+        for layer, some, logits in patching.patch_each_head(decoder, runs[0], z):
             effects.heads[layer, some] = patching.metrics(logits[:, 0], answer, rival)
             yield 0.5 + (layer + (some[-1] + 1) / heads) / layers / 2, effects
 
@@ -118,18 +120,18 @@ def patch_each_part(clean: Reading, corrupted: Reading, answer: int, rival: int)
 
 def answer_questions(
     model: Model, count: int, heads: tuple[patching.Head, ...], how: str
-) -> Job[dict[str, list[head_scores.Said]]]:
+) -> Job[dict[str, list[head_scores.Prediction]]]:
     """The job that asks `count` questions of each kind while these heads are ablated; its result are the answers."""
 
-    def steps() -> Iterator[tuple[float, dict[str, list[head_scores.Said]]]]:
+    def steps() -> Iterator[tuple[float, dict[str, list[head_scores.Prediction]]]]:
         return ask(replacement(model, how))
 
-    def ask(means: patching.Means) -> Iterator[tuple[float, dict[str, list[head_scores.Said]]]]:
-        answers: dict[str, list[head_scores.Said]] = {}
+    def ask(means: patching.Replacements) -> Iterator[tuple[float, dict[str, list[head_scores.Prediction]]]]:
+        answers: dict[str, list[head_scores.Prediction]] = {}
         for n, kind in enumerate(head_scores.ASKED):
-            batches = head_scores.ask(model.tokenizer, kind, count)
+            batches = head_scores.question_batches(model.tokenizer, kind, count)
             for m, batch in enumerate(batches, 1):
-                answers.setdefault(kind, []).extend(head_scores.answers(model.decoder, batch, heads, means))
+                answers.setdefault(kind, []).extend(head_scores.predict(model.decoder, batch, heads, means))
                 yield (n + m / len(batches)) / len(head_scores.ASKED), answers
 
     return jobs.run(("answer_questions", model.cache_key, count, heads, how), steps)
@@ -142,11 +144,11 @@ def search_heads(model: Model, kind: str, count: int, how: str) -> Job[HeadSearc
     def steps() -> Iterator[tuple[float, HeadSearch]]:
         return search(replacement(model, how))
 
-    def search(means: patching.Means) -> Iterator[tuple[float, HeadSearch]]:
+    def search(means: patching.Replacements) -> Iterator[tuple[float, HeadSearch]]:
         result = HeadSearch(*torch.zeros(2, config.n_layer, config.n_head))
-        batches = head_scores.ask(model.tokenizer, kind, count)
+        batches = head_scores.question_batches(model.tokenizer, kind, count)
         total, done = len(batches) * config.n_layer * config.n_head, 0
-        for layer, heads, probability, right in head_scores.search(model.decoder, batches, means):
+        for layer, heads, probability, right in head_scores.ablate_each_head(model.decoder, batches, means):
             result.probability[layer, heads] += probability / count
             result.right[layer, heads] += right / count
             done += len(heads)

@@ -4,7 +4,7 @@ import torch
 
 from model.transformer import untrained_stacks
 from model.transformer.intervention import Interventions
-from model.transformer.score_scaling import Softmax, by_width
+from model.transformer.score_scaling import SoftmaxStatistics, by_width
 from pages.shared.compute.readings import Reading
 from pages.shared.runtime.memo import memoize
 from pages.shared.runtime.queue import permit
@@ -16,7 +16,7 @@ def without_residual(reading: Reading) -> tuple[list[float], torch.Tensor]:
     the logits (V) of the next token."""
     with permit():
         trace = reading.model.decoder.trace(reading.trace.idx, Interventions(residual=False))
-    return untrained_stacks.similarities(trace), trace.logits[0, -1].clone()
+    return untrained_stacks.mean_cosines(trace), trace.logits[0, -1].clone()
 
 
 @memoize(64)
@@ -32,13 +32,15 @@ def effect_of_last_token(reading: Reading, mask: bool) -> list[float]:
 
 
 @memoize(64)
-def measure_stacks(blocks: int, size: float, seed: int) -> dict[untrained_stacks.Stack, untrained_stacks.Measured]:
+def measure_stacks(
+    blocks: int, size: float, seed: int
+) -> dict[untrained_stacks.Stack, untrained_stacks.StackMeasurement]:
     """For each way to stack untrained blocks: what becomes of the tokens and of the gradients."""
     with permit():
         return {stack: untrained_stacks.measure(stack, blocks, size, seed) for stack in untrained_stacks.STACKS}
 
 
 @memoize(64)
-def softmax_by_width(seed: int, divided: bool) -> list[Softmax]:
+def softmax_by_width(seed: int, divided: bool) -> list[SoftmaxStatistics]:
     """The softmax over random scores for each width of queries and keys, divided by its square root or not."""
     return by_width(seed, divided)

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
     def folder(self) -> Path | None:
         """The folder of its files on this machine; None if they must be downloaded first."""
-        return self.source if isinstance(self.source, Path) else hub.found(self.source)
+        return self.source if isinstance(self.source, Path) else hub.cached_folder(self.source)
 
 
 def added() -> list[Entry]:
@@ -44,8 +44,8 @@ def added() -> list[Entry]:
 
 
 BUILT_IN = [Entry(CARDS[folder]["name"], folder) for folder in sorted(CARDS, reverse=True)]  # vitrine comes first
-FAMILY = [Entry(known.name, known.repo, known.megabytes, known.licence) for known in hub.FAMILY.values()]
-GPT2 = hub.FAMILY["gpt2"]
+FAMILY = [Entry(known.name, known.repo, known.megabytes, known.licence) for known in hub.KNOWN_MODELS.values()]
+GPT2 = hub.KNOWN_MODELS["gpt2"]
 NAMES = [entry.name for entry in BUILT_IN]
 CATALOG: dict[str, Entry] = {}
 for entry in [*BUILT_IN, *FAMILY, *added()]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from model.decoding import beam_search as beams
+from model.decoding import beam_search
 from model.loading import checkpoint, gpt2_format
 from model.loading.folders import BUILT_IN
 from model.transformer.decoder import Decoder
@@ -44,7 +44,7 @@ def assert_equal(pair: tuple[Any, Decoder], ids: list[int], width: int, length: 
         output_scores=True,
         return_dict_in_generate=True,
     )
-    found = beams.search(ours, ids, width, length, penalty)
+    found = beam_search.search(ours, ids, width, length, penalty)
     assert [row for row, _ in found.ranked] == expected.sequences[:, len(ids) :].tolist()
     if width > 1:  # of greedy search transformers has no score
         scores = [score for _, score in found.ranked]
@@ -72,7 +72,7 @@ def test_on_the_shipped_weights_too(shipped, prompt: str, width: int, length: in
 def test_each_step_keeps_the_likeliest_of_what_it_tried(gpt: Decoder) -> None:
     """The totals are those of a forward pass over each text, without a cache; nothing likelier was left out."""
     ids, width, length = [4, 1], 3, 6
-    found = beams.search(gpt, ids, width, length)
+    found = beam_search.search(gpt, ids, width, length)
     texts, kept = [ids], []
     for step in found.steps:
         assert len(step) == 2 * width
@@ -91,14 +91,14 @@ def test_each_step_keeps_the_likeliest_of_what_it_tried(gpt: Decoder) -> None:
 
 def test_a_width_of_one_is_greedy_past_the_end_of_the_context_too(gpt: Decoder) -> None:
     ids = list(range(gpt.config.block_size - 3))
-    ((found, _),) = beams.search(gpt, ids, 1, 12).ranked
+    ((found, _),) = beam_search.search(gpt, ids, 1, 12).ranked
     assert found == gpt.generate(torch.tensor([ids]), 12)[0, -12:].tolist()
 
 
 def test_a_prompt_as_long_as_the_context_and_longer(gpt: Decoder) -> None:
     """Each text is read from its end, as much as the context holds."""
     ids = [*range(40), 3, 7]
-    found = beams.search(gpt, ids, 3, 4)
+    found = beam_search.search(gpt, ids, 3, 4)
     for row, score in found.ranked:
         text, total = [*ids, *row], 0.0
         for at in range(len(ids), len(text)):
@@ -112,13 +112,13 @@ def test_a_prompt_as_long_as_the_context_and_longer(gpt: Decoder) -> None:
 )
 def test_a_width_or_length_out_of_range_is_refused(gpt: Decoder, width: int, length: int, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        beams.search(gpt, [1], width, length)
+        beam_search.search(gpt, [1], width, length)
 
 
 def test_no_prompt_and_no_numbers_are_refused(gpt: Decoder) -> None:
     with pytest.raises(ValueError, match="0 tokens"):
-        beams.search(gpt, [], 2, 2)
+        beam_search.search(gpt, [], 2, 2)
     broken = GPT2(gpt.config).eval()
     torch.nn.init.constant_(broken.ln_f.bias, math.nan)
     with pytest.raises(ValueError, match="NaN"):
-        beams.search(broken, [1], 2, 2)
+        beam_search.search(broken, [1], 2, 2)

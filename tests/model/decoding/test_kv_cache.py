@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from model.decoding import kv_cache as cache
-from model.decoding import sampling
+from model.decoding import kv_cache, sampling
 from model.loading import checkpoint
 from model.transformer.decoder import Decoder
 from model.transformer.parameter_count import PRESETS
@@ -26,8 +25,8 @@ PENALISED = [("repetition", 1.4), *GREEDY]
 def test_the_passes_are_those_of_a_model_without_a_cache(gpt: Decoder, idx: Tensor, chain, prompt: int) -> None:
     """Before the context of 31 is full and after: the same logits, and where the newest token looks."""
     told = torch.cat([idx[0], idx[1]])[:prompt].tolist()
-    drawn = [id for id, _ in islice(sampling.write(gpt, told, chain, 5), 20)]
-    for step in islice(cache.steps(gpt, told, chain, 5), 20):
+    drawn = [id for id, _ in islice(sampling.sample_tokens(gpt, told, chain, 5), 20)]
+    for step in islice(kv_cache.steps(gpt, told, chain, 5), 20):
         assert step.first + step.cached + step.new == len(told)
         assert step.first == max(0, len(told) - 31)
         assert step.new == (1 if prompt < len(told) <= 31 else len(told) - step.first)
@@ -38,7 +37,7 @@ def test_the_passes_are_those_of_a_model_without_a_cache(gpt: Decoder, idx: Tens
         told.append(step.id)
     assert told[prompt:] == drawn and len(drawn) == 20
     begun = gpt.trace(torch.tensor([told[:prompt]]))
-    again = islice(cache.steps(gpt, told[:prompt], chain, 5, begun), 20)
+    again = islice(kv_cache.steps(gpt, told[:prompt], chain, 5, begun), 20)
     assert [step.id for step in again] == drawn
 
 
@@ -50,12 +49,12 @@ def test_what_is_written_is_what_transformers_generate_writes() -> None:
     for use_cache, chain, penalty in ((True, GREEDY, 1.0), (False, GREEDY, 1.0), (True, PENALISED, 1.4)):
         settings |= {"use_cache": use_cache, "repetition_penalty": penalty}
         expected = theirs.generate(torch.tensor([ids]), max_new_tokens=32, **settings)[0, len(ids) :].tolist()
-        assert [step.id for step in islice(cache.steps(ours, ids, chain, 0), 32)] == expected
+        assert [step.id for step in islice(kv_cache.steps(ours, ids, chain, 0), 32)] == expected
 
 
 def test_a_pass_counts_and_keeps_no_more_than_it_shows(gpt: Decoder, idx: Tensor) -> None:
     """And not the logits of all positions, of which it shows the last ones."""
-    for step in islice(cache.steps(gpt, idx[0].tolist(), GREEDY, 0), 3):
+    for step in islice(kv_cache.steps(gpt, idx[0].tolist(), GREEDY, 0), 3):
         held = [of.untyped_storage().nbytes() for of in (step.pattern, step.logits)]
         assert step.bytes == sum(held) == 4 * (3 * 5 * (step.cached + step.new) + 97)
 
@@ -64,7 +63,7 @@ def test_a_prompt_that_was_read_is_not_read_again(gpt: Decoder, idx: Tensor, mon
     begun, passed = gpt.trace(idx[:1]), []
     trace = gpt.trace
     monkeypatch.setattr(gpt, "trace", lambda idx, **kept: passed.append(idx.size(1)) or trace(idx, **kept))
-    for _ in islice(cache.steps(gpt, idx[0].tolist(), GREEDY, 0, begun), 4):
+    for _ in islice(kv_cache.steps(gpt, idx[0].tolist(), GREEDY, 0, begun), 4):
         pass
     assert passed == [1, 1, 1]
 
@@ -100,7 +99,7 @@ def test_both_ways_are_timed_on_the_same_text(gpt: Decoder, idx: Tensor, monkeyp
         return step(idx, kept)
 
     monkeypatch.setattr(gpt, "step", stepped)
-    found = list(cache.timed(gpt, told, 17))
+    found = list(kv_cache.timed(gpt, told, 17))
     assert len(found) == 17 and all(one.same and 0 <= one.difference < 1e-4 for one in found)
     assert found[-1].difference == 0 and any(one.difference for one in found)  # past the context both compute the same
     for end in range(17, 34):
@@ -110,17 +109,17 @@ def test_both_ways_are_timed_on_the_same_text(gpt: Decoder, idx: Tensor, monkeyp
 
 
 def test_each_way_is_told_its_own_time_of_this_thread(gpt: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cache.thread_time is time.thread_time
+    assert kv_cache.thread_time is time.thread_time
     clock = iter([10, 11, 13, 20, 24, 29])
-    monkeypatch.setattr(cache, "thread_time", lambda: next(clock))
-    assert [(one.cached, one.recomputed) for one in cache.timed(gpt, [1, 2, 3], 1)] == [(1, 2), (4, 5)]
+    monkeypatch.setattr(kv_cache, "thread_time", lambda: next(clock))
+    assert [(one.cached, one.recomputed) for one in kv_cache.timed(gpt, [1, 2, 3], 1)] == [(1, 2), (4, 5)]
 
 
 def test_timing_tells_where_the_ways_part(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache that forgets positions is found out, by the logits and by the likeliest token."""
     embed = gpt.embed
     monkeypatch.setattr(gpt, "embed", lambda idx, start=0, **more: embed(idx, 0, **more))
-    first, *others = cache.timed(gpt, idx[0].tolist(), 9)
+    first, *others = kv_cache.timed(gpt, idx[0].tolist(), 9)
     assert first.same and not first.difference and max(one.difference for one in others) > 0.1
     assert not all(one.same for one in others)
     _, kept = gpt.step(idx[:1, :9])

@@ -10,33 +10,37 @@ from torch import Generator, Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TopKLogitsWarper
 
-from model.decoding import naive_generate as noted
+from model.decoding import naive_generate
 from model.decoding.generate import generate
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2, GPT2Config
 
-CASES = {case.asked: case for case in noted.CASES}
+CASES = {case.asked: case for case in naive_generate.CASES}
 TIES, TRAINING, WORK = list(CASES)[-3:]
 
 
 def test_where_nothing_is_odd_the_notes_draw_what_ours_draws(gpt: Decoder, idx: Tensor) -> None:
     for settings in ((0.8, 20), (1.3, 97)):
-        ways = [way(gpt, idx, 9, *settings, Generator().manual_seed(3)) for way in (noted.generate, generate)]
+        ways = [
+            way(gpt, idx, 9, *settings, Generator().manual_seed(3)) for way in (naive_generate.naive_generate, generate)
+        ]
         assert torch.equal(*ways) and ways[0].shape == (2, 26)
-    assert noted.written(noted.generate, gpt, idx, 9) == noted.written(generate, gpt, idx, 9)
+    assert naive_generate.new_ids_or_error(
+        naive_generate.naive_generate, gpt, idx, 9
+    ) == naive_generate.new_ids_or_error(generate, gpt, idx, 9)
 
 
-@pytest.mark.parametrize("way", [noted.generate, generate])
-def test_nothing_is_kept_for_a_gradient(way: noted.Way) -> None:
+@pytest.mark.parametrize("way", [naive_generate.naive_generate, generate])
+def test_nothing_is_kept_for_a_gradient(way: naive_generate.Generate) -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda _: pytest.fail("something was kept"), lambda kept: kept):
-        way(GPT2(noted.ALIKE), torch.zeros(1, 1, dtype=torch.long), 2, 1.0, 3)
+        way(GPT2(naive_generate.TINY_CONFIG), torch.zeros(1, 1, dtype=torch.long), 2, 1.0, 3)
 
 
 def test_each_failure_of_the_notes_happens(gpt: Decoder, idx: Tensor) -> None:
-    found = dict(zip(CASES, noted.tried(gpt, idx[:1]), strict=True))
+    found = dict(zip(CASES, naive_generate.run_cases(gpt, idx[:1]), strict=True))
     order = gpt(idx[:1])[0, -1].argsort().tolist()
     theirs, ours = found["Write past the context"]
-    assert theirs == "IndexError: index out of range in self" and len(ours) == noted.WRITTEN
+    assert theirs == "IndexError: index out of range in self" and len(ours) == naive_generate.NEW_TOKENS
     theirs, ours = found["Temperature 0"]
     assert theirs.startswith("RuntimeError: probability tensor contains either `inf`, `nan`") and ours == [order[-1]]
     theirs, ours = found["Temperature −1"]
@@ -56,7 +60,7 @@ def test_each_case_asks_what_its_text_says(gpt: Decoder, idx: Tensor) -> None:
         asked[case.asked] = model, idx.size(1), count, temperature, top_k
         return torch.cat([idx, idx[:, :1].expand(-1, count)], dim=1)
 
-    for case in noted.CASES[:-1]:
+    for case in naive_generate.CASES[:-1]:
         case.run(way, gpt, idx[:1, :9])
     model, tokens, count, *_ = asked["Write past the context"]
     assert model.config == replace(gpt.config, block_size=tokens) and count > 1  # as long as the prompt
@@ -71,10 +75,10 @@ def test_each_case_asks_what_its_text_says(gpt: Decoder, idx: Tensor) -> None:
 def test_what_is_told_of_top_k_is_so() -> None:
     why = CASES["A top-k larger than the vocabulary"].why
     default, vocabulary = map(int, re.findall(r"\d+", why))
-    assert inspect.signature(noted.generate).parameters["top_k"].default == default > vocabulary
-    small = GPT2(replace(noted.ALIKE, vocab_size=vocabulary)).requires_grad_(False)
+    assert inspect.signature(naive_generate.naive_generate).parameters["top_k"].default == default > vocabulary
+    small = GPT2(replace(naive_generate.TINY_CONFIG, vocab_size=vocabulary)).requires_grad_(False)
     with pytest.raises(RuntimeError, match="out of range"):
-        noted.generate(small, torch.zeros(1, 1, dtype=torch.long), 1)
+        naive_generate.naive_generate(small, torch.zeros(1, 1, dtype=torch.long), 1)
     even = torch.zeros(1, 10)
     assert TopKLogitsWarper(3)(None, even).isfinite().all() and "as transformers does" in CASES[TIES].why
 
@@ -83,18 +87,20 @@ def test_the_work_of_both_ways_is_what_torch_counts(gpt: Decoder, idx: Tensor, m
     counted = GPT2Config.multiply_adds
     millions = lambda *work: 1_000_000 * counted(*work)  # shown to the last one  # noqa: E731
     monkeypatch.setattr(GPT2Config, "multiply_adds", millions)
-    for way, positions in ((noted.generate, sum(range(6, 15))), (generate, 6 + 8)):
+    for way, positions in ((naive_generate.naive_generate, sum(range(6, 15))), (generate, 6 + 8)):
         with FlopCounterMode(display=False) as counter:
             way(gpt, idx[:1, :6], 9)
         expected = f"{positions:,} positions computed, {counter.get_total_flops() // 2:,} million multiply-adds"
-        assert noted.work(way, gpt, idx[:1, :6], 9) == expected
-    assert WORK == "Write 32 tokens" and noted.work(way, gpt, idx) == noted.work(way, gpt, idx, 32)
+        assert naive_generate.multiply_adds(way, gpt, idx[:1, :6], 9) == expected
+    assert WORK == "Write 32 tokens" and naive_generate.multiply_adds(way, gpt, idx) == naive_generate.multiply_adds(
+        way, gpt, idx, 32
+    )
 
 
 def test_a_model_that_others_use_is_left_as_it_is(gpt: Decoder, idx: Tensor) -> None:
     model = GPT2(gpt.config).requires_grad_(False).train()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    noted.tried(model, idx[:1])
+    naive_generate.run_cases(model, idx[:1])
     assert all(module.training for module in model.modules())
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
@@ -104,7 +110,7 @@ def test_the_copy_that_is_tried_has_the_same_weights_in_the_same_place(
 ) -> None:
     used = []
     case = CASES["Temperature 0"]._replace(run=lambda way, model, idx: used.append(model) or "")
-    monkeypatch.setattr(noted, "CASES", [case])
-    noted.tried(gpt, idx[:1])
+    monkeypatch.setattr(naive_generate, "CASES", [case])
+    naive_generate.run_cases(gpt, idx[:1])
     for model in used:
         assert model is not gpt and all(map(lambda a, b: a is b, model.parameters(), gpt.parameters()))

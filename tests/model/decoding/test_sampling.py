@@ -129,7 +129,7 @@ def test_a_logit_that_is_no_number_is_refused() -> None:
 def test_what_is_written_on_is_what_generate_writes_greedily(gpt) -> None:
     """Past the end of the context, too, where the last block_size tokens are read anew."""
     ids = [5, 9, 2]
-    told = list(islice(sampling.write(gpt, ids, [("temperature", 0)], seed=0), 40))
+    told = list(islice(sampling.sample_tokens(gpt, ids, [("temperature", 0)], seed=0), 40))
     expected = gpt.generate(torch.tensor([ids]), 40)[0, 3:].tolist()
     assert [id for id, _ in told] == expected
     full = [*ids, *expected[:20]]
@@ -140,9 +140,9 @@ def test_what_is_written_on_is_what_generate_writes_greedily(gpt) -> None:
 
 def test_what_is_written_on_comes_again_with_the_seed_and_is_drawn_by_the_chain(gpt) -> None:
     def write(seed: int, *chain: tuple[str, float]) -> list[int]:
-        return [id for id, _ in islice(sampling.write(gpt, [1], chain, seed), 25)]
+        return [id for id, _ in islice(sampling.sample_tokens(gpt, [1], chain, seed), 25)]
 
     assert write(3) == write(3) != write(4)
     first = gpt(torch.tensor([[1]]))[0, -1]
     allowed = set(kept(sampling.top_k(first, 3)))
-    assert {next(sampling.write(gpt, [1], [("top-k", 3)], seed))[0] for seed in range(60)} == allowed
+    assert {next(sampling.sample_tokens(gpt, [1], [("top-k", 3)], seed))[0] for seed in range(60)} == allowed

@@ -3,7 +3,7 @@
 import pytest
 from tokenizers import Tokenizer
 
-from model.decoding.text_tree import MOST, Branches, Token
+from model.decoding.text_tree import MAX_TOKENS, TextTree, Token
 from model.loading.folders import BUILT_IN
 
 
@@ -17,8 +17,8 @@ def id_of(tokenizer: Tokenizer, text: str) -> int:
     return id
 
 
-def tree_of(tokenizer: Tokenizer, root: str, *grown: tuple[int, str]) -> Branches:
-    tree = Branches(root)
+def tree_of(tokenizer: Tokenizer, root: str, *grown: tuple[int, str]) -> TextTree:
+    tree = TextTree(root)
     for parent, text in grown:
         tree, _ = tree.grow(parent, id_of(tokenizer, text), text)
     return tree
@@ -29,18 +29,18 @@ def test_a_branch_begins_where_another_token_was_taken(tokenizer: Tokenizer) -> 
     assert tree.texts() == ["The cat", "The cat is", "The cat is in", "The cat is a", "The cat sat"]
     again, place = tree.grow(1, id_of(tokenizer, " in"), " in")
     assert again == tree and place == 2
-    assert Branches("a", (Token(0, 5, "b"),)).grow(0, 7, "bc") == (
-        Branches("a", (Token(0, 5, "b"), Token(0, 7, "bc"))),
+    assert TextTree("a", (Token(0, 5, "b"),)).grow(0, 7, "bc") == (
+        TextTree("a", (Token(0, 5, "b"), Token(0, 7, "bc"))),
         2,
     )
-    same, place = Branches("a", (Token(0, 7, "bc"), Token(0, 5, "b"))).grow(2, 9, "c")
+    same, place = TextTree("a", (Token(0, 7, "bc"), Token(0, 5, "b"))).grow(2, 9, "c")
     assert place == 1 and len(same.tokens) == 2  # another token, and yet the same text
 
 
 def test_a_full_tree_is_left_for_a_new_one(tokenizer: Tokenizer) -> None:
-    a, tree, place = id_of(tokenizer, " a"), Branches("x"), 0
-    for _ in range(MOST):
+    a, tree, place = id_of(tokenizer, " a"), TextTree("x"), 0
+    for _ in range(MAX_TOKENS):
         tree, place = tree.grow(place, a, " a")
-    assert place == len(tree.tokens) == MOST
-    assert tree.grow(MOST - 1, a, " a") == (tree, MOST)  # it was there
-    assert tree.grow(MOST, a, " a") == (Branches(tree.texts()[-1], (Token(0, a, " a"),)), 1)
+    assert place == len(tree.tokens) == MAX_TOKENS
+    assert tree.grow(MAX_TOKENS - 1, a, " a") == (tree, MAX_TOKENS)  # it was there
+    assert tree.grow(MAX_TOKENS, a, " a") == (TextTree(tree.texts()[-1], (Token(0, a, " a"),)), 1)

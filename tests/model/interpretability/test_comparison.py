@@ -10,9 +10,9 @@ import torch
 from tokenizers import Tokenizer
 from torch.distributions import Categorical
 
-from model.interpretability import comparison as compare
+from model.interpretability import comparison
 from model.language.tokenization import pieces, token_bytes, train_bpe
-from model.toy_world import grammar as world
+from model.toy_world import grammar
 from model.transformer.decoder import Decoder
 from pages.shared import models
 
@@ -30,11 +30,15 @@ def random_patterns(rows: int, seed: int) -> torch.Tensor:
 
 
 def test_the_rest_begins_a_token_in_both_cuts() -> None:
-    assert compare.rest([b"ab", b"c", b"de"], [b"a", b"bc", b"d", b"e"]) == (2, 2, 2)
-    assert compare.rest([b"ab", b"c"], [b"ab", b"c"]) == (1, 1, 1)
-    assert compare.rest([b"ab", b"cd"], [b"a", b"bc", b"d"]) == (0, 2, 3)  # no border in common
-    assert compare.rest([b"abc"], [b"a", b"bc"]) == (0, 1, 2)  # the one guesses nothing
-    assert compare.rest([b"cd", b"e"], [b"ab", b"cd", b"e"]) == (1, 1, 2)  # of the one the beginning was not read
+    assert comparison.common_suffix([b"ab", b"c", b"de"], [b"a", b"bc", b"d", b"e"]) == (2, 2, 2)
+    assert comparison.common_suffix([b"ab", b"c"], [b"ab", b"c"]) == (1, 1, 1)
+    assert comparison.common_suffix([b"ab", b"cd"], [b"a", b"bc", b"d"]) == (0, 2, 3)  # no border in common
+    assert comparison.common_suffix([b"abc"], [b"a", b"bc"]) == (0, 1, 2)  # the one guesses nothing
+    assert comparison.common_suffix([b"cd", b"e"], [b"ab", b"cd", b"e"]) == (
+        1,
+        1,
+        2,
+    )  # of the one the beginning was not read
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -43,7 +47,7 @@ def test_the_rest_is_the_same_text_and_the_longest(text: str) -> None:
     for name in models.NAMES:
         tokenizer = models.load(name).tokenizer
         cuts.append([token_bytes(tokenizer, id) for id in tokenizer.encode(text).ids])
-    size, *firsts = compare.rest(*cuts)
+    size, *firsts = comparison.common_suffix(*cuts)
     assert [b"".join(cut[first:]) for cut, first in zip(cuts, firsts)] == 2 * [
         text.encode()[len(text.encode()) - size :]
     ]
@@ -54,37 +58,37 @@ def test_the_rest_is_the_same_text_and_the_longest(text: str) -> None:
 
 def test_the_entropy_is_that_of_torch_distributions() -> None:
     logits = torch.randn(50, generator=torch.Generator().manual_seed(0))
-    assert compare.entropy(logits.log_softmax(-1)) == pytest.approx(
+    assert comparison.entropy(logits.log_softmax(-1)) == pytest.approx(
         Categorical(logits=logits).entropy().item(), rel=1e-5
     )
-    assert compare.entropy(torch.zeros(32).log_softmax(-1)) == pytest.approx(math.log(32), rel=1e-6)
-    assert compare.entropy(torch.tensor([0.0, -math.inf])) == 0
+    assert comparison.entropy(torch.zeros(32).log_softmax(-1)) == pytest.approx(math.log(32), rel=1e-6)
+    assert comparison.entropy(torch.tensor([0.0, -math.inf])) == 0
 
 
 @pytest.fixture(scope="module")
 def two() -> tuple[Tokenizer, Tokenizer]:
     """The built-in tokenizer, and a smaller one."""
-    return models.load(models.NAMES[0]).tokenizer, train_bpe(islice(world.documents("other"), 500), 1000)
+    return models.load(models.NAMES[0]).tokenizer, train_bpe(islice(grammar.documents("other"), 500), 1000)
 
 
 def test_a_counterpart_has_the_same_bytes_and_is_found_where_there_is_one(two: tuple[Tokenizer, Tokenizer]) -> None:
     one, other = two
     of_bytes = {token_bytes(other, id): id for id in range(other.get_vocab_size())}
-    found = [compare.counterpart(id, one, other) for id in range(one.get_vocab_size())]
+    found = [comparison.counterpart(id, one, other) for id in range(one.get_vocab_size())]
     assert found == [of_bytes.get(token_bytes(one, id)) for id in range(one.get_vocab_size())]
     assert None in found and found != [*range(len(found))]
-    assert compare.counterpart(one.get_vocab_size(), one, other) is None  # an id that is spare
+    assert comparison.counterpart(one.get_vocab_size(), one, other) is None  # an id that is spare
 
 
 def test_tokens_are_matched_by_their_bytes_once_each(two: tuple[Tokenizer, Tokenizer]) -> None:
     one, other = two
     ids, others = one.encode(" Anna said apple").ids, other.encode(" the garden said Anna").ids
-    pairs = compare.matched(one, other, ids, others)
+    pairs = comparison.match_tokens(one, other, ids, others)
     assert [id for id, _ in pairs][: len(ids)] == ids and {*others} <= {id for _, id in pairs}
     assert len(pairs) == len({*pairs}) == len({*pieces(one, ids), *pieces(other, others)})
     for id, another in pairs:
         assert None in (id, another) or pieces(one, [id]) == pieces(other, [another])
-    assert compare.matched(one, one, ids, ids) == [(id, id) for id in ids]
+    assert comparison.match_tokens(one, one, ids, ids) == [(id, id) for id in ids]
 
 
 def least(one: tuple, other: tuple) -> int:
@@ -103,7 +107,7 @@ def least(one: tuple, other: tuple) -> int:
 def test_an_alignment_is_one_of_the_shortest(seed: int) -> None:
     draw = random.Random(seed)
     one, other = (tuple(draw.choices("abc", k=draw.randint(0, 9))) for _ in range(2))
-    columns = compare.align(one, other)
+    columns = comparison.align(one, other)
     assert [n for n, _ in columns if n is not None] == [*range(len(one))]
     assert [m for _, m in columns if m is not None] == [*range(len(other))]
     assert (None, None) not in columns
@@ -113,11 +117,11 @@ def test_an_alignment_is_one_of_the_shortest(seed: int) -> None:
 
 
 def test_what_aligns_is_what_one_would_say() -> None:
-    assert compare.align([1, 2, 3], [1, 2, 3]) == [(0, 0), (1, 1), (2, 2)]
-    assert compare.align([7, 1, 8], [8, 1, 7]) == [(0, 0), (1, 1), (2, 2)]  # two names in each other's place
-    assert compare.align([1, 2, 3], [1, 9, 2, 3]) == [(0, 0), (None, 1), (1, 2), (2, 3)]
-    assert compare.align([1, 5, 3], [1, 6, 7, 3]) == [(0, 0), (None, 1), (1, 2), (2, 3)]  # the last of two pieces
-    assert compare.align([], [4]) == [(None, 0)]
+    assert comparison.align([1, 2, 3], [1, 2, 3]) == [(0, 0), (1, 1), (2, 2)]
+    assert comparison.align([7, 1, 8], [8, 1, 7]) == [(0, 0), (1, 1), (2, 2)]  # two names in each other's place
+    assert comparison.align([1, 2, 3], [1, 9, 2, 3]) == [(0, 0), (None, 1), (1, 2), (2, 3)]
+    assert comparison.align([1, 5, 3], [1, 6, 7, 3]) == [(0, 0), (None, 1), (1, 2), (2, 3)]  # the last of two pieces
+    assert comparison.align([], [4]) == [(None, 0)]
 
 
 def test_up_to_the_first_difference_nothing_can_differ() -> None:
@@ -128,52 +132,54 @@ def test_up_to_the_first_difference_nothing_can_differ() -> None:
         ([2, 3], [1, 2, 3], 0),
         ([1], [2], 0),
     ]:
-        assert compare.unchanged(compare.align(one, other), one, other) == count
+        assert comparison.common_prefix_length(comparison.align(one, other), one, other) == count
 
 
 def test_of_equal_patterns_nothing_moves() -> None:
     one = random_patterns(6, 0)
     pairs = [(n, n) for n in range(6)]
-    assert compare.moved(one, one.clone(), pairs).eq(0).all()  # exactly
-    assert compare.difference(one, one.clone(), pairs).eq(0).all()
+    assert comparison.moved_attention(one, one.clone(), pairs).eq(0).all()  # exactly
+    assert comparison.attention_difference(one, one.clone(), pairs).eq(0).all()
 
 
 def test_of_patterns_without_a_token_in_common_all_moves() -> None:
     one, other = torch.eye(3)[None], torch.zeros(1, 3, 3)
     other[:, :, 0] = 1
-    assert compare.moved(one, other, [(0, 0), (1, 1), (2, 2)]).tolist() == [[0, 1, 1]]
-    assert compare.moved(one, one, [(1, 0), (2, 2)]).tolist() == [[0, 0]]  # looked at by itself in both
-    assert compare.moved(other, other, [(1, 1), (2, 2)]).tolist() == [[1, 1]]  # the first has no counterpart
+    assert comparison.moved_attention(one, other, [(0, 0), (1, 1), (2, 2)]).tolist() == [[0, 1, 1]]
+    assert comparison.moved_attention(one, one, [(1, 0), (2, 2)]).tolist() == [[0, 0]]  # looked at by itself in both
+    assert comparison.moved_attention(other, other, [(1, 1), (2, 2)]).tolist() == [
+        [1, 1]
+    ]  # the first has no counterpart
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_moves_is_what_is_not_shared(seed: int) -> None:
     one, other = random_patterns(7, seed), random_patterns(5, 100 + seed)
     pairs = [(0, 0), (2, 1), (3, 3), (6, 4)]
-    moved = compare.moved(one, other, pairs)
+    moved = comparison.moved_attention(one, other, pairs)
     for n, (row, another) in enumerate(pairs):
         shared = sum(torch.minimum(one[..., row, i], other[..., another, j]) for i, j in pairs)
         torch.testing.assert_close(moved[..., n], 1 - shared)
-    torch.testing.assert_close(compare.moved(other, one, [(j, i) for i, j in pairs]), moved)
-    back = compare.difference(other, one, [(j, i) for i, j in pairs])
-    torch.testing.assert_close(back, -compare.difference(one, other, pairs))
-    assert compare.difference(one, other, pairs)[1, 2, 3, 1] == other[1, 2, 4, 1] - one[1, 2, 6, 2]
+    torch.testing.assert_close(comparison.moved_attention(other, one, [(j, i) for i, j in pairs]), moved)
+    back = comparison.attention_difference(other, one, [(j, i) for i, j in pairs])
+    torch.testing.assert_close(back, -comparison.attention_difference(one, other, pairs))
+    assert comparison.attention_difference(one, other, pairs)[1, 2, 3, 1] == other[1, 2, 4, 1] - one[1, 2, 6, 2]
 
 
 def test_a_causal_model_moves_nothing_before_the_first_difference(gpt: Decoder, idx: torch.Tensor) -> None:
     one, other = idx[0, :9].tolist(), [*idx[0, :5].tolist(), *idx[1, 5:12].tolist()]
-    columns = compare.align(one, other)
+    columns = comparison.align(one, other)
     pairs = [pair for pair in columns if None not in pair]
-    first = compare.unchanged(columns, one, other)
+    first = comparison.common_prefix_length(columns, one, other)
     assert first == 5
-    moved = compare.moved(*(patterns(gpt, torch.tensor([ids])) for ids in (one, other)), pairs)
+    moved = comparison.moved_attention(*(patterns(gpt, torch.tensor([ids])) for ids in (one, other)), pairs)
     assert moved[..., :first].max() < 1e-5 < moved[..., first:].min()
     assert moved.max() <= 1
 
 
 def test_the_distance_of_two_guesses() -> None:
     p, q = (torch.randn(40, generator=torch.Generator().manual_seed(n)).softmax(-1) for n in range(2))
-    assert compare.distance(p, p.clone()) == 0
-    assert compare.distance(p, q) == pytest.approx(1 - torch.minimum(p, q).sum().item(), abs=1e-6)
-    assert compare.distance(torch.eye(3)[0], torch.eye(3)[2]) == 1
-    assert compare.distance(q, p) == compare.distance(p, q)
+    assert comparison.total_variation(p, p.clone()) == 0
+    assert comparison.total_variation(p, q) == pytest.approx(1 - torch.minimum(p, q).sum().item(), abs=1e-6)
+    assert comparison.total_variation(torch.eye(3)[0], torch.eye(3)[2]) == 1
+    assert comparison.total_variation(q, p) == comparison.total_variation(p, q)

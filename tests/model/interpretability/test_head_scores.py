@@ -4,9 +4,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model.interpretability import head_scores as zoo
-from model.interpretability import patching
-from model.interpretability import published_heads as known
+from model.interpretability import head_scores, patching, published_heads
 from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.transformer.decoder import Decoder
@@ -18,21 +16,25 @@ def built_in() -> tuple[Decoder, Tokenizer]:
     return checkpoint.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
-def right(gpt: Decoder, tokenizer: Tokenizer, kind: str, heads: list[zoo.Head], count: int = 20) -> float:
+def right(gpt: Decoder, tokenizer: Tokenizer, kind: str, heads: list[head_scores.Head], count: int = 20) -> float:
     """The share of questions that are answered while these heads are cut."""
-    instead = patching.zero(gpt.config)
-    said = [one for batch in zoo.ask(tokenizer, kind, count) for one in zoo.answers(gpt, batch, heads, instead)]
+    instead = patching.zero_replacements(gpt.config)
+    said = [
+        one
+        for batch in head_scores.question_batches(tokenizer, kind, count)
+        for one in head_scores.predict(gpt, batch, heads, instead)
+    ]
     assert len(said) == count
     return sum(one.right for one in said) / count
 
 
-@pytest.mark.parametrize("kind", zoo.KINDS)
+@pytest.mark.parametrize("kind", head_scores.KINDS)
 def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
     gpt, tokenizer = built_in
-    for text, word in zoo.texts(kind):
-        seen = known.see(gpt, tokenizer, text)
+    for text, word in head_scores.texts(kind):
+        seen = published_heads.trace_text(gpt, tokenizer, text)
         ids = seen.trace.idx[0].tolist()
-        pairs = zoo.KINDS[kind].pairs(seen, word)
+        pairs = head_scores.KINDS[kind].pairs(seen, word)
         assert pairs and all(0 <= key < query < len(ids) for query, key in pairs)
         if word:
             ((query, key),) = pairs
@@ -40,35 +42,35 @@ def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[Decoder
             begun = tokenizer.decode(ids[: key + 1]).split()  # up to the end of the word where it stands first
             assert begun[-1] == word and word not in begun[:-1]
         else:
-            assert text.split()[: zoo.WORDS] == text.split()[zoo.WORDS :]
-    assert len({text for text, _ in zoo.texts(kind)}) == zoo.TEXTS == len(zoo.texts(kind))
-    assert zoo.texts(kind, seed=1) != zoo.texts(kind)
+            assert text.split()[: head_scores.WORDS] == text.split()[head_scores.WORDS :]
+    assert len({text for text, _ in head_scores.texts(kind)}) == head_scores.TEXTS == len(head_scores.texts(kind))
+    assert head_scores.texts(kind, seed=1) != head_scores.texts(kind)
 
 
 def test_a_score_is_the_mean_attention_that_goes_there(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     expected = torch.zeros(gpt.config.n_layer, gpt.config.n_head)
-    for text, word in zoo.texts("agreement"):
+    for text, word in head_scores.texts("agreement"):
         ids = tokenizer.encode(text).ids
         at = len(tokenizer.encode(text[: text.index(word) + len(word)]).ids) - 1
         for layer, block in enumerate(gpt.trace(torch.tensor([ids])).blocks):
-            expected[layer] += block.attn.pattern[0, :, -1, at] / zoo.TEXTS
-    torch.testing.assert_close(zoo.scores(gpt, tokenizer, "agreement"), expected, atol=1e-5, rtol=0)
+            expected[layer] += block.attn.pattern[0, :, -1, at] / head_scores.TEXTS
+    torch.testing.assert_close(head_scores.scores(gpt, tokenizer, "agreement"), expected, atol=1e-5, rtol=0)
 
 
 def test_the_best_come_first() -> None:
     scores = torch.tensor([[0.1, 0.9, 0.3], [0.5, 0.2, 0.8]])
-    assert zoo.best(scores, 3) == [(0, 1), (1, 2), (1, 0)]
-    assert len(zoo.best(scores, 99)) == 6
+    assert head_scores.top_heads(scores, 3) == [(0, 1), (1, 2), (1, 0)]
+    assert len(head_scores.top_heads(scores, 99)) == 6
 
 
-@pytest.mark.parametrize("kind", zoo.ASKED)
+@pytest.mark.parametrize("kind", head_scores.ASKED)
 def test_the_answers_are_those_of_the_whole_run(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
     gpt, tokenizer = built_in
     heads = [(0, 1), (2, 3)]
-    changes = Interventions(edits=patching.cut(heads, (), patching.zero(gpt.config)))
-    for batch in zoo.ask(tokenizer, kind, 5):
-        for said in zoo.answers(gpt, batch, heads, patching.zero(gpt.config)):
+    changes = Interventions(edits=patching.ablation_edits(heads, (), patching.zero_replacements(gpt.config)))
+    for batch in head_scores.question_batches(tokenizer, kind, 5):
+        for said in head_scores.predict(gpt, batch, heads, patching.zero_replacements(gpt.config)):
             shares = gpt.trace(torch.tensor([tokenizer.encode(said.prompt).ids]), changes).logits[0, -1].softmax(-1)
             id = tokenizer.encode(f" {said.answer}").ids[0]
             assert said.said == shares.argmax() and said.right == (said.said == id)
@@ -77,14 +79,14 @@ def test_the_answers_are_those_of_the_whole_run(built_in: tuple[Decoder, Tokeniz
 
 def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
-    instead = patching.zero(gpt.config)
-    batches = zoo.ask(tokenizer, "indirect object", 4)
+    instead = patching.zero_replacements(gpt.config)
+    batches = head_scores.question_batches(tokenizer, "indirect object", 4)
     probability, hits = torch.zeros(2, gpt.config.n_layer, gpt.config.n_head)
-    for layer, heads, some, right_ones in zoo.search(gpt, batches, instead):
+    for layer, heads, some, right_ones in head_scores.ablate_each_head(gpt, batches, instead):
         probability[layer, heads] += some
         hits[layer, heads] += right_ones
     for head in ((0, 1), (1, 4), (3, 7)):
-        said = [one for batch in batches for one in zoo.answers(gpt, batch, [head], instead)]
+        said = [one for batch in batches for one in head_scores.predict(gpt, batch, [head], instead)]
         assert probability[head].item() == pytest.approx(sum(one.probability for one in said), abs=1e-4)
         assert hits[head] == sum(one.right for one in said)
 
@@ -92,19 +94,23 @@ def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[Decoder, Toke
 def test_without_its_induction_heads_the_built_in_model_cannot_copy(built_in: tuple[Decoder, Tokenizer]) -> None:
     """And it still knows the number of a subject: not everything breaks."""
     gpt, tokenizer = built_in
-    scores = zoo.scores(gpt, tokenizer, "induction")
-    heads = [(layer, head) for layer, head in zoo.best(scores, scores.numel()) if scores[layer, head] > 0.3]
+    scores = head_scores.scores(gpt, tokenizer, "induction")
+    heads = [
+        (layer, head) for layer, head in head_scores.top_heads(scores, scores.numel()) if scores[layer, head] > 0.3
+    ]
     assert heads and all(layer > 0 for layer, _ in heads)
-    assert right(gpt, tokenizer, zoo.COPY, []) >= 0.9
-    assert right(gpt, tokenizer, zoo.COPY, heads) <= 0.3
-    assert right(gpt, tokenizer, zoo.AGREEMENT, heads) >= 0.7
+    assert right(gpt, tokenizer, head_scores.COPY, []) >= 0.9
+    assert right(gpt, tokenizer, head_scores.COPY, heads) <= 0.3
+    assert right(gpt, tokenizer, head_scores.AGREEMENT, heads) >= 0.7
 
 
-@pytest.mark.parametrize(("kind", "least"), [(zoo.AGREEMENT, 0.1), (zoo.RECEIVER, 0.3)])
+@pytest.mark.parametrize(("kind", "least"), [(head_scores.AGREEMENT, 0.1), (head_scores.RECEIVER, 0.3)])
 def test_the_head_that_the_search_finds_is_missed(built_in: tuple[Decoder, Tokenizer], kind: str, least: float) -> None:
     gpt, tokenizer = built_in
     probability = torch.zeros(gpt.config.n_layer, gpt.config.n_head)
-    for layer, heads, some, _ in zoo.search(gpt, zoo.ask(tokenizer, kind, 10), patching.zero(gpt.config)):
+    for layer, heads, some, _ in head_scores.ablate_each_head(
+        gpt, head_scores.question_batches(tokenizer, kind, 10), patching.zero_replacements(gpt.config)
+    ):
         probability[layer, heads] += some
-    worst = zoo.best(-probability, 1)
+    worst = head_scores.top_heads(-probability, 1)
     assert right(gpt, tokenizer, kind, []) - right(gpt, tokenizer, kind, worst) >= least

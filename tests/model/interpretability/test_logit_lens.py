@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.interpretability import attribution
-from model.interpretability import logit_lens as lens
-from model.language.tokenization import alone, pieces
+from model.interpretability import attribution, logit_lens
+from model.language.tokenization import pieces, single_token_ids
 from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.transformer.decoder import Decoder
@@ -40,11 +39,11 @@ def normed(decoder: Decoder, x: torch.Tensor) -> torch.Tensor:
     return spread / scale * decoder.ln_f.weight + decoder.ln_f.bias
 
 
-@pytest.mark.parametrize("place", lens.PLACES)
+@pytest.mark.parametrize("place", logit_lens.PLACES)
 def test_each_reading_is_that_of_a_plain_loop(decoder: Decoder, trace: Trace, place: str) -> None:
-    found = lens.read(decoder, trace, place, slice(3, 9), token=11)
+    found = logit_lens.read(decoder, trace, place, slice(3, 9), token=11)
     layers = decoder.config.n_layer - (place == "resid_post")
-    assert found.ids.shape == found.log_p.shape == (layers + 1, 6, lens.TOP)
+    assert found.ids.shape == found.log_p.shape == (layers + 1, 6, logit_lens.TOP)
     for layer in range(layers + 1):
         for n, at in enumerate(range(3, 9)):
             output = trace.logits[0, at].double().softmax(-1)
@@ -53,8 +52,8 @@ def test_each_reading_is_that_of_a_plain_loop(decoder: Decoder, trace: Trace, pl
             else:
                 p = output
             order = sorted(range(len(p)), key=lambda id: -p[id].item())
-            assert found.ids[layer, n].tolist() == order[: lens.TOP]
-            assert found.log_p[layer, n].tolist() == pytest.approx(p[order[: lens.TOP]].log().tolist(), abs=1e-4)
+            assert found.ids[layer, n].tolist() == order[: logit_lens.TOP]
+            assert found.log_p[layer, n].tolist() == pytest.approx(p[order[: logit_lens.TOP]].log().tolist(), abs=1e-4)
             assert found.rank[layer, n] == 1 + order.index(11)
             assert found.followed[layer, n].item() == pytest.approx(p[11].log().item(), abs=1e-4)
             assert found.entropy[layer, n].item() == pytest.approx(-sum(x * math.log(x) for x in p.tolist()), abs=1e-4)
@@ -62,17 +61,19 @@ def test_each_reading_is_that_of_a_plain_loop(decoder: Decoder, trace: Trace, pl
             assert found.kl[layer, n].item() == pytest.approx(kl, abs=1e-4)
 
 
-@pytest.mark.parametrize("place", lens.PLACES)
+@pytest.mark.parametrize("place", logit_lens.PLACES)
 def test_the_last_reading_is_the_output(decoder: Decoder, trace: Trace, place: str) -> None:
-    found = lens.read(decoder, trace, place, slice(None))
-    best = trace.logits[0].log_softmax(-1).topk(lens.TOP)
+    found = logit_lens.read(decoder, trace, place, slice(None))
+    best = trace.logits[0].log_softmax(-1).topk(logit_lens.TOP)
     assert torch.equal(found.ids[-1], best.indices) and torch.equal(found.log_p[-1], best.values)
     assert not found.kl[-1].any() and found.rank is found.followed is None
-    torch.testing.assert_close(lens.logits(decoder, trace.blocks[-1].resid_post), trace.logits)
+    torch.testing.assert_close(logit_lens.logits(decoder, trace.blocks[-1].resid_post), trace.logits)
 
 
 def test_before_a_layer_is_after_the_one_before_it(decoder: Decoder, trace: Trace) -> None:
-    before, after = (lens.read(decoder, trace, place, slice(None), token=3) for place in ("resid_pre", "resid_post"))
+    before, after = (
+        logit_lens.read(decoder, trace, place, slice(None), token=3) for place in ("resid_pre", "resid_post")
+    )
     for one, other in zip(before, after):
         torch.testing.assert_close(one[1:], other)
 
@@ -83,7 +84,7 @@ def test_a_stream_of_nothing_is_undecided() -> None:
     gpt = GPT2(GPT2Config(vocab_size=50, block_size=4, n_layer=2, n_head=1, n_embd=8)).eval()
     trace = gpt.trace(torch.tensor([[1, 2, 3]]))
     torch.nn.init.zeros_(gpt.ln_f.weight)
-    found = lens.read(gpt, trace, "resid_mid", slice(None), token=0)
+    found = logit_lens.read(gpt, trace, "resid_mid", slice(None), token=0)
     assert found.entropy[:-1].flatten().tolist() == pytest.approx([math.log(50)] * 6, abs=1e-5)
     assert (found.rank[:-1] == 1).all()  # nothing is likelier
     expected = math.log(50) - found.entropy[-1]
@@ -217,11 +218,11 @@ def test_rollout_in_closed_form() -> None:
 
 def test_a_text_that_is_one_token_alone() -> None:
     tokenizer = checkpoint.tokenizer(BUILT_IN, checkpoint.load(BUILT_IN).config.vocab_size)
-    assert [*pieces(tokenizer, alone(tokenizer, "Paris"))][-1] == " Paris"
-    assert pieces(tokenizer, alone(tokenizer, " Paris")) == [" Paris"]
+    assert [*pieces(tokenizer, single_token_ids(tokenizer, "Paris"))][-1] == " Paris"
+    assert pieces(tokenizer, single_token_ids(tokenizer, " Paris")) == [" Paris"]
     for text in ("doghouse in Wales", "x" * 99, "\x00\x01"):
         with pytest.raises(ValueError, match=f"no token of this model but {len(tokenizer.encode(text).ids)} of them"):
-            alone(tokenizer, text)
+            single_token_ids(tokenizer, text)
 
 
 def test_the_lens_knows_the_capital_before_the_end(shipped: tuple[Decoder, Trace]) -> None:
@@ -230,8 +231,8 @@ def test_the_lens_knows_the_capital_before_the_end(shipped: tuple[Decoder, Trace
     tokenizer = checkpoint.tokenizer(BUILT_IN, gpt.config.vocab_size)
     last = slice(trace.idx.size(1) - 1, None)
     paris = tokenizer.encode(" Paris").ids[0]
-    amid = lens.read(gpt, trace, "resid_mid", last, paris)
-    before = lens.read(gpt, trace, "resid_pre", slice(None))
+    amid = logit_lens.read(gpt, trace, "resid_mid", last, paris)
+    before = logit_lens.read(gpt, trace, "resid_pre", slice(None))
     assert amid.rank[:, 0].tolist()[2:] == [1, 1, 1] and amid.rank[1, 0] > 1
     assert torch.equal(before.ids[0, :, 0], trace.idx[0])  # before layer 0 it says the word it was given
     assert F.cross_entropy(trace.logits[0, -1:], torch.tensor([paris])) < 0.1

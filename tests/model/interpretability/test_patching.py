@@ -7,24 +7,24 @@ import torch
 from torch import Tensor
 
 from model.interpretability import patching
-from model.training import mask_leak as leak
+from model.training import mask_leak
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2Config
 from model.transformer.intervention import Edit, Interventions
 
 
 def test_nothing_cut_is_the_untouched_run_to_the_bit(decoder: Decoder, idx: Tensor) -> None:
-    instead = patching.zero(decoder.config)
-    changes = Interventions(edits=patching.cut((), (), instead))
+    instead = patching.zero_replacements(decoder.config)
+    changes = Interventions(edits=patching.ablation_edits((), (), instead))
     assert changes == Interventions()
     assert torch.equal(decoder.trace(idx, changes).logits, decoder.trace(idx).logits)
 
 
 def test_what_is_cut_puts_out_nothing_or_its_mean(decoder: Decoder, idx: Tensor) -> None:
     plain = decoder.trace(idx)
-    mean = patching.means([plain])
-    for instead in (patching.zero(decoder.config), mean):
-        edited = decoder.trace(idx, Interventions(edits=patching.cut({(1, 2), (0, 4)}, {2}, instead)))
+    mean = patching.mean_replacements([plain])
+    for instead in (patching.zero_replacements(decoder.config), mean):
+        edited = decoder.trace(idx, Interventions(edits=patching.ablation_edits({(1, 2), (0, 4)}, {2}, instead)))
         for layer, head in ((1, 2), (0, 4)):
             assert (edited.blocks[layer].attn.z[:, head] == instead.z[layer, head]).all()
         assert (edited.blocks[2].mlp_out == instead.mlp_out[2]).all()
@@ -36,14 +36,16 @@ def test_what_is_cut_puts_out_nothing_or_its_mean(decoder: Decoder, idx: Tensor)
 
 def test_the_mean_of_runs_of_other_lengths_counts_each_token_once(decoder: Decoder, idx: Tensor) -> None:
     long, short = decoder.trace(idx[:1]), decoder.trace(idx[1:, :3])
-    mean = patching.means([long, short]).mlp_out[1]
+    mean = patching.mean_replacements([long, short]).mlp_out[1]
     expected = (long.blocks[1].mlp_out[0].sum(0) + short.blocks[1].mlp_out[0].sum(0)) / 20
     torch.testing.assert_close(mean, expected)
 
 
 def test_all_heads_and_mlps_cut_leave_the_embeddings(decoder: Decoder, idx: Tensor) -> None:
     every = {(layer, head) for layer in range(3) for head in range(decoder.config.n_head)}
-    edited = decoder.trace(idx, Interventions(edits=patching.cut(every, range(3), patching.zero(decoder.config))))
+    edited = decoder.trace(
+        idx, Interventions(edits=patching.ablation_edits(every, range(3), patching.zero_replacements(decoder.config)))
+    )
     positions = 0 if edited.pos_embed is None else edited.pos_embed
     stream = edited.embed + positions + sum(block.b_O for block in decoder.blocks)
     torch.testing.assert_close(edited.ln_f, decoder.ln_f(stream))
@@ -53,13 +55,13 @@ def test_all_heads_and_mlps_cut_leave_the_embeddings(decoder: Decoder, idx: Tens
 def test_a_sweep_over_heads_is_one_whole_run_for_each(
     decoder: Decoder, idx: Tensor, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patching, "AT_ONCE", at_once)
+    monkeypatch.setattr(patching, "TOKENS_PER_BATCH", at_once)
     trace = decoder.trace(idx)
-    instead = patching.means([trace])
+    instead = patching.mean_replacements([trace])
     seen = []
-    for layer, heads, logits in patching.by_head(decoder, trace, instead.z[:, :, None]):
+    for layer, heads, logits in patching.patch_each_head(decoder, trace, instead.z[:, :, None]):
         for head, row in zip(heads, logits, strict=True):
-            whole = decoder.trace(idx, Interventions(edits=patching.cut({(layer, head)}, (), instead)))
+            whole = decoder.trace(idx, Interventions(edits=patching.ablation_edits({(layer, head)}, (), instead)))
             torch.testing.assert_close(row, whole.logits[:, -1], rtol=0, atol=1e-4)
             seen.append((layer, head))
     assert seen == [(layer, head) for layer in range(3) for head in range(decoder.config.n_head)]
@@ -69,7 +71,7 @@ def test_a_sweep_over_heads_is_one_whole_run_for_each(
 def test_a_sweep_over_positions_is_one_whole_run_for_each(decoder: Decoder, idx: Tensor, start: int) -> None:
     corrupted, clean = decoder.trace(idx[:1]), decoder.trace(idx[1:])
     seen = []
-    for layer, positions, logits in patching.by_position(decoder, corrupted, clean, start):
+    for layer, positions, logits in patching.patch_each_position(decoder, corrupted, clean, start):
         for position, row in zip(positions, logits, strict=True):
             value = clean.blocks[layer].resid_pre[:, position]
             whole = decoder.trace(idx[:1], Interventions(edits=(Edit("resid_pre", layer, value, position=position),)))
@@ -83,11 +85,13 @@ def test_each_heads_own_output_put_in_its_place_restores_nothing_and_everything_
 ) -> None:
     clean, corrupted = decoder.trace(idx[1:]), decoder.trace(idx[:1])
     ends = [patching.metrics(run.logits[0, -1], 5, 7) for run in (corrupted, clean)]
-    for _, heads, logits in patching.by_head(decoder, corrupted, [block.attn.z[0] for block in corrupted.blocks]):
-        shares = patching.restored(patching.metrics(logits[:, 0], 5, 7), *ends)
+    for _, heads, logits in patching.patch_each_head(
+        decoder, corrupted, [block.attn.z[0] for block in corrupted.blocks]
+    ):
+        shares = patching.restored_share(patching.metrics(logits[:, 0], 5, 7), *ends)
         torch.testing.assert_close(shares, torch.zeros(len(heads), 2), rtol=0, atol=1e-3)
     all_of_it = decoder.forward_from(clean.blocks[1].resid_pre, 1)
-    share = patching.restored(patching.metrics(all_of_it[0], 5, 7), *ends)
+    share = patching.restored_share(patching.metrics(all_of_it[0], 5, 7), *ends)
     torch.testing.assert_close(share, torch.ones(2), rtol=0, atol=1e-3)
     whole = decoder.trace(corrupted.idx, Interventions(edits=(Edit("resid_pre", 0, clean.blocks[0].resid_pre),)))
     assert torch.equal(whole.logits, clean.logits)
@@ -99,7 +103,7 @@ def test_what_stands_before_the_first_difference_restores_nothing(decoder: Decod
     other[0, 9] = (one[0, 9] + 1) % 97
     assert patching.first_difference(one, other) == 9
     runs = decoder.trace(one), decoder.trace(other)
-    for _, positions, logits in patching.by_position(decoder, *runs):
+    for _, positions, logits in patching.patch_each_position(decoder, *runs):
         for position, row in zip(positions, logits):
             assert torch.allclose(row, runs[0].logits[0, -1], atol=1e-4) or position >= 9
 
@@ -110,29 +114,37 @@ def test_a_pair_that_cannot_be_patched_gets_a_sentence(decoder: Decoder, idx: Te
     with pytest.raises(ValueError, match="are the same"):
         patching.first_difference(idx[:1], idx[:1])
     with pytest.raises(ValueError, match="nothing to bring back"):
-        patching.restored(torch.rand(4, 2), torch.tensor([1.0, 0.5]), torch.tensor([2.0, 0.5]))
+        patching.restored_share(torch.rand(4, 2), torch.tensor([1.0, 0.5]), torch.tensor([2.0, 0.5]))
 
 
 def test_the_metrics_in_closed_form() -> None:
     logits = torch.tensor([[0.0, math.log(2), math.log(5)]])
     torch.testing.assert_close(patching.metrics(logits, 1, 2), torch.tensor([[math.log(2 / 5), 0.25]]))
-    shares = patching.restored(torch.tensor([[1.0], [3.0], [-1.0]]), torch.tensor([1.0]), torch.tensor([3.0]))
+    shares = patching.restored_share(torch.tensor([[1.0], [3.0], [-1.0]]), torch.tensor([1.0]), torch.tensor([3.0]))
     assert shares.flatten().tolist() == [0, 1, -1]
 
 
 def test_the_cost_grows_as_the_work_does() -> None:
     small, wide = GPT2Config(97, 31, 3, 5, 35), GPT2Config(97, 31, 3, 5, 350)
-    assert patching.cost(small, 8, 10) == 2 * patching.cost(small, 4, 10)
-    assert 60 < patching.cost(wide, 4, 10) / patching.cost(small, 4, 10) < 100
+    assert patching.sweep_multiply_adds(small, 8, 10) == 2 * patching.sweep_multiply_adds(small, 4, 10)
+    assert 60 < patching.sweep_multiply_adds(wide, 4, 10) / patching.sweep_multiply_adds(small, 4, 10) < 100
     one = GPT2Config(vocab_size=1, block_size=1, n_layer=1, n_head=1, n_embd=2)
-    assert patching.cost(one, 1, 1) == 12 * 4 + 2 * 2 + 2  # a block's matrices, scores and mixture, and the logits
+    assert (
+        patching.sweep_multiply_adds(one, 1, 1) == 12 * 4 + 2 * 2 + 2
+    )  # a block's matrices, scores and mixture, and the logits
 
 
 def test_without_the_mask_the_loss_is_that_of_the_last_guess_alone() -> None:
     """Of 12 guesses 11 are seen: ln 16 / 12 nats. With the mask nothing can be known: ln 16."""
-    leaked, honest = (list(leak.train(mask))[-20:] for mask in (False, True))
+    leaked, honest = (list(mask_leak.train(mask))[-20:] for mask in (False, True))
     mean = {name: sum(step.loss for step in steps) / 20 for name, steps in {"off": leaked, "on": honest}.items()}
-    assert leak.LEAKED == pytest.approx(math.log(16) / 12) and mean["off"] == pytest.approx(leak.LEAKED, abs=0.03)
-    assert leak.HONEST == pytest.approx(math.log(16)) and mean["on"] == pytest.approx(leak.HONEST, abs=0.03)
-    assert leaked[-1].writing > 1.5 * leak.HONEST  # what it learned is of no use where the next word is not there yet
+    assert mask_leak.LEAKED_LOSS == pytest.approx(math.log(16) / 12) and mean["off"] == pytest.approx(
+        mask_leak.LEAKED_LOSS, abs=0.03
+    )
+    assert mask_leak.HONEST_LOSS == pytest.approx(math.log(16)) and mean["on"] == pytest.approx(
+        mask_leak.HONEST_LOSS, abs=0.03
+    )
+    assert (
+        leaked[-1].writing > 1.5 * mask_leak.HONEST_LOSS
+    )  # what it learned is of no use where the next word is not there yet
     assert honest[-1].writing == honest[-1].loss

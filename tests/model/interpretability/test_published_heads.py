@@ -6,9 +6,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model.interpretability import attribution
-from model.interpretability import published_heads as known
-from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Found
+from model.interpretability import attribution, published_heads
+from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Measurement
 from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.training import evaluation
@@ -37,23 +36,37 @@ def test_a_perfect_head_scores_1_and_an_even_one_its_closed_form() -> None:
     ids = [7, 1, 2, 3, 1, 2, 3]
     count = len(ids)
     perfect = torch.zeros(4, count, count)
-    for head, pairs in enumerate((known.previous, known.first, known.same, known.after_same)):
+    for head, pairs in enumerate(
+        (
+            published_heads.previous_token_pairs,
+            published_heads.first_token_pairs,
+            published_heads.duplicate_token_pairs,
+            published_heads.induction_pairs,
+        )
+    ):
         for query, key in pairs(ids):
             perfect[head, query, key] = 1
-        scores = known.looks(traced(torch.stack([perfect[head], uniform(count)])), pairs(ids))
+        scores = published_heads.mean_attention(traced(torch.stack([perfect[head], uniform(count)])), pairs(ids))
         assert scores.shape == (1, 2) and scores[0, 0] == 1
         even = sum(1 / (query + 1) for query, _ in pairs(ids)) / len(pairs(ids))
         assert scores[0, 1].item() == pytest.approx(even, abs=1e-6)
-    assert known.looks(traced(perfect), known.previous(ids))[0].tolist() == pytest.approx([1, 0, 0, 1 / 6 * 0])
+    assert published_heads.mean_attention(traced(perfect), published_heads.previous_token_pairs(ids))[
+        0
+    ].tolist() == pytest.approx([1, 0, 0, 1 / 6 * 0])
 
 
 def test_the_pairs_are_the_right_ones() -> None:
-    assert known.previous([5, 5, 6]) == [(1, 0), (2, 1)]
-    assert known.first([5, 5, 6, 7]) == [(2, 0), (3, 0)]
-    assert known.same([1, 2, 1, 3, 1]) == [(2, 0), (4, 2)]
-    assert known.after_same([1, 2, 1, 3, 1]) == [(2, 1), (4, 3)]
-    assert known.after_same([1, 1, 2]) == []  # what came after it is itself
-    assert known.previous([1]) == known.first([1, 2]) == known.same([1, 2]) == []
+    assert published_heads.previous_token_pairs([5, 5, 6]) == [(1, 0), (2, 1)]
+    assert published_heads.first_token_pairs([5, 5, 6, 7]) == [(2, 0), (3, 0)]
+    assert published_heads.duplicate_token_pairs([1, 2, 1, 3, 1]) == [(2, 0), (4, 2)]
+    assert published_heads.induction_pairs([1, 2, 1, 3, 1]) == [(2, 1), (4, 3)]
+    assert published_heads.induction_pairs([1, 1, 2]) == []  # what came after it is itself
+    assert (
+        published_heads.previous_token_pairs([1])
+        == published_heads.first_token_pairs([1, 2])
+        == published_heads.duplicate_token_pairs([1, 2])
+        == []
+    )
 
 
 def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[Decoder, Tokenizer]) -> None:
@@ -62,15 +75,20 @@ def test_on_random_tokens_the_measures_are_the_probes(built_in: tuple[Decoder, T
     once = torch.randint(tokenizer.get_vocab_size(), (8, 25), generator=torch.Generator().manual_seed(SEED))
     ids = torch.cat([once, once], dim=1)
     assert all(len(set(row.tolist())) == 25 for row in once)  # else a token stands there more often than twice
-    for kind, pairs in (("previous-token head", known.previous), ("induction head", known.after_same)):
-        found = torch.stack([known.looks(gpt.trace(row[None]), pairs(row.tolist())) for row in ids]).mean(0)
+    for kind, pairs in (
+        ("previous-token head", published_heads.previous_token_pairs),
+        ("induction head", published_heads.induction_pairs),
+    ):
+        found = torch.stack(
+            [published_heads.mean_attention(gpt.trace(row[None]), pairs(row.tolist())) for row in ids]
+        ).mean(0)
         expected = torch.tensor([score for _, _, score in scores[kind]]).view_as(found)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_the_first_token_of_the_built_in_model(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
-    seen = known.see(gpt, tokenizer, known.STORY)
+    seen = published_heads.trace_text(gpt, tokenizer, published_heads.STORY)
     patterns = torch.stack([block.attn.pattern[0] for block in seen.trace.blocks])
     found = BY_NAME["First token"].measure(seen)
     torch.testing.assert_close(found.heads, patterns[:, :, 2:, 0].mean(-1))
@@ -79,9 +97,9 @@ def test_the_first_token_of_the_built_in_model(built_in: tuple[Decoder, Tokenize
 
 def test_what_is_written_adds_up_to_the_difference_of_the_logits(gpt: Decoder, idx: torch.Tensor) -> None:
     trace = gpt.trace(idx[:1])
-    seen = known.Seen(gpt, None, "", trace)
+    seen = published_heads.TracedText(gpt, None, "", trace)
     toward, against = 11, 42
-    heads = known.written(seen, toward, against)
+    heads = published_heads.head_attribution(seen, toward, against)
     assert heads.shape == (gpt.config.n_layer, gpt.config.n_head)
     last = trace.blocks[-1].resid_post[0, -1]
     scale = (last.var(unbiased=False) + gpt.config.layer_norm_epsilon).sqrt()
@@ -91,13 +109,13 @@ def test_what_is_written_adds_up_to_the_difference_of_the_logits(gpt: Decoder, i
     rest = ((others - others.mean()) / scale * gpt.ln_f.weight + gpt.ln_f.bias) @ direction
     logits = trace.logits[0, -1]
     assert (heads.sum() + rest).item() == pytest.approx((logits[toward] - logits[against]).item(), abs=1e-3)
-    torch.testing.assert_close(known.written(seen, against, toward), -heads)
+    torch.testing.assert_close(published_heads.head_attribution(seen, against, toward), -heads)
 
 
 def test_the_names_of_a_text_are_found(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
-    found = known.names(known.see(gpt, tokenizer, known.GIVES))
-    tokens = tokenizer.encode(known.GIVES).tokens
+    found = published_heads.find_names(published_heads.trace_text(gpt, tokenizer, published_heads.TWO_NAMES))
+    tokens = tokenizer.encode(published_heads.TWO_NAMES).tokens
     assert (tokenizer.id_to_token(found.once), tokenizer.id_to_token(found.twice)) == ("ĠMary", "ĠJohn")
     assert (found.at_once, found.at_again) == (tokens.index("ĠMary"), len(tokens) - 1 - tokens[::-1].index("ĠJohn"))
 
@@ -107,32 +125,32 @@ def test_the_names_of_a_text_are_found(built_in: tuple[Decoder, Tokenizer]) -> N
 )
 def test_a_text_without_two_such_names_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], text: str) -> None:
     with pytest.raises(ValueError, match="two names"):
-        known.names(known.see(*built_in, text))
+        published_heads.find_names(published_heads.trace_text(*built_in, text))
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "^it is empty$"), (" cat" * 500, "it has .* reads 128 at most")])
 def test_a_text_that_cannot_be_read_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        known.see(*built_in, text)
+        published_heads.trace_text(*built_in, text)
 
 
 @pytest.mark.parametrize("text", ["The war", "From 1732 to 18", "1732 17 x", "In 1732 to 17 "])
 def test_a_text_without_such_years_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], text: str) -> None:
     with pytest.raises(ValueError, match="a year of four digits"):
-        known.later_years(known.see(*built_in, text))
+        published_heads.greater_than(published_heads.trace_text(*built_in, text))
 
 
 @pytest.mark.parametrize("name", ["Duplicate token", "Induction", "First token", "Previous token"])
 def test_a_text_without_such_tokens_gets_a_sentence(built_in: tuple[Decoder, Tokenizer], name: str) -> None:
     with pytest.raises(ValueError, match="token"):
-        BY_NAME[name].measure(known.see(*built_in, " cat"))
+        BY_NAME[name].measure(published_heads.trace_text(*built_in, " cat"))
 
 
 def test_the_endings_are_those_that_the_model_would_draw(built_in: tuple[Decoder, Tokenizer]) -> None:
     """Digit by digit, through the cache of `step`."""
     gpt, tokenizer = built_in
-    seen = known.see(gpt, tokenizer, known.WAR)
-    likely = known.endings(seen)
+    seen = published_heads.trace_text(gpt, tokenizer, published_heads.YEARS)
+    likely = published_heads.two_digit_probabilities(seen)
     for number in (0, 7, 33, 99):
         read, expected = seen.trace.idx, 1.0
         for id in tokenizer.encode(f"{number:02d}").ids:
@@ -141,21 +159,23 @@ def test_the_endings_are_those_that_the_model_would_draw(built_in: tuple[Decoder
             read = torch.cat([read, torch.tensor([[id]])], dim=1)
         assert likely[number].item() == pytest.approx(expected, rel=1e-3)
     assert 0 < likely.sum() <= 1
-    found = known.later_years(seen)
+    found = published_heads.greater_than(seen)
     assert found.output == pytest.approx((likely[33:].sum() - likely[:33].sum()).item())
     pattern = seen.trace.blocks[0].attn.pattern[0]
-    torch.testing.assert_close(found.heads[0], pattern[:, -1, tokenizer.encode(known.WAR).tokens.index("2")])
+    torch.testing.assert_close(
+        found.heads[0], pattern[:, -1, tokenizer.encode(published_heads.YEARS).tokens.index("2")]
+    )
 
 
 @pytest.mark.parametrize("name", ["Mary", "John"])
 def test_the_difference_of_the_names_is_that_of_the_logits(built_in: tuple[Decoder, Tokenizer], name: str) -> None:
     gpt, tokenizer = built_in
-    text = known.GIVES.replace("John gave", f"{name} gave")
-    seen = known.see(gpt, tokenizer, text)
+    text = published_heads.TWO_NAMES.replace("John gave", f"{name} gave")
+    seen = published_heads.trace_text(gpt, tokenizer, text)
     mary, john = (seen.trace.logits[0, -1, tokenizer.encode(f" {who}").ids[0]].item() for who in ("Mary", "John"))
     expected = john - mary if name == "Mary" else mary - john
     assert BY_NAME["Indirect object"].measure(seen).output == pytest.approx(expected)
-    found = known.names(seen)
+    found = published_heads.find_names(seen)
     looks = [
         attribution.attribute_source(gpt, seen.trace, -1, at, found.twice, found.once)
         for at in range(len(seen.trace.idx[0]))
@@ -168,10 +188,10 @@ def test_the_difference_of_the_names_is_that_of_the_logits(built_in: tuple[Decod
 def test_the_number_of_a_claim() -> None:
     heads = torch.rand(12, 12)
     claim, other = BY_NAME["Previous token"], torch.tensor([[0.1, 0.9], [0.2, 0.3]])
-    assert claim.number(Found(heads), GPT2_SMALL) == pytest.approx((heads[2, 2] + heads[4, 11]).item() / 2)
-    assert claim.number(Found(other), checkpoint.load(BUILT_IN).config) == pytest.approx(0.9)
-    assert BY_NAME["First token"].number(Found(heads), GPT2_SMALL) == pytest.approx(heads.mean().item())
-    assert claim.number(Found(heads, -3.0), GPT2_SMALL) == -3
+    assert claim.number(Measurement(heads), GPT2_SMALL) == pytest.approx((heads[2, 2] + heads[4, 11]).item() / 2)
+    assert claim.number(Measurement(other), checkpoint.load(BUILT_IN).config) == pytest.approx(0.9)
+    assert BY_NAME["First token"].number(Measurement(heads), GPT2_SMALL) == pytest.approx(heads.mean().item())
+    assert claim.number(Measurement(heads, -3.0), GPT2_SMALL) == -3
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
@@ -183,7 +203,8 @@ def test_a_claim_says_where_it_stands(claim: Claim) -> None:
 def test_what_the_built_in_model_learned_and_what_it_did_not(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     holds = {
-        claim.name: claim.number(claim.measure(known.see(gpt, tokenizer, claim.text)), gpt.config) >= claim.least
+        claim.name: claim.number(claim.measure(published_heads.trace_text(gpt, tokenizer, claim.text)), gpt.config)
+        >= claim.least
         for claim in CLAIMS
     }
     assert holds["Previous token"] and holds["Induction"] and holds["Indirect object"]
@@ -194,7 +215,7 @@ def test_an_untrained_model_holds_nothing_of_attention(gpt: Decoder, built_in: t
     torch.manual_seed(0)
     untrained = GPT2(built_in[0].config).eval().requires_grad_(False)
     for claim in CLAIMS:
-        found = claim.measure(known.see(untrained, built_in[1], claim.text))
+        found = claim.measure(published_heads.trace_text(untrained, built_in[1], claim.text))
         assert claim.number(found, untrained.config) < claim.least, claim.name
 
 
@@ -202,5 +223,5 @@ def test_an_untrained_model_holds_nothing_of_attention(gpt: Decoder, built_in: t
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_a_claim_holds_in_gpt2(gpt2_small: tuple[Decoder, Tokenizer], claim: Claim) -> None:
     gpt, tokenizer = gpt2_small
-    found = claim.measure(known.see(gpt, tokenizer, claim.text))
+    found = claim.measure(published_heads.trace_text(gpt, tokenizer, claim.text))
     assert claim.number(found, gpt.config) >= claim.least

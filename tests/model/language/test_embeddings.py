@@ -115,7 +115,7 @@ def tokenizer() -> Tokenizer:
 
 def test_words_of_a_model_are_whole_tokens_and_others_the_mean_of_theirs(tokenizer: Tokenizer) -> None:
     gpt = GPT2(GPT2Config(tokenizer.get_vocab_size(), 8, 1, 1, 6))
-    found = embeddings.of_tokens(gpt, tokenizer)
+    found = embeddings.token_embeddings(gpt, tokenizer)
     assert {"the", "king", "queen"} <= {*found.words}
     for word in filter(None, found.words):
         (id,) = tokenizer.encode(f" {word}").ids
@@ -157,37 +157,41 @@ def test_a_sum_of_three_words_and_they_are_true_to_scale_in_their_plane() -> Non
     torch.testing.assert_close(torch.cdist(points[:4], points[:4]), torch.cdist(every[:4], every[:4]))
     torch.testing.assert_close(points[1] - points[0], points[3] - points[2])
     assert 0 < shares.sum() < 1
-    assert embeddings.lost(every[:4], points[:4], 2) == 0
+    assert embeddings.lost_neighbors(every[:4], points[:4], 2) == 0
 
 
 def test_neighbours_that_a_map_loses_are_counted() -> None:
     line = torch.tensor([[0.0], [1], [2.1], [3.3], [4.6]])
     vectors = torch.cat([line, torch.zeros(5, 2)], dim=1)
-    assert embeddings.lost(vectors, vectors[:, :2], 2) == 0
+    assert embeddings.lost_neighbors(vectors, vectors[:, :2], 2) == 0
     # On the map 0 and 1 have changed places with 3 and 4: the nearest of each is another one.
-    assert embeddings.lost(vectors, vectors[[0, 3, 1, 4, 2], :2], 1) == 1
+    assert embeddings.lost_neighbors(vectors, vectors[[0, 3, 1, 4, 2], :2], 1) == 1
 
 
 def test_equal_vectors_are_no_neighbours_that_a_map_keeps() -> None:
     line = torch.tensor([[0.0], [1], [2.1], [3.3], [4.6]]).expand(-1, 3)
     points = line[[0, 3, 1, 4, 2], :2]
-    assert embeddings.lost(line.repeat(3, 1), points.repeat(3, 1), 1) == embeddings.lost(line, points, 1) == 1
+    assert (
+        embeddings.lost_neighbors(line.repeat(3, 1), points.repeat(3, 1), 1)
+        == embeddings.lost_neighbors(line, points, 1)
+        == 1
+    )
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]])
 def test_of_two_neighbours_that_are_as_near_both_count(order: list[int]) -> None:
     square = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]])[order]
     for stretched in ((1, 2), (2, 1)):  # each keeps one of the two
-        assert embeddings.lost(square, square * torch.tensor(stretched), 1) == 0.5
+        assert embeddings.lost_neighbors(square, square * torch.tensor(stretched), 1) == 0.5
 
 
 def test_an_axis_runs_from_one_word_to_another() -> None:
-    (_, low), (_, high), _, _ = embeddings.ends(VECTORS, "man woman king queen")
-    assert embeddings.along(low, high, torch.stack([low, high, (low + high) / 2])).tolist() == [-1, 1, 0]
-    assert embeddings.along(low, high, torch.tensor([[1.0, 0, 9]])).item() == -1  # other directions do not count
+    (_, low), (_, high), _, _ = embeddings.parse_axes(VECTORS, "man woman king queen")
+    assert embeddings.project(low, high, torch.stack([low, high, (low + high) / 2])).tolist() == [-1, 1, 0]
+    assert embeddings.project(low, high, torch.tensor([[1.0, 0, 9]])).item() == -1  # other directions do not count
     for wrong, said in (("man woman", "has 2 words"), ("man man king queen", "same"), ("a b c d", "none of the 5")):
         with pytest.raises(ValueError, match=said):
-            embeddings.ends(VECTORS, wrong)
+            embeddings.parse_axes(VECTORS, wrong)
 
 
 def test_cosines_are_those_of_each_pair() -> None:
@@ -199,11 +203,11 @@ def test_a_word_in_two_texts_starts_alike_and_parts() -> None:
     torch.manual_seed(0)
     gpt = GPT2(GPT2Config(20, 8, 3, 2, 16))
     a, b = gpt.trace(torch.tensor([[1, 2, 3, 4]])), gpt.trace(torch.tensor([[5, 2, 7]]))
-    meet, start, every = embeddings.meeting(a, 1, b, 1)
+    meet, start, every = embeddings.contextual_similarity(a, 1, b, 1)
     assert meet.shape == start.shape == every.shape == (4,)
     torch.testing.assert_close(meet[0], torch.tensor(1.0))  # the same token at the same position
     torch.testing.assert_close(start[0], torch.tensor(1.0))
     assert meet[1] < 0.9999 and start[1] < 0.9999
     last = F.cosine_similarity(a.blocks[-1].resid_post[0, 1], b.blocks[-1].resid_post[0, 1], dim=0)
     torch.testing.assert_close(meet[-1], last)
-    assert math.isclose(embeddings.meeting(a, 2, a, 2)[0][2].item(), 1, rel_tol=1e-5)
+    assert math.isclose(embeddings.contextual_similarity(a, 2, a, 2)[0][2].item(), 1, rel_tol=1e-5)

@@ -4,16 +4,16 @@ import pytest
 from tokenizers import pre_tokenizers
 
 from model.language.tokenization import (
-    _byte_of,
+    _byte_alphabet,
     from_merges,
     is_text,
     learn_merges,
+    merge_ranks,
     merge_steps,
     pieces,
-    ranks,
+    pre_tokenize,
     token_bytes,
     train_bpe,
-    words,
 )
 from model.training import evaluation
 from viz.tokens import visible
@@ -43,9 +43,9 @@ def test_any_text_goes_through_and_back(tokenizer, text: str) -> None:
 
 
 def test_the_byte_alphabet_is_the_librarys() -> None:
-    assert set(_byte_of()) == set(pre_tokenizers.ByteLevel.alphabet())
-    assert sorted(_byte_of().values()) == list(range(256))
-    assert chr(_byte_of()["Ġ"]) == " "
+    assert set(_byte_alphabet()) == set(pre_tokenizers.ByteLevel.alphabet())
+    assert sorted(_byte_alphabet().values()) == list(range(256))
+    assert chr(_byte_alphabet()["Ġ"]) == " "
 
 
 def test_a_token_that_is_no_whole_character_is_shown_as_bytes(tokenizer) -> None:
@@ -76,8 +76,8 @@ def trained(told: list[str]):
 
 
 def test_a_word_merged_step_by_step_has_the_tokens_of_the_library(told: list[str], trained) -> None:
-    known = ranks(trained)
-    some = {word for text in [*told[:500], *TEXTS, "aaaaaaa nananana"] for word in words(trained, text)}
+    known = merge_ranks(trained)
+    some = {word for text in [*told[:500], *TEXTS, "aaaaaaa nananana"] for word in pre_tokenize(trained, text)}
     assert len(some) > 500
     for word in some:
         steps = merge_steps(trained, known, word)
@@ -89,19 +89,19 @@ def test_a_word_merged_step_by_step_has_the_tokens_of_the_library(told: list[str
 
 def test_in_a_vocabulary_of_bytes_and_merges_an_id_is_256_and_the_rank(trained) -> None:
     """As in GPT-2, whose " transform" has rank 5865 and id 6121."""
-    steps = merge_steps(trained, ranks(trained), " keys")
+    steps = merge_steps(trained, merge_ranks(trained), " keys")
     assert steps and all(step.id == 256 + step.rank for step in steps)
 
 
 def test_words_lose_nothing(trained) -> None:
     for text in TEXTS:
-        assert "".join(words(trained, text)) == text
+        assert "".join(pre_tokenize(trained, text)) == text
 
 
 def test_merges_are_learned_as_the_library_learns_them(told: list[str], trained) -> None:
     """Until the first tie, which the two may break in different ways."""
-    known = list(ranks(trained))
-    learned = list(learn_merges((word for text in told for word in words(trained, text)), 200))
+    known = list(merge_ranks(trained))
+    learned = list(learn_merges((word for text in told for word in pre_tokenize(trained, text)), 200))
     counts = [count for _, count in learned]
     assert counts == sorted(counts, reverse=True)
     tie = next(n for n, (one, next_) in enumerate(zip(counts, counts[1:])) if one == next_)
@@ -121,11 +121,11 @@ def test_merges_are_learned_as_the_library_learns_them(told: list[str], trained)
     ],
 )
 def test_what_is_learned_from_little(tokenizer, text: str, count: int, expected: list) -> None:
-    assert [tuple(step) for step in learn_merges(words(tokenizer, text), count)] == expected
+    assert [tuple(step) for step in learn_merges(pre_tokenize(tokenizer, text), count)] == expected
 
 
 def test_a_tokenizer_of_the_same_merges_cuts_the_same(told: list[str], trained) -> None:
-    again = from_merges(list(ranks(trained)))
+    again = from_merges(list(merge_ranks(trained)))
     for text in [*told[:200], *TEXTS]:
         one, other = trained.encode(text).ids, again.encode(text).ids
         assert [token_bytes(trained, id) for id in one] == [token_bytes(again, id) for id in other]

@@ -20,7 +20,7 @@ def lines(text: str) -> list[list[str]]:
 
 def test_the_slope_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the second epoch on two words: what autograd makes of the paper's loss."""
-    monkeypatch.setattr(word2vec, "LAST_RATE", word2vec.RATE)
+    monkeypatch.setattr(word2vec, "FINAL_LEARNING_RATE", word2vec.LEARNING_RATE)
     one = word2vec.train([["a", "b"]], size=6, window=1, epochs=1, sample=0, seeds=3)
     two = word2vec.train([["a", "b"]], size=6, window=1, epochs=2, sample=0, seeds=3)
     # Whatever is drawn beside a target is the other word, up to five times; at the start `outside` is zero, so that
@@ -36,8 +36,8 @@ def test_the_slope_is_that_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
         loss = -(torch.eye(2) * F.logsigmoid(x) + drawn * F.logsigmoid(-x)).sum()
         slopes = torch.autograd.grad(loss, (inside, outside))
         with torch.no_grad():
-            inside -= word2vec.RATE * slopes[0]
-            outside -= word2vec.RATE * slopes[1]
+            inside -= word2vec.LEARNING_RATE * slopes[0]
+            outside -= word2vec.LEARNING_RATE * slopes[1]
     np.testing.assert_allclose(two.vectors, inside.detach().numpy(), atol=1e-7)
     assert not np.array_equal(two.vectors, two.start)
 
@@ -52,7 +52,7 @@ def test_a_training_is_that_of_plain_loops() -> None:
     ids = ["abcd".index(word) for word in sentence]
     noise = np.array([3.0, 1, 1, 1]) ** 0.75
     for epoch in range(3):
-        rate = word2vec.RATE + (word2vec.LAST_RATE - word2vec.RATE) * epoch / 3
+        rate = word2vec.LEARNING_RATE + (word2vec.FINAL_LEARNING_RATE - word2vec.LEARNING_RATE) * epoch / 3
         rng.random((seeds, 6))
         reach = rng.integers(1, window + 1, (seeds, 6))
         drawn = rng.multinomial(word2vec.NEGATIVES, noise / noise.sum(), (seeds, 6))
@@ -96,32 +96,34 @@ def test_nothing_is_left_out_where_the_threshold_is_the_whole_text() -> None:
 def test_six_sentences_leave_the_answer_to_chance() -> None:
     trained = word2vec.train(lines(TEXTS["Six sentences"].prompt))
     assert len(trained.words) == 23
-    assert word2vec.turned(trained) > 0.999
+    assert word2vec.cosine_with_start(trained) > 0.999
     alike = word2vec.cosine(trained, "paris", "london")
     assert abs(alike.mean()) < 0.1 and 0.05 < alike.std() < 0.2
-    ranks = word2vec.rank(trained, *QUESTION)
+    ranks = word2vec.analogy_ranks(trained, *QUESTION)
     assert ranks.count(1) <= 4 and 5 <= np.median(ranks) <= 16
 
 
 def test_twelve_lines_of_the_right_kind_do_not() -> None:
     trained = word2vec.train(lines(TEXTS["Twelve lines"].prompt), sample=0)
-    assert word2vec.rank(trained, *QUESTION).count(1) >= 19
+    assert word2vec.analogy_ranks(trained, *QUESTION).count(1) >= 19
     lost = word2vec.train(lines(TEXTS["Twelve lines"].prompt))
-    assert word2vec.rank(lost, *QUESTION).count(1) <= 8
+    assert word2vec.analogy_ranks(lost, *QUESTION).count(1) <= 8
 
 
 def test_a_rank_counts_the_words_that_are_nearer_but_the_inputs() -> None:
     vectors = np.array([[[1.0, 0], [1, 0.1], [0, 1], [0.1, 1], [0, -1]]])
-    trained = word2vec.Trained(["a", "b", "c", "d", "e"], vectors, vectors)
-    assert word2vec.rank(trained, "a", "b", "c", "d") == [1]
-    assert word2vec.rank(trained, "a", "b", "c", "e") == [2]
+    trained = word2vec.WordVectors(["a", "b", "c", "d", "e"], vectors, vectors)
+    assert word2vec.analogy_ranks(trained, "a", "b", "c", "d") == [1]
+    assert word2vec.analogy_ranks(trained, "a", "b", "c", "e") == [2]
     assert word2vec.cosine(trained, "c", "e").tolist() == [-1]
     with pytest.raises(ValueError, match="'x' is not in it"):
-        word2vec.rank(trained, "a", "b", "c", "x")
+        word2vec.analogy_ranks(trained, "a", "b", "c", "x")
     with pytest.raises(ValueError, match="no word to learn"):
         word2vec.train([])
     with pytest.raises(ValueError, match="nothing to choose from"):
-        word2vec.rank(word2vec.Trained(["a", "b", "c", "d"], vectors[:, :4], vectors[:, :4]), "a", "b", "c", "d")
+        word2vec.analogy_ranks(
+            word2vec.WordVectors(["a", "b", "c", "d"], vectors[:, :4], vectors[:, :4]), "a", "b", "c", "d"
+        )
 
 
 def test_vectors_that_grow_without_bound_are_refused() -> None:

@@ -17,7 +17,7 @@ from model.loading import hub as download
 from model.loading.hub import FILES, Download
 from tests.hub import Hub, repository
 
-REPO = download.FAMILY["gpt2"].repo
+REPO = download.KNOWN_MODELS["gpt2"].repo
 
 
 def ended(begun: Download, within: float = 10.0) -> Download:
@@ -42,10 +42,10 @@ def gets(hub: Hub) -> list[str]:
 
 
 def test_a_model_is_fetched_once_and_lies_where_the_client_finds_it(hub: Hub, tiny: dict[str, bytes]) -> None:
-    assert download.found(REPO) is None
+    assert download.cached_folder(REPO) is None
     one = ended(download.start(REPO))
     assert one.error is None and one.received == one.total == hub.sent == sum(map(len, tiny.values()))
-    assert download.found(REPO) == one.here
+    assert download.cached_folder(REPO) == one.here
     assert {name: (one.here / name).read_bytes() for name in FILES} == tiny
     assert Path(huggingface_hub.snapshot_download(REPO, local_files_only=True, allow_patterns=list(FILES))) == one.here
     gpt = checkpoint.load(one.here)
@@ -56,7 +56,7 @@ def test_a_model_is_fetched_once_and_lies_where_the_client_finds_it(hub: Hub, ti
 
 
 def test_before_anyone_asks_for_it_nothing_is_asked(hub: Hub) -> None:
-    assert download.found(REPO) is None and download.latest(REPO) is None and download.kept_in()
+    assert download.cached_folder(REPO) is None and download.latest(REPO) is None and download.cache_location()
     assert not hub.asked
 
 
@@ -127,7 +127,7 @@ def test_a_hub_that_shows_a_model_but_does_not_give_it(hub: Hub, refused: int) -
     reached(lambda: one.total > 0)
     hub.status = refused
     assert str(refused) in ended(one).error
-    assert download.found(REPO) is None
+    assert download.cached_folder(REPO) is None
 
 
 def test_a_hub_that_is_not_there(hub: Hub) -> None:
@@ -137,8 +137,8 @@ def test_a_hub_that_is_not_there(hub: Hub) -> None:
 
 @pytest.mark.parametrize("after", [0, 40_000])
 def test_a_hub_that_hangs(hub: Hub, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert download.SILENCE < 10
-    monkeypatch.setattr(download, "SILENCE", 0.7)
+    assert download.TIMEOUT < 10
+    monkeypatch.setattr(download, "TIMEOUT", 0.7)
     hub.pace = 400_000
     if not after:
         hub.silent.set()
@@ -167,7 +167,7 @@ def test_a_wrong_checksum(hub: Hub) -> None:
 
 def test_a_disk_without_room(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "model.loading.hub.ask", lambda repo, files: [download.File("config.json", 7_300_000, "0" * 40)]
+        "model.loading.hub.describe_files", lambda repo, files: [download.File("config.json", 7_300_000, "0" * 40)]
     )
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 2_100_000, 2_100_000))
     assert "needs 7 MB more on the server's disk, which has 2 MB left" in ended(download.start(REPO)).error
@@ -225,13 +225,13 @@ def test_the_command(hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture) ->
     assert "The hub has no o/none (404)." in capsys.readouterr().out
     hub.repositories["o/own"] = repository(tmp_path / "own", layers=3)
     assert download.main("o/own") == 0
-    assert checkpoint.load(download.found("o/own")).config.n_layer == 3
+    assert checkpoint.load(download.cached_folder("o/own")).config.n_layer == 3
 
 
 def test_a_hub_that_sends_less_than_it_says(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    described = download.ask
+    described = download.describe_files
     monkeypatch.setattr(
-        download, "ask", lambda *asked: [replace(file, size=file.size + 10) for file in described(*asked)]
+        download, "describe_files", lambda *asked: [replace(file, size=file.size + 10) for file in described(*asked)]
     )
     assert ended(download.start(REPO)).error == "The hub sends less of config.json than it says that there is."
     assert len(gets(hub)) <= 2
@@ -246,7 +246,7 @@ def test_what_another_program_fetched_meanwhile_is_not_fetched_again(hub: Hub, t
 
 
 def test_a_beginning_longer_than_the_file_is_thrown_away(hub: Hub) -> None:
-    (config, *_) = download.ask(REPO)
+    (config, *_) = download.describe_files(REPO)
     blobs = Path(constants.HF_HUB_CACHE) / "models--openai-community--gpt2" / "blobs"
     blobs.mkdir(parents=True)
     (blobs / f"{config.etag}.incomplete").write_bytes(b"x" * 10_000_000)
@@ -260,4 +260,4 @@ def test_an_answer_that_is_not_a_hubs(hub: Hub) -> None:
 
 
 def test_a_name_that_the_hub_cannot_have_is_not_here() -> None:
-    assert not any(map(download.found, ["a--b/c", "\u00e9/x", "..", "x" * 200]))
+    assert not any(map(download.cached_folder, ["a--b/c", "\u00e9/x", "..", "x" * 200]))

@@ -11,8 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from model.interpretability.published_heads import GPT2_SMALL
-from model.loading import checkpoint, gpt2_format
-from model.loading import verify_gpt2 as check
+from model.loading import checkpoint, gpt2_format, verify_gpt2
 from model.loading.folders import BUILT_IN
 from model.loading.gpt2_facts import FACTS
 from model.transformer.decoder import Decoder
@@ -48,7 +47,7 @@ class StandIn:
 
 
 def failed(stand_in: StandIn) -> list[str]:
-    return [finding.what for finding in check.check(stand_in, stand_in) if not finding.passed]
+    return [finding.what for finding in verify_gpt2.check(stand_in, stand_in) if not finding.passed]
 
 
 def changed(number: int, **fields: object) -> StandIn:
@@ -59,7 +58,7 @@ def changed(number: int, **fields: object) -> StandIn:
 
 def test_the_facts_themselves_pass() -> None:
     assert failed(StandIn()) == []
-    assert len(check.check(StandIn(), StandIn())) == 8 + 3 * (1 + 5 + 3)
+    assert len(verify_gpt2.check(StandIn(), StandIn())) == 8 + 3 * (1 + 5 + 3)
 
 
 def test_the_facts_are_those_of_a_model() -> None:
@@ -123,7 +122,7 @@ def test_random_weights_of_the_right_sizes_fail() -> None:
     torch.manual_seed(0)
     for parameter in gpt.parameters():
         parameter.uniform_(-0.03, 0.03)
-    assert len([finding for finding in check.check(gpt, StandIn()) if not finding.passed]) > 15
+    assert len([finding for finding in verify_gpt2.check(gpt, StandIn()) if not finding.passed]) > 15
 
 
 def saved(folder: Path, **sizes: int) -> Path:
@@ -153,7 +152,7 @@ def test_the_command_passes_what_says_the_facts(
 ) -> None:
     monkeypatch.setattr(checkpoint, "load", lambda folder: StandIn())
     monkeypatch.setattr(checkpoint, "tokenizer", lambda folder, vocab_size: StandIn())
-    check.main([str(tmp_path)])
+    verify_gpt2.main([str(tmp_path)])
     assert capsys.readouterr().out.startswith("pass: ")
 
 
@@ -171,7 +170,7 @@ def test_what_is_not_there_or_cannot_be_read_gets_a_sentence(tmp_path: Path) -> 
         str(tmp_path / "none"),
     ):
         with pytest.raises(SystemExit) as ended:
-            check.main([name])
+            verify_gpt2.main([name])
         said[name] = ended.value.code
     assert all(isinstance(one, str) and one.startswith("not checked: ") for one in said.values())
     assert "python -m model.loading.hub gpt2" in said.pop("gpt2")
@@ -184,14 +183,14 @@ def test_a_model_in_the_cache_of_the_hub_is_found(tmp_path: Path) -> None:
     (stored / "refs").mkdir(parents=True)
     (stored / "refs" / "main").write_text("abc")
     saved(stored / "snapshots" / "abc")
-    assert check.folder("gpt2") == stored / "snapshots" / "abc"
+    assert verify_gpt2.find_folder("gpt2") == stored / "snapshots" / "abc"
     with pytest.raises(SystemExit, match="is not GPT-2 small"):
-        check.main([])
+        verify_gpt2.main([])
 
 
 @pytest.mark.weights
 def test_the_released_weights_pass(gpt2_small: tuple[Decoder, Tokenizer]) -> None:
-    assert [finding for finding in check.check(*gpt2_small) if not finding.passed] == []
+    assert [finding for finding in verify_gpt2.check(*gpt2_small) if not finding.passed] == []
 
 
 @pytest.mark.weights
@@ -200,7 +199,7 @@ def test_the_released_weights_rounded_to_half_precision_pass(
 ) -> None:
     gpt, tokenizer = gpt2_small
     gpt2_format.save(gpt, tmp_path)
-    assert [finding for finding in check.check(checkpoint.load(tmp_path), tokenizer) if not finding.passed] == []
+    assert [finding for finding in verify_gpt2.check(checkpoint.load(tmp_path), tokenizer) if not finding.passed] == []
 
 
 @pytest.mark.weights
@@ -211,4 +210,4 @@ def test_the_released_weights_without_one_layer_of_attention_fail(
     gpt2_format.save(gpt, tmp_path)
     moved = checkpoint.load(tmp_path)
     moved.h[5].attn.c_proj.weight *= 0
-    assert any(not finding.passed for finding in check.check(moved, tokenizer))
+    assert any(not finding.passed for finding in verify_gpt2.check(moved, tokenizer))

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model.language import tokenization as tokens
-from model.toy_world import grammar as world
+from model.language import tokenization
+from model.toy_world import grammar
 from model.toy_world.exact import Truth, divergence
 
 TOLD = 100_000
@@ -17,17 +17,17 @@ TOLD = 100_000
 
 @pytest.fixture(scope="module")
 def told() -> list[str]:
-    return list(islice(world.documents("truth"), TOLD))
+    return list(islice(grammar.documents("truth"), TOLD))
 
 
 @pytest.fixture(scope="module")
 def tokenizer(told: list[str]) -> Tokenizer:
-    return tokens.train_bpe(told[:5_000], 1500)  # so small that many words are two tokens or three
+    return tokenization.train_bpe(told[:5_000], 1500)  # so small that many words are two tokens or three
 
 
 @pytest.fixture(scope="module")
 def words(told: list[str]) -> Tokenizer:
-    return tokens.train_bpe(told[:30_000], 6000)  # nearly every word is one token
+    return tokenization.train_bpe(told[:30_000], 6000)  # nearly every word is one token
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,11 @@ def test_a_prefix_alone_has_the_same_truth(told: list[str], tokenizer: Tokenizer
 
 
 def test_a_text_told_in_two_ways_has_the_sum(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
-    animal = world.Draw(("cat", "dog", "cats"), ".", lambda i: None)
+    animal = grammar.Draw(("cat", "dog", "cats"), ".", lambda i: None)
     lines = [("The ", animal), ("The cat.", None)]
-    start = world.Draw(tuple(lead for lead, _ in lines), "", lambda i: lines[i][1], weights=(0.4, 0.6))
+    start = grammar.Draw(tuple(lead for lead, _ in lines), "", lambda i: lines[i][1], weights=(0.4, 0.6))
     monkeypatch.setattr("model.toy_world.exact.START", start)
-    tokenizer = tokens.train_bpe(["The cat. The dog."] * 9, 300)
+    tokenizer = tokenization.train_bpe(["The cat. The dog."] * 9, 300)
     the, cat, dog, s, stop = tokenizer.encode("The cat dogs.").ids
     assert truth_of(tokenizer, "The") == pytest.approx({cat: 0.6 + 0.4 * 2 / 3, dog: 0.4 / 3})
     p_cats = 0.4 / 3 / (0.6 + 0.4 * 2 / 3)  # the s of cats is a token of its own
@@ -96,7 +96,7 @@ def test_a_text_told_in_two_ways_has_the_sum(monkeypatch: pytest.MonkeyPatch, to
     assert sum(Truth(tokenizer).nats("The cat.")) == pytest.approx(-math.log(0.6 + 0.4 / 3))
 
 
-def tellings(draw: world.Draw | None) -> list[tuple[str, float]]:
+def tellings(draw: grammar.Draw | None) -> list[tuple[str, float]]:
     """Every text that a chain of draws can tell, with its probability."""
     if draw is None:
         return [("", 1.0)]
@@ -111,15 +111,15 @@ def tellings(draw: world.Draw | None) -> list[tuple[str, float]]:
 @pytest.mark.parametrize("merges", [0, 20, 200])
 def test_a_small_world_has_the_truth_of_all_its_texts(monkeypatch: pytest.MonkeyPatch, merges: int) -> None:
     words = ("rest", "restaurant", "rest area", "cat", "cats", "a", "polar bear")  # some begin like others
-    verb = world.Draw(("sat", "s", "sat"), "", lambda i: None)
-    thing = world.Draw(words, " ", lambda i: verb)
-    part = world.Draw(words, "s. ", lambda i: thing)
-    again = world.Draw(("", ""), "", lambda i: (thing, part)[i], weights=(0.3, 0.7))
+    verb = grammar.Draw(("sat", "s", "sat"), "", lambda i: None)
+    thing = grammar.Draw(words, " ", lambda i: verb)
+    part = grammar.Draw(words, "s. ", lambda i: thing)
+    again = grammar.Draw(("", ""), "", lambda i: (thing, part)[i], weights=(0.3, 0.7))
     leads = {"The ": thing, "": part, "The": again, "The rest sat": None, "rest ": again, '"': verb}
-    start = world.Draw(tuple(leads), "", lambda i: list(leads.values())[i], weights=(0.1, 0.2, 0.1, 0.3, 0.2, 0.1))
+    start = grammar.Draw(tuple(leads), "", lambda i: list(leads.values())[i], weights=(0.1, 0.2, 0.1, 0.3, 0.2, 0.1))
     monkeypatch.setattr("model.toy_world.exact.START", start)
     told = tellings(start)
-    tokenizer = tokens.train_bpe([text for text, _ in told], 257 + merges)
+    tokenizer = tokenization.train_bpe([text for text, _ in told], 257 + merges)
     after: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)  # what follows each beginning, in tokens
     for text, p in told:
         ids = tokenizer.encode(f"{text}\n").ids

@@ -7,21 +7,21 @@ from itertools import islice
 
 import pytest
 
-from model.language import tokenization as tokens
-from model.toy_world import grammar as world
+from model.language import tokenization
+from model.toy_world import grammar
 from model.toy_world.exact import Truth
 from model.toy_world.grammar import TABLES
 
 
 @pytest.fixture(scope="module")
 def told() -> list[str]:
-    return list(islice(world.documents("test"), 30_000))
+    return list(islice(grammar.documents("test"), 30_000))
 
 
 def tell(template: str, seed: int = 1) -> str:
     """One text of a template."""
     rng = random.Random(seed)
-    text, draw = world.line(template)
+    text, draw = grammar.parse_line(template)
     while draw:
         i = rng.randrange(len(draw.texts))
         text += draw.texts[i] + draw.after
@@ -30,23 +30,23 @@ def tell(template: str, seed: int = 1) -> str:
 
 
 def test_the_same_seed_tells_the_same(told: list[str]) -> None:
-    assert list(islice(world.documents("test"), 50)) == told[:50]
-    assert list(islice(world.documents("another"), 50)) != told[:50]
+    assert list(islice(grammar.documents("test"), 50)) == told[:50]
+    assert list(islice(grammar.documents("another"), 50)) != told[:50]
 
 
 def test_it_is_wide(told: list[str]) -> None:
     assert len({word for text in told for word in re.findall("[a-z]+", text.lower())}) >= 3000
-    assert len(world.FAMILIES) >= 100
+    assert len(grammar.FAMILIES) >= 100
 
 
 def test_the_families_that_ask_are_told_alone() -> None:
-    asked = list(islice(world.documents("asked", world.ASKING), 300))
+    asked = list(islice(grammar.documents("asked", grammar.ASKING), 300))
     assert sum("?" in text for text in asked) > 200
-    assert all(sum(draw.weights) == pytest.approx(1) for draw in (world.START, world.ASKING))
+    assert all(sum(draw.weights) == pytest.approx(1) for draw in (grammar.START, grammar.ASKING))
 
 
 def test_every_line_can_be_told_to_its_end() -> None:
-    for seed, (lead, first) in enumerate(line for family in world.FAMILIES for line in family.lines):
+    for seed, (lead, first) in enumerate(line for family in grammar.FAMILIES for line in family.lines):
         rng, text, draw = random.Random(seed), lead, first
         while draw:
             i = rng.randrange(len(draw.texts))
@@ -57,21 +57,21 @@ def test_every_line_can_be_told_to_its_end() -> None:
 
 
 def test_every_article_fits_every_word() -> None:
-    for template in (world.HERE / "sentences.txt").read_text("utf-8").splitlines():
-        for slot in world.SLOT.finditer(template):
+    for template in (grammar.FOLDER / "sentences.txt").read_text("utf-8").splitlines():
+        for slot in grammar.SLOT.finditer(template):
             if article := re.search(r"\b([Aa]n?) $", template[: slot.start()]):
-                texts = world._slot(slot, "").texts
+                texts = grammar._slot(slot, "").texts
                 assert all((text[0] in "aeiou") == (article[1] in ("an", "An")) for text in texts), template
 
 
 def test_an_article_slot_writes_an_before_each_vowel() -> None:
     slots = [
         slot
-        for template in (world.HERE / "sentences.txt").read_text("utf-8").splitlines()
-        for slot in world.SLOT.finditer(template)
+        for template in (grammar.FOLDER / "sentences.txt").read_text("utf-8").splitlines()
+        for slot in grammar.SLOT.finditer(template)
         if slot["a"]
     ]
-    phrases = {phrase for slot in slots for phrase in world._slot(slot, "").texts}
+    phrases = {phrase for slot in slots for phrase in grammar._slot(slot, "").texts}
     examples = {"an apple", "an eagle", "an icicle", "an oval", "an umbrella", "an uncle", "a cat"}
     assert examples <= {phrase.lower() for phrase in phrases}
     for phrase in phrases:
@@ -80,9 +80,9 @@ def test_an_article_slot_writes_an_before_each_vowel() -> None:
 
 def test_a_line_with_a_wrong_slot_is_refused() -> None:
     with pytest.raises(KeyError):
-        world.line("The {unicorn} is here.")
+        grammar.parse_line("The {unicorn} is here.")
     with pytest.raises(KeyError):
-        world.line("The {animal.capital} is here.")
+        grammar.parse_line("The {animal.capital} is here.")
 
 
 def test_slots_remember_differ_and_agree() -> None:
@@ -116,14 +116,14 @@ def test_no_name_is_drawn_twice_as_often() -> None:
 
 
 def test_people_are_never_judged() -> None:
-    lines = (world.HERE / "sentences.txt").read_text("utf-8").splitlines()
+    lines = (grammar.FOLDER / "sentences.txt").read_text("utf-8").splitlines()
     blame = re.compile(r"\{[Aa]?:?[Bb]ad")
     for line in lines:
         if blame.search(line) and not line.startswith(("#", "The words")):
             assert "{show}" in line.lower(), line
         assert not re.match(r"\{(person|girl|boy|kin|royal)\d?\} is (very |too )?\{(quality|bad)", line.lower()), line
     for table in ("girl", "boy", "country", "worker", "royal", "kin"):
-        assert not {row["name"] for row in TABLES[table]} & set(world.LEXICON)
+        assert not {row["name"] for row in TABLES[table]} & set(grammar.LEXICON)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,12 @@ def test_people_are_never_judged() -> None:
 )
 def test_what_should_not_be_told_cannot_be(text: str) -> None:
     inside = "We are playing tennis together, because we like to play tennis."
-    truth = Truth(tokens.train_bpe([text], 300))
+    truth = Truth(tokenization.train_bpe([text], 300))
     assert sum(truth.nats(text)) == math.inf > sum(truth.nats(inside))
 
 
 def test_a_repeat_is_one(told: list[str]) -> None:
-    repeats = [text[:-1].split() for text in told if set(text[:-1].split()) <= set(world.LEXICON)]
+    repeats = [text[:-1].split() for text in told if set(text[:-1].split()) <= set(grammar.LEXICON)]
     assert len(repeats) > 500
     for words in repeats:
         assert any(words == words[: len(words) // times] * times for times in (2, 3))
@@ -157,7 +157,7 @@ def test_a_repeat_is_one(told: list[str]) -> None:
 def test_a_list_to_repeat_grows_with_probability_5_in_6_up_to_16_words(told: list[str]) -> None:
     """The built-in model was trained on this distribution: shares within five standard deviations."""
     lengths = []
-    for words in (text[:-1].split() for text in told if set(text[:-1].split()) <= set(world.LEXICON)):
+    for words in (text[:-1].split() for text in told if set(text[:-1].split()) <= set(grammar.LEXICON)):
         lengths.append(next(n for n in range(2, 17) if len(words) in (2 * n, 3 * n) and words[:n] == words[n : 2 * n]))
     for length in range(2, 17):
         p = (5 / 6) ** (length - 2) * (1 if length == 16 else 1 / 6)

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from model.language import word_vectors
 from model.language.analogies import accuracy
-from model.language.embeddings import of_tokens
+from model.language.embeddings import token_embeddings
 from model.loading import checkpoint
 from model.loading.folders import BUILT_IN, GROWING
 from model.toy_world.questions import QUESTIONS
@@ -60,14 +60,14 @@ def test_the_card_holds_what_is_measured(built_in: Decoder, tokenizer: Tokenizer
     measured = evaluation.question_accuracy(built_in, tokenizer)
     measured |= {kind: max(head.score for head in scores) for kind, scores in heads.items()}
     assert measured == pytest.approx({name: CARD["probes"][name] for name in measured}, abs=0.011)
-    analogies = accuracy(of_tokens(built_in, tokenizer))
+    analogies = accuracy(token_embeddings(built_in, tokenizer))
     assert CARD["probes"].keys() == measured.keys() | analogies.keys()
 
 
 @pytest.mark.parametrize("folder", [BUILT_IN, GROWING], ids=lambda folder: folder.name)
 def test_the_cards_hold_the_accuracy_on_analogies(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text("utf-8"))["probes"]
-    words = of_tokens(checkpoint.load(folder), Tokenizer.from_file(str(folder / "tokenizer.json")))
+    words = token_embeddings(checkpoint.load(folder), Tokenizer.from_file(str(folder / "tokenizer.json")))
     for name, share in accuracy(words).items():
         assert card[name] == pytest.approx(share, abs=5e-4), name
 

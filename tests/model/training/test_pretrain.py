@@ -15,20 +15,19 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM
 
 from model.loading import checkpoint
-from model.toy_world import grammar as world
+from model.toy_world import grammar
 from model.toy_world.exact import Truth
 from model.toy_world.questions import QUESTIONS
-from model.training import evaluation
-from model.training import pretrain as train
+from model.training import evaluation, pretrain
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2Config
 
-TINY = train.Recipe(
+TINY = pretrain.Recipe(
     "Tiny",
     GPT2Config(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16),
     stages=(
-        train.Stage(16, 1e-2, (train.Phase(0.5, 0.12), train.Phase(1, 0.6))),
-        train.Stage(8, 5e-3, (train.Phase(1, 0.03, asking=0.3),), last=1),
+        pretrain.Stage(16, 1e-2, (pretrain.Phase(0.5, 0.12), pretrain.Phase(1, 0.6))),
+        pretrain.Stage(8, 5e-3, (pretrain.Phase(1, 0.03, asking=0.3),), last=1),
     ),
     keep=(0, 12),
     batch=4,
@@ -44,7 +43,7 @@ def few() -> Iterator[None]:
 
 
 def run(folder: Path) -> bool:
-    return train.train(folder, TINY, seed=7)
+    return pretrain.train(folder, TINY, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
     stop: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    rows, made = train.rows, []
+    rows, made = pretrain.training_rows, []
 
     def rows_then_ctrl_c(*arguments: object) -> torch.Tensor:
         made.append(arguments)
@@ -66,12 +65,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
             signal.raise_signal(signal.SIGINT)
         return rows(*arguments)
 
-    monkeypatch.setattr(train, "rows", rows_then_ctrl_c)
+    monkeypatch.setattr(pretrain, "training_rows", rows_then_ctrl_c)
     assert not run(tmp_path)
     assert f"stopped after {stop} steps" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["run"]  # a model that was there would still work
     with pytest.raises(ValueError, match="seed 7"):
-        train.train(tmp_path, TINY, seed=8)
+        pretrain.train(tmp_path, TINY, seed=8)
     assert run(tmp_path)
     assert len(made) == 24
     stopped, at_once = (load_file(folder / "model.safetensors") for folder in (tmp_path, whole))
@@ -81,7 +80,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
 def test_each_stage_has_its_own_course_and_begins_as_from_a_saved_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, asked, rates, begun = train.rows, [], [], []
+    rows, asked, rates, begun = pretrain.training_rows, [], [], []
     step, clip = torch.optim.AdamW.step, torch.nn.utils.clip_grad_norm_
 
     def rows_are_asked_for(*arguments: object) -> torch.Tensor:
@@ -97,12 +96,12 @@ def test_each_stage_has_its_own_course_and_begins_as_from_a_saved_model(
         rates.append((adam.param_groups[0]["lr"], len(adam.state) > 0))
         return step(adam, *arguments)
 
-    monkeypatch.setattr(train, "rows", rows_are_asked_for)
+    monkeypatch.setattr(pretrain, "training_rows", rows_are_asked_for)
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", weights_before_a_step)
     monkeypatch.setattr(torch.optim.AdamW, "step", rate_of_a_step)
     assert run(tmp_path)
     assert asked == 8 * [(0.12, 0.0)] + 8 * [(0.6, 0.0)] + 8 * [(0.03, 0.3)]
-    first, second = ([train.learning_rate(n, steps, peak, last) for n in range(steps)] for steps, peak, last in (
+    first, second = ([pretrain.learning_rate(n, steps, peak, last) for n in range(steps)] for steps, peak, last in (
         (16, 1e-2, 0.05), (8, 5e-3, 1),
     ))  # fmt: skip
     assert [rate for rate, _ in rates] == first + second
@@ -137,31 +136,34 @@ def test_the_weights_on_the_way_are_kept(whole: Path) -> None:
 
 
 def _held_out(gpt: Decoder, folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    idx = train.rows(Tokenizer.from_file(str(folder / "tokenizer.json")), "other", 8, 97)
+    idx = pretrain.training_rows(Tokenizer.from_file(str(folder / "tokenizer.json")), "other", 8, 97)
     return gpt(idx[:, :-1]).flatten(0, 1), idx[:, 1:].flatten()
 
 
 def test_rows_are_whole_documents_one_after_the_other(whole: Path) -> None:
     tokenizer = Tokenizer.from_file(str(whole / "tokenizer.json"))
-    first, second = train.rows(tokenizer, "seed", 2, 400).tolist()
-    assert tokenizer.decode(first).startswith(next(world.documents("seed")) + "\n")
+    first, second = pretrain.training_rows(tokenizer, "seed", 2, 400).tolist()
+    assert tokenizer.decode(first).startswith(next(grammar.documents("seed")) + "\n")
     assert tokenizer.decode(second).startswith("\n")
 
 
 def test_a_random_row_says_a_list_of_tokens_again_and_again(whole: Path) -> None:
     tokenizer = Tokenizer.from_file(str(whole / "tokenizer.json"))
-    assert torch.equal(train.rows(tokenizer, "seed", 4, 97), train.rows(tokenizer, "seed", 4, 97, random_share=0.0))
-    drawn = train.rows(tokenizer, "seed", 200, 129, random_share=1.0)
+    assert torch.equal(
+        pretrain.training_rows(tokenizer, "seed", 4, 97),
+        pretrain.training_rows(tokenizer, "seed", 4, 97, random_share=0.0),
+    )
+    drawn = pretrain.training_rows(tokenizer, "seed", 200, 129, random_share=1.0)
     lengths = [next(n for n in range(1, 129) if torch.equal(row[n:], row[:-n])) for row in drawn]
     assert min(lengths) == 10 and max(lengths) == 60
     assert drawn.unique().numel() == 400  # any token at all
-    assert not torch.equal(drawn, train.rows(tokenizer, "other", 200, 129, random_share=1.0))
+    assert not torch.equal(drawn, pretrain.training_rows(tokenizer, "other", 200, 129, random_share=1.0))
     questions = [
-        tokenizer.decode(train.rows(tokenizer, "seed", 20, 129, asking=share).flatten().tolist()).count("?")
+        tokenizer.decode(pretrain.training_rows(tokenizer, "seed", 20, 129, asking=share).flatten().tolist()).count("?")
         for share in (0, 0.5, 1)
     ]
     assert questions[0] < questions[1] < questions[2] and questions[2] > 1.5 * questions[0]
-    mixed = train.rows(tokenizer, "seed", 200, 129, random_share=0.3)
+    mixed = pretrain.training_rows(tokenizer, "seed", 200, 129, random_share=0.3)
     assert 0.15 < sum(any(torch.equal(row[n:], row[:-n]) for n in range(10, 61)) for row in mixed) / 200 < 0.45
 
 
@@ -177,7 +179,7 @@ def test_loss_and_floor_are_those_of_the_document(whole: Path) -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [train.learning_rate(step, 1000, 1.0) for step in range(1000)]
+    rates = [pretrain.learning_rate(step, 1000, 1.0) for step in range(1000)]
     assert rates.index(max(rates)) in (99, 100)
     assert rates[0] == 0.01 and rates[-1] == pytest.approx(0.05, abs=1e-3)
-    assert train.learning_rate(999, 1000, 1.0, last=0.01) == pytest.approx(0.01, abs=1e-3)
+    assert pretrain.learning_rate(999, 1000, 1.0, last=0.01) == pytest.approx(0.01, abs=1e-3)

@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.interpretability.attribution import written_by_heads
-from model.transformer import attention_steps as byhand
+from model.transformer import attention_steps
 from model.transformer.decoder import Decoder
 
 GIVEN = {"causal": True, "none": False}
-BLOCK, SHIFT = byhand.MASKS[2:]
+BLOCK, SHIFT = attention_steps.MASKS[2:]
 
 
 @pytest.mark.parametrize("kind", GIVEN)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_steps_are_those_of_torch(kind: str, seed: int) -> None:
-    q, k, v = byhand.drawn(5, 3, seed)[4:7]
-    found = byhand.steps(q, k, v, byhand.mask(kind, 5, 5), math.sqrt(3))
+    q, k, v = attention_steps.random_example(5, 3, seed)[4:7]
+    found = attention_steps.steps(q, k, v, attention_steps.mask(kind, 5, 5), math.sqrt(3))
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=GIVEN[kind])
     torch.testing.assert_close(found.z, expected, atol=1e-15, rtol=0)
     torch.testing.assert_close(found.weights.sum(-1), torch.ones(5, dtype=torch.double))
@@ -31,7 +31,7 @@ def test_the_steps_are_those_of_torch(kind: str, seed: int) -> None:
 def test_the_numbers_of_the_course_notes_come_out() -> None:
     random = np.random.RandomState(42)
     q, k, v = (torch.from_numpy(random.randn(3, 4)) for _ in range(3))
-    weights = byhand.steps(q, k, v, byhand.mask("none", 3, 3), 2).weights
+    weights = attention_steps.steps(q, k, v, attention_steps.mask("none", 3, 3), 2).weights
     expected = torch.tensor([[0.393, 0.168, 0.439], [0.231, 0.283, 0.486], [0.225, 0.559, 0.216]])
     assert (weights - expected).abs().max() < 6e-4
 
@@ -39,16 +39,16 @@ def test_the_numbers_of_the_course_notes_come_out() -> None:
 def test_masks_block_what_is_said_of_them() -> None:
     causal = nn.Transformer.generate_square_subsequent_mask(4, dtype=torch.double)
     kept = causal == 0
-    assert torch.equal(byhand.mask("causal", 4, 4), causal)
-    assert torch.equal(byhand.mask(BLOCK, 4, 4), -1e9 * kept)
-    assert torch.equal(byhand.mask(SHIFT, 4, 4), -1e9 * (~kept | torch.eye(4, dtype=torch.bool)))
-    assert {byhand.mask(kind, 2, 3).shape for kind in byhand.MASKS} == {(2, 3)}
+    assert torch.equal(attention_steps.mask("causal", 4, 4), causal)
+    assert torch.equal(attention_steps.mask(BLOCK, 4, 4), -1e9 * kept)
+    assert torch.equal(attention_steps.mask(SHIFT, 4, 4), -1e9 * (~kept | torch.eye(4, dtype=torch.bool)))
+    assert {attention_steps.mask(kind, 2, 3).shape for kind in attention_steps.MASKS} == {(2, 3)}
 
 
 def test_wrong_masks_do_what_is_said_of_them() -> None:
-    q, k, v = byhand.drawn(4, 3, 0)[4:7]
+    q, k, v = attention_steps.random_example(4, 3, 0)[4:7]
     bare, inverted, shifted = (
-        byhand.steps(q, k, v, byhand.mask(kind, 4, 4), 1).weights for kind in ("none", BLOCK, SHIFT)
+        attention_steps.steps(q, k, v, attention_steps.mask(kind, 4, 4), 1).weights for kind in ("none", BLOCK, SHIFT)
     )
     assert not inverted[:3].tril().any() and torch.allclose(inverted[3], bare[3], atol=1e-6)
     assert not shifted[1:].triu(1).any() and not shifted[1:].diagonal(1).any()
@@ -57,23 +57,23 @@ def test_wrong_masks_do_what_is_said_of_them() -> None:
 
 @pytest.mark.parametrize(("tokens", "width"), [(6, 4), (2, 1)])
 def test_small_numbers_are_drawn_with_a_name_for_each_row_and_column(tokens: int, width: int) -> None:
-    drawn = [byhand.drawn(tokens, width, seed) for seed in range(40)]
+    drawn = [attention_steps.random_example(tokens, width, seed) for seed in range(40)]
     assert {*torch.cat([of.flatten() for one in drawn for of in one[4:7]]).tolist()} == {-2, -1, 0, 1, 2}
-    one, again = drawn[3], byhand.drawn(tokens, width, 3)
+    one, again = drawn[3], attention_steps.random_example(tokens, width, 3)
     assert torch.equal(one.q, again.q) and not torch.equal(one.q, one.k) and not torch.equal(one.k, one.v)
     assert one.q.shape == one.k.shape == one.v.shape == (tokens, width)
-    assert one.queries == one.keys == byhand.WORDS[:tokens] and one.mask == "causal"
+    assert one.queries == one.keys == attention_steps.WORDS[:tokens] and one.mask == "causal"
     assert one.features == one.contents == ("d0", "d1", "d2", "d3")[:width]
-    assert len(set(byhand.WORDS)) == 6
+    assert len(set(attention_steps.WORDS)) == 6
 
 
-def weights_of(example: byhand.Example, times: float) -> Tensor:
-    mask = byhand.mask(example.mask, len(example.q), len(example.k))
-    return byhand.steps(times * example.q, example.k, example.v, mask, math.sqrt(3)).weights
+def weights_of(example: attention_steps.Example, times: float) -> Tensor:
+    mask = attention_steps.mask(example.mask, len(example.q), len(example.k))
+    return attention_steps.steps(times * example.q, example.k, example.v, mask, math.sqrt(3)).weights
 
 
 def test_the_library_holds_what_its_names_and_its_text_say() -> None:
-    book = byhand.LIBRARY
+    book = attention_steps.LIBRARY
     asks = {name: {topic for topic, n in zip(book.features, row) if n} for name, row in zip(book.queries, book.q)}
     assert asks == {"cars?": {"cars"}, "food?": {"food"}, "both?": {"cars", "food"}, "nothing": set()}
     spine, inside = (
@@ -86,7 +86,7 @@ def test_the_library_holds_what_its_names_and_its_text_say() -> None:
 
 
 def test_the_library_shares_between_books_that_fit_equally_well() -> None:
-    soft, hard = (weights_of(byhand.LIBRARY, times) for times in (1, 20))
+    soft, hard = (weights_of(attention_steps.LIBRARY, times) for times in (1, 20))
     assert hard[0, 0] > 0.999999 > 0.7 > soft[0, 0]
     shared = torch.tensor([[0, 1 / 2, 0, 1 / 2], [1 / 3, 1 / 3, 0, 1 / 3], [1 / 4] * 4], dtype=torch.double)
     torch.testing.assert_close(hard[1:], shared, atol=1e-9, rtol=0)
@@ -95,7 +95,7 @@ def test_the_library_shares_between_books_that_fit_equally_well() -> None:
 
 def test_the_contract_holds_what_its_names_and_its_text_say() -> None:
     """Clause 47 must know when, and finds it in clause 3, which says 30 days; the others find themselves."""
-    clauses = byhand.CONTRACT
+    clauses = attention_steps.CONTRACT
     weights = weights_of(clauses, 20)
     found = {name: clauses.keys[row.argmax()] for name, row in zip(clauses.queries, weights)}
     assert found == {"§1": "§1", "§3": "§3", "§12": "§12", "§47": "§3"} and (weights.amax(-1) > 0.999).all()
@@ -110,16 +110,19 @@ def test_the_contract_holds_what_its_names_and_its_text_say() -> None:
 
 
 def odds(*asked: float) -> float:
-    weight = byhand.contract(*asked)
+    weight = attention_steps.answer_weight(*asked)
     return weight / (1 - weight)
 
 
 def test_a_contract_has_no_penalty_for_distance_and_one_for_length() -> None:
-    weights = [byhand.contract(100, n) for n in (1, 10, 46, 99)]
+    weights = [attention_steps.answer_weight(100, n) for n in (1, 10, 46, 99)]
     assert weights == pytest.approx([weights[0]] * 4, rel=1e-12) and 0.15 < weights[0] < 0.35
-    taken = [byhand.contract(100, n, penalty=1 / 8) for n in (1, 10, 46, 99)]
+    taken = [attention_steps.answer_weight(100, n, penalty=1 / 8) for n in (1, 10, 46, 99)]
     assert taken == sorted(taken, reverse=True) and taken[-1] < 1e-3 * taken[0]
-    lengths = [np.median([byhand.contract(n, n - 1, seed=seed) for seed in range(9)]) for n in (10, 100, 1000, 10_000)]
+    lengths = [
+        np.median([attention_steps.answer_weight(n, n - 1, seed=seed) for seed in range(9)])
+        for n in (10, 100, 1000, 10_000)
+    ]
     fit = math.exp(4)
     expected = [fit / (fit + (n - 1) * math.exp(0.5)) for n in (10, 100, 1000, 10_000)]  # of normal scores
     assert lengths == pytest.approx(expected, rel=0.25)
@@ -140,7 +143,7 @@ def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(gpt: De
         attention, block = gpt.h[layer].attn, trace.blocks[layer]
         heads = written_by_heads(gpt, trace, 9, [(layer, head) for head in range(5)])
         assert torch.allclose(heads.sum(0) + attention.c_proj.bias, block.attn.out[0, 9], atol=1e-5)
-        assert byhand.module_differs(attention, gpt.h[layer].ln_1(block.resid_pre)) < 1e-5
+        assert attention_steps.module_difference(attention, gpt.h[layer].ln_1(block.resid_pre)) < 1e-5
 
 
 def test_another_module_is_told_from_ours_by_what_it_puts_out_or_by_where_it_looks(
@@ -150,18 +153,18 @@ def test_another_module_is_told_from_ours_by_what_it_puts_out_or_by_where_it_loo
     value = slice(2 * 35, None)
     attention.c_attn.weight[value] = 0  # all values are alike: what is put out does not tell where it looks
     for part in (value, slice(0, 35)):  # another value; another query
-        wrong = byhand.as_module(copy.deepcopy(attention))
+        wrong = attention_steps.as_module(copy.deepcopy(attention))
         with torch.no_grad():
             wrong.in_proj_weight[part] += 0.5 * torch.eye(35)
-        monkeypatch.setattr(byhand, "as_module", lambda _: wrong)
-        assert byhand.module_differs(attention, x) > 1e-3
+        monkeypatch.setattr(attention_steps, "as_module", lambda _: wrong)
+        assert attention_steps.module_difference(attention, x) > 1e-3
         monkeypatch.undo()
-    assert byhand.module_differs(attention, x) < 1e-5
+    assert attention_steps.module_difference(attention, x) < 1e-5
 
 
 def test_the_module_shares_the_weights_of_ours_and_draws_none(gpt: Decoder) -> None:
     attention, state = gpt.h[1].attn, torch.get_rng_state()
-    shared = byhand.as_module(attention).state_dict()
+    shared = attention_steps.as_module(attention).state_dict()
     assert torch.equal(torch.get_rng_state(), state)
     for theirs, ours in zip(
         ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"), attention.parameters(), strict=True
@@ -171,4 +174,4 @@ def test_the_module_shares_the_weights_of_ours_and_draws_none(gpt: Decoder) -> N
 
 def test_in_double_precision_the_module_is_equal_to_the_last_digits(gpt: Decoder, idx: Tensor) -> None:
     attention, x = copy.deepcopy(gpt.h[1].attn).double(), gpt.h[1].ln_1(gpt.trace(idx).blocks[1].resid_pre).double()
-    assert byhand.module_differs(attention, x) < 1e-12
+    assert attention_steps.module_difference(attention, x) < 1e-12

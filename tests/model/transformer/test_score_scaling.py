@@ -8,46 +8,46 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from model.transformer import score_scaling as scale
+from model.transformer import score_scaling
 
 
 def test_the_products_of_random_numbers_spread_by_the_root_of_the_width() -> None:
-    for width in scale.WIDTHS:
-        found = [scale.scores(width, seed) for seed in range(9)]
-        assert found[0].shape == (scale.DRAWS, scale.KEYS) and found[0].dtype == torch.double
+    for width in score_scaling.WIDTHS:
+        found = [score_scaling.random_scores(width, seed) for seed in range(9)]
+        assert found[0].shape == (score_scaling.DRAWS, score_scaling.KEYS) and found[0].dtype == torch.double
         assert np.median([of.std() for of in found]) == pytest.approx(math.sqrt(width), rel=0.05)
-    squares = scale.scores(1, 0).square().mean(1)
+    squares = score_scaling.random_scores(1, 0).square().mean(1)
     assert squares.std() > squares.mean()  # each row has a query of its own
 
 
 @pytest.mark.parametrize(("width", "bare"), [(64, 0.116), (256, 0.0059), (1024, 2.2e-5)])
 def test_undivided_the_gradient_is_lost_with_the_width(width: int, bare: float) -> None:
-    found = [scale.scores(width, seed) for seed in range(9)]
-    lost = [scale.measure(scores).gradient for scores in found]
-    kept = [scale.measure(scores / math.sqrt(width)).gradient for scores in found]
+    found = [score_scaling.random_scores(width, seed) for seed in range(9)]
+    lost = [score_scaling.measure(scores).gradient for scores in found]
+    kept = [score_scaling.measure(scores / math.sqrt(width)).gradient for scores in found]
     assert abs(math.log10(np.median(lost) / bare)) < math.log10(max(lost) / min(lost))  # as far as seeds differ
     assert np.median(kept) == pytest.approx(0.304, abs=0.004)
     assert max(kept) / min(kept) < 1.1  # enough queries are drawn for one seed to tell
 
 
 def test_a_softmax_is_measured_as_torch_measures_it() -> None:
-    scores = scale.scores(64, 0) / torch.linspace(1, 20, scale.DRAWS)[:, None]
-    found = scale.measure(scores)
+    scores = score_scaling.random_scores(64, 0) / torch.linspace(1, 20, score_scaling.DRAWS)[:, None]
+    found = score_scaling.measure(scores)
     assert found.spread == pytest.approx(scores.numpy().std(ddof=1))
     assert found.entropy == pytest.approx(Categorical(logits=scores).entropy().mean().item())
     by_row = [torch.autograd.functional.jacobian(lambda x: x.softmax(-1), row).norm().item() for row in scores]
     assert found.gradient == pytest.approx(sorted(by_row)[(len(by_row) - 1) // 2])
-    even = scale.measure(torch.zeros(3, 16))
+    even = score_scaling.measure(torch.zeros(3, 16))
     assert even.entropy == pytest.approx(math.log(16)) and even.gradient == pytest.approx(math.sqrt(15) / 16)
 
 
 @pytest.mark.parametrize("seed", [0, 5])
 def test_the_curves_are_those_of_the_scores_and_say_what_the_lesson_says(seed: int) -> None:
-    divided, bare = (scale.by_width(seed, divided) for divided in (True, False))
-    assert scale.WIDTHS[0] == 1 and scale.WIDTHS[-1] == 1024
+    divided, bare = (score_scaling.by_width(seed, divided) for divided in (True, False))
+    assert score_scaling.WIDTHS[0] == 1 and score_scaling.WIDTHS[-1] == 1024
     assert [of.spread for of in divided] == pytest.approx([1] * 11, rel=0.15)
-    for width, with_it, without in zip(scale.WIDTHS, divided, bare, strict=True):
-        scores = scale.scores(width, seed)
+    for width, with_it, without in zip(score_scaling.WIDTHS, divided, bare, strict=True):
+        scores = score_scaling.random_scores(width, seed)
         for found, of in ((without, scores), (with_it, scores / math.sqrt(width))):
             assert found.spread == pytest.approx(of.std().item())
             assert found.entropy == pytest.approx(Categorical(logits=of).entropy().mean().item())
@@ -68,12 +68,12 @@ def test_an_untrained_layer_looks_as_torchs_module_with_the_same_weights(size: f
     with torch.no_grad():
         module.in_proj_weight.copy_(torch.cat([q.T, k.T, torch.eye(512)]))
         weights = module(x, x, x, average_attn_weights=False)[1]
-    spread, largest = scale.untrained(size, 4)
+    spread, largest = score_scaling.untrained_layer(size, 4)
     assert largest == pytest.approx(weights.amax(-1).mean().item(), rel=1e-4)
     assert spread == pytest.approx(512 * size**2, rel=0.1)  # each q and k: 512 products of variance size²
 
 
 def test_weights_drawn_with_a_tenth_are_saturated_from_the_start() -> None:
-    spread, largest = np.mean([scale.untrained(0.1, seed) for seed in range(5)], 0)
+    spread, largest = np.mean([score_scaling.untrained_layer(0.1, seed) for seed in range(5)], 0)
     assert spread == pytest.approx(5.12, rel=0.05) and largest == pytest.approx(0.79, abs=0.03)
-    assert scale.untrained(512**-0.5, 0)[1] < 0.4
+    assert score_scaling.untrained_layer(512**-0.5, 0)[1] < 0.4

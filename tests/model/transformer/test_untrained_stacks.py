@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from model.transformer.gpt2 import GPT2Config, block
-from model.transformer.untrained_stacks import STACKS, TOKENS, WIDTH, Stack, measure, similarity, through
+from model.transformer.untrained_stacks import STACKS, TOKENS, WIDTH, Stack, apply_part, mean_cosine, measure
 
 SIZE = 1 / math.sqrt(3)  # as PyTorch draws the weights of a linear layer
 
@@ -48,7 +48,7 @@ def test_norm_before_is_the_block_of_our_gpt() -> None:
     layer = block(GPT2Config(1, TOKENS, 1, 4, WIDTH)).double()
     x = torch.randn(1, TOKENS, WIDTH, dtype=torch.float64)
     stack = Stack("before", residual=True)
-    assert torch.allclose(through(stack, layer.mlp, through(stack, layer.attn, x)), layer(x).resid_post)
+    assert torch.allclose(apply_part(stack, layer.mlp, apply_part(stack, layer.attn, x)), layer(x).resid_post)
 
 
 def test_norm_after_is_that_of_torch() -> None:
@@ -56,12 +56,12 @@ def test_norm_after_is_that_of_torch() -> None:
     mlp = block(GPT2Config(1, TOKENS, 1, 4, WIDTH)).mlp.double()
     x = torch.randn(1, TOKENS, WIDTH, dtype=torch.float64)
     feed_forward = nn.Sequential(mlp.c_fc, nn.GELU(approximate="tanh"), mlp.c_proj)
-    assert torch.allclose(through(Stack("after", True), mlp, x), F.layer_norm(x + feed_forward(x), (WIDTH,)))
-    assert torch.allclose(through(Stack("none", False), mlp, x), feed_forward(x))
+    assert torch.allclose(apply_part(Stack("after", True), mlp, x), F.layer_norm(x + feed_forward(x), (WIDTH,)))
+    assert torch.allclose(apply_part(Stack("none", False), mlp, x), feed_forward(x))
 
 
 def test_similarity_is_the_mean_cosine_however_short_the_vectors_are() -> None:
     vectors = torch.randn(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     cosines = [F.cosine_similarity(vectors[i], vectors[j], dim=0).item() for i in range(5) for j in range(i)]
-    assert similarity(vectors) == pytest.approx(sum(cosines) / len(cosines))
-    assert similarity(vectors * 1e-20) == pytest.approx(similarity(vectors))
+    assert mean_cosine(vectors) == pytest.approx(sum(cosines) / len(cosines))
+    assert mean_cosine(vectors * 1e-20) == pytest.approx(mean_cosine(vectors))

@@ -40,7 +40,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> str:
 def test_a_model_that_is_not_here_can_be_fetched_and_is_then_used(hub: Hub, tiny: dict[str, bytes]) -> None:
     app = page(ATTENTION, model=GPT2.name)
     said = unescaped(app.markdown[0].value)
-    assert all(fact in said for fact in (GPT2.name, GPT2.repo, "550 MB", "MIT license", download.kept_in()))
+    assert all(fact in said for fact in (GPT2.name, GPT2.repo, "550 MB", "MIT license", download.cache_location()))
     assert f"you see {models.NAMES[0]}" in said and len(pictures(app)) == 1 and not hub.asked
     hub.pace = 100_000
     app.button(key=FETCH).click().run()

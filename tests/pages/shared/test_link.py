@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from tokenizers import Tokenizer
 
 from model.decoding.sampling import STEPS
-from model.decoding.text_tree import MOST, Branches, Token
+from model.decoding.text_tree import MAX_TOKENS, TextTree, Token
 from model.language.tokenization import is_typable, pieces
 from model.loading.folders import BUILT_IN
 from pages.shared import link
@@ -144,24 +144,24 @@ def test_what_is_no_such_matrix_is_refused(text: str) -> None:
     some.lists(some.tuples(some.integers(0, 10**6), some.sampled_from(TYPABLE)), max_size=12),
 )
 def test_a_tree_is_read_as_it_was_written_from_each_of_its_texts(root: str, grown: list[tuple[int, int]]) -> None:
-    tree = Branches(root)
+    tree = TextTree(root)
     for parent, id in grown:
         tree, _ = tree.grow(parent % (len(tree.tokens) + 1), id, *pieces(TOKENIZER, [id]))
     for text in tree.texts():
         assert link.read_tree(link.write_tree(tree), text, TOKENIZER) == tree
     with pytest.raises(ValueError, match="none of the texts of the tree"):
-        link.read_tree(link.write_tree(Branches(root, tree.tokens[:1])), root + "\0\0", TOKENIZER)
+        link.read_tree(link.write_tree(TextTree(root, tree.tokens[:1])), root + "\0\0", TOKENIZER)
 
 
 def test_a_full_tree_is_read_as_it_was_written() -> None:
-    a, tree, place = id_of(" a"), Branches("x"), 0
-    for _ in range(MOST):
+    a, tree, place = id_of(" a"), TextTree("x"), 0
+    for _ in range(MAX_TOKENS):
         tree, place = tree.grow(place, a, " a")
     assert link.read_tree(link.write_tree(tree), tree.texts()[-1], TOKENIZER) == tree
 
 
 def test_a_tree_in_an_old_link_is_still_read() -> None:
-    tree = Branches("The", (Token(0, 70, *pieces(TOKENIZER, [70])),))
+    tree = TextTree("The", (Token(0, 70, *pieces(TOKENIZER, [70])),))
     assert link.write_tree(tree) == "3_0-70" and link.read_tree("3_0-70", "The", TOKENIZER) == tree
 
 
@@ -178,7 +178,7 @@ def test_a_tree_in_an_old_link_is_still_read() -> None:
         "0_0-70",  # no root
         "٣_0-70",
         "<b>",
-        "3" + "_0-70" * (MOST + 1),
+        "3" + "_0-70" * (MAX_TOKENS + 1),
         "9" * 100,
     ],
 )
