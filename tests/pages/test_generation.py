@@ -176,7 +176,7 @@ def test_who_leaves_while_it_is_written_ends_it_and_who_comes_then_gets_it() -> 
 def told_of(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Of which tokens it is tried what goes wrong, from now on."""
     tried, asked = naive_generate.run_cases, []
-    monkeypatch.setattr(naive_generate, "tried", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
+    monkeypatch.setattr(naive_generate, "run_cases", lambda gpt, idx: asked.append(idx[0].tolist()) or tried(gpt, idx))
     decoding.try_naive_generate.cache_clear()
     return asked
 

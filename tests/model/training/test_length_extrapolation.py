@@ -26,7 +26,7 @@ def tokenizer() -> Tokenizer:
 def test_the_five_learn_and_untrained_positions_stay_as_drawn(tokenizer: Tokenizer) -> None:
     gpts = length_extrapolation.train(TINY, tokenizer, steps=12, seed=3)
     assert list(gpts) == list(SCHEMES)
-    data = length_extrapolation.rows(tokenizer, "other", 8, 97)
+    data = length_extrapolation.training_rows(tokenizer, "other", 8, 97)
     for scheme, gpt in gpts.items():
         torch.manual_seed(3)
         fresh = gpt2_with(scheme, TINY)
@@ -37,7 +37,7 @@ def test_the_five_learn_and_untrained_positions_stay_as_drawn(tokenizer: Tokeniz
 
 
 def test_the_loss_is_measured_at_each_position(tokenizer: Tokenizer) -> None:
-    gpt, data = gpt2_with("RoPE", TINY), length_extrapolation.rows(tokenizer, "some", 11, 97)
+    gpt, data = gpt2_with("RoPE", TINY), length_extrapolation.training_rows(tokenizer, "some", 11, 97)
     logits = gpt(data[:, :-1]).detach()
     for position, loss in list(enumerate(length_extrapolation.mean_losses(gpt, data)))[::19]:
         assert loss == pytest.approx(F.cross_entropy(logits[:, position], data[:, position + 1]).item(), abs=1e-5)
