@@ -127,6 +127,6 @@ class Llama(Decoder):
                 nn.init.normal_(parameter, std=0.02)
 
     def rotation(self, start: int, end: int) -> Rotation:
-        """Cosine and sine (T, D / 2) of the rotation angles at positions start to end - 1."""
+        """Cosine and signed sine (T, D) of the rotation angles at positions start to end - 1."""
         cos, sin = rotation(torch.arange(start, end), self.config.head_size, self.config.rope_theta)
         return cos.to(self.wte.weight), sin.to(self.wte.weight)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-Rotation = tuple[Tensor, Tensor]  # cosine and sine (T, D / 2) of the angles by which queries and keys are rotated
+Rotation = tuple[Tensor, Tensor]  # cosine and signed sine (T, D) of the angles by which queries and keys are rotated
 
 
 def angles(positions: Tensor, pairs: int, base: float = 10_000) -> Tensor:
@@ -42,20 +42,21 @@ def rotation_matrix(k: int, C: int, base: float = 10_000) -> Tensor:
 
 
 def rotation(positions: Tensor, D: int, base: float = 10_000) -> Rotation:
-    """Cosine and sine (T, D / 2), in float64, of the rotary angles at the positions (T).
+    """Cosine and signed sine (T, D), in float64, of the rotary angles at the positions (T), for `rotate_by`.
 
-    Raises ValueError for an odd D.
+    Dimensions i and i + D/2 share an angle; the sine of the first of them is negative. Raises ValueError for an odd D.
     """
     if D % 2:
         raise ValueError(f"vectors of {D} dimensions cannot be rotated in pairs; D must be even")
     turned = angles(positions, D // 2, base)
-    return turned.cos(), turned.sin()
+    cos, sin = turned.cos(), turned.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate_by(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Vectors x (..., T, D), each pair of dimensions i and i + D/2 rotated by the angle of this cosine and sine."""
+    """Vectors x (..., T, D), each pair of dimensions i and i + D/2 rotated by the angles of a `rotation`."""
     first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+    return torch.addcmul(x * cos, torch.cat([second, first], dim=-1), sin)  # x cos + swapped sin, with one sum
 
 
 def rotate(x: Tensor, positions: Tensor, base: float = 10_000) -> Tensor:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from model.transformer.parameter_count import PRESETS, total
+from model.transformer.parameter_count import PRESETS
 from tests.browser.conftest import SCREENS, Visitor, fits
 from tests.driver import HOSTILE
 
@@ -104,9 +104,9 @@ def test_a_preset_and_a_slider_count(visitor: Visitors, server: str) -> None:
     one.page.get_by_role("radio", name="Llama 3.1 8B").click()
     counted(one, 8_030_261_248)
     one.page.get_by_role("radio", name="GPT-2", exact=True).click()
-    counted(one, total(PRESETS["GPT-2"]))
+    counted(one, PRESETS["GPT-2"].parameters)
     one.page.get_by_role("slider", name="L · blocks").press("ArrowRight")
-    more = total(PRESETS["GPT-2"]) + 12 * 768**2 + 13 * 768
+    more = PRESETS["GPT-2"].parameters + 12 * 768**2 + 13 * 768
     counted(one, more)
     one.rest()
     counted(opened(visitor, one.page.url, ".flow .inside canvas"), more)

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 import pytest
 
-from model.decoding.kv_cache import multiply_adds
 from pages.shared import models
 from pages.shared.compute import decoding
 from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
@@ -58,7 +57,7 @@ def test_it_is_stepped_through_with_no_server(visitor: Visitors, server: str) ->
         taken = one.page.locator(".cache aside .taken b").inner_text()
         assert taken == texts[passes[n].id].replace(" ", "·").replace("\n", "⏎")
     counts = one.page.locator(".cache .counts tr").nth(2).locator("td").all_inner_texts()
-    ways = multiply_adds(gpt.config, 1, prompt + 1), multiply_adds(gpt.config, prompt + 2)
+    ways = gpt.config.multiply_adds(1, prompt + 1), gpt.config.multiply_adds(prompt + 2)
     assert [float(told.split()[0]) for told in counts[:2]] == pytest.approx([way / 1e6 for way in ways], rel=0.006)
     assert f"= {2 * layers * (prompt + 2) * gpt.config.n_embd * 4:,}" in one.page.locator(".cache aside").inner_text()
 
