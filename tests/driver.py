@@ -104,7 +104,7 @@ def keys(name: str) -> list[str]:
 ANOTHER = "another model"  # has no card; in the catalog while `visits` runs
 # Links that together show every view of a lesson, where that is more than its first one.
 VIEWS: dict[str, list[dict[str, str]]] = {
-    "decoding/generation": [{"temperature": "1"}],
+    "decoding/generation": [{"temperature": "1"}, {"each": "2"}],  # the second opens the lesson on the cache's size
     "interpretability/compare": [{}, {"compare": "Two prompts"}],
     "interpretability/lens": [{"prompt": "cat dog " * 30, "position": "40"}],
     "interpretability/scalpel": [{"looks": "true", "off": "0.0", "mask": "false"}],

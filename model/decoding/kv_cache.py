@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from model.decoding import sampling
+from model.transformer.config import DecoderConfig
 from model.transformer.decoder import Decoder
 from model.transformer.record import Trace
 
@@ -72,3 +73,27 @@ def timed(decoder: Decoder, ids: Sequence[int], begin: int) -> Iterator[Timed]:
         done = thread_time()
         same = torch.equal(with_cache.argmax(-1), without.argmax(-1))
         yield Timed(between - began, done - between, (with_cache - without).abs().max().item(), same)
+
+
+class CacheSize(NamedTuple):
+    """The KV cache of a model for `tokens` tokens, in bytes; `bytes_unshared` if each query head had its own keys and
+    values. Beside it, the bytes of the weights."""
+
+    tokens: int
+    bytes_per_token: int
+    bytes: int
+    bytes_unshared: int
+    weight_bytes: int
+
+
+def cache_size(config: DecoderConfig, tokens: int, bytes_each: int) -> CacheSize:
+    """The size of the KV cache where each number takes `bytes_each`; a shorter context holds fewer tokens.
+
+    >>> from model.transformer.gpt2 import GPT2_SMALL
+    >>> cache_size(GPT2_SMALL, 2000, 2)
+    CacheSize(tokens=1024, bytes_per_token=36864, bytes=37748736, bytes_unshared=37748736, weight_bytes=248879616)
+    """
+    tokens = min(tokens, config.block_size)
+    size = config.kv_bytes(tokens, bytes_each)
+    group = config.n_head // config.n_kv_head
+    return CacheSize(tokens, config.kv_bytes(1, bytes_each), size, group * size, bytes_each * config.parameters)

@@ -131,6 +131,8 @@ SECTIONS = (
         (
             Lesson("decoding/sampling", "Sampling", "casino", "How does a model choose the next word?"),
             Lesson("decoding/generation", "Generation", "stacks", "What does each new token cost?"),
+            Lesson("decoding/kv_size", "KV cache size", "memory", "How much memory does the past of a text take?"),
+            Lesson("decoding/naive_generate", "A naive generate()", "bug_report", "What goes wrong in a simple loop?"),
         ),
     ),
     Section("Training", "How does it learn to write, and to answer?"),

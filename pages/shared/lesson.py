@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -90,6 +90,22 @@ def move_to(path: str | None) -> None:
     if path:
         carried = {key: value for key, value in st.query_params.items() if key != "view"}
         st.switch_page(f"{path}.py", query_params=carried)
+
+
+def redirect(own_keys: Collection[str], moved: Mapping[str, Collection[str]]) -> None:
+    """Open the lesson that an old link asks for, if that part of this page has become a lesson of its own.
+
+    `moved` has the link keys of each such lesson by its script. A link that also holds one of this page's own keys
+    stays here; then a link to the other lesson is drawn, with all that this link holds.
+    """
+    stays = any([key in st.query_params for key in own_keys])
+    for path, keys in moved.items():
+        if any([key in st.query_params for key in keys]):
+            carried = st.query_params.to_dict()
+            if not stays:
+                st.switch_page(f"{path}.py", query_params=carried)
+            label = f"This link also holds choices of {course.lesson_at(path).title}, which is now a lesson of its own"
+            st.page_link(f"{path}.py", label=label, icon=":material/arrow_forward:", query_params=carried)
 
 
 def about(lesson: Lesson) -> str:

@@ -32,7 +32,14 @@ from tests.driver import (
 )
 
 NAME = "owner/a-model"
-WITHOUT = (KNOWS, "language/word2vec", "interpretability/known", "transformer/hand", "transformer/scale")
+WITHOUT = (
+    KNOWS,
+    "language/word2vec",
+    "interpretability/known",
+    "transformer/hand",
+    "transformer/scale",
+    "decoding/kv_size",
+)
 WITH_PROMPT = [script for script in SCRIPTS if script not in WITHOUT]
 # What holds for the built-in model only, in a paragraph that does not name it.
 OURS = re.compile(

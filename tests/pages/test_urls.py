@@ -15,6 +15,8 @@ from tests.driver import PAGES, SCRIPTS, page, visits
 # URL of each script; that of home is the address of the server itself.
 URLS = {
     "decoding/generation": "generation",
+    "decoding/kv_size": "kv_size",
+    "decoding/naive_generate": "naive_generate",
     "decoding/sampling": "sampling",
     "interpretability/compare": "compare",
     "interpretability/known": "known",
@@ -39,6 +41,8 @@ URLS = {
 # Keys that a page reads itself, in Python.
 KEYS = {
     "decoding/generation": "context, each, head, model, prompt, seed, temperature, tokens",
+    "decoding/kv_size": "each, model, tokens",
+    "decoding/naive_generate": "model, prompt",
     "decoding/sampling": "length, model, prompt, tree, width, written",
     "interpretability/compare": "changed, compare, model, model2, prompt, prompt2, rows",
     "interpretability/known": "claim, model, text",
