@@ -38,7 +38,7 @@ components.sampling_chain(
 likeliest = logits[-1].softmax(-1).topk(min(NEXT, logits.shape[-1]))
 if likeliest.values[0] > 0.95:
     st.caption(
-        ":material/lightbulb: One token has nearly everything here; the examples above leave more to choose from."
+        ":material/lightbulb: Here one token has nearly all the probability; the examples above leave more choice."
     )
 written_after, asked = st.session_state.setdefault("written", (prompt, st.query_params.get("written")))
 if asked is None or written_after != prompt:
@@ -55,7 +55,7 @@ else:
             st.query_params["written"] = asked
         steps = [", ".join(f"{step} {value:g}" for step, value in chain) or "no step" for chain in made.values()]
         how = " (A) and ".join(steps) + " (B)" * (len(steps) > 1)
-        st.markdown(f"**Written on** with {how}, seed {seed}; above each token its surprise, in nats.")
+        st.markdown(f"**Written on** with {how}, seed {seed}. Above each token stands its surprise, in nats.")
         rows = {label: ([texts[id] for id, _ in row], [surprise for _, surprise in row]) for label, row in told.items()}
         components.token_bar_rows("written", rows, full=5)
 
@@ -93,7 +93,7 @@ times = f"{math.exp(abs(best - one)):.2f} times as likely"
 compared = "the same text" if rows["greedy"][0] == rows["best beam"][0] else times if best > one else f"greedy {times}"
 st.markdown(
     f"Greedy ends at a total of **{one:.2f} nats**, the best beam at **{best:.2f} nats**: **{compared}**. "
-    "Above each token its surprise; a row of them adds up to its total, without the sign."
+    "Above each token stands its surprise; the surprises of a row add up to its total, without the sign."
 )
 components.token_bar_rows("greedy and beam", rows, full=5)
 
@@ -105,6 +105,8 @@ components.token_bars("surprises", reading.tokens, reading.surprises, full=5)
 if surprises:
     mean = sum(surprises) / len(surprises)
     bits = mean / math.log(2)
-    st.markdown(f"**{mean:.2f} nats** a token on average ({bits:.2f} bits): a perplexity of **{math.exp(mean):.1f}**.")
+    st.markdown(
+        f"**{mean:.2f} nats** per token on average ({bits:.2f} bits): a perplexity of **{math.exp(mean):.1f}**."
+    )
 
 lesson.close(PROSE, *sampling.STEPS.values(), sampling.sample_tokens, beam_search.search)

@@ -31,7 +31,7 @@ def caption(claim: Claim) -> str:
     try:
         return holds(claim, interpretability.measure_claim(model, claim.name, claim.text))
     except ValueError:
-        return "cannot be asked here"
+        return "cannot be measured here"
 
 
 def verdict(claim: Claim, found: Measurement) -> None:
@@ -48,13 +48,13 @@ def verdict(claim: Claim, found: Measurement) -> None:
         whose = f"{named}{', framed below' if claim.heads else ''}"
         whose += "." if claim.output else "; the number is their mean."
     elif claim.heads:
-        whose = f"{named}. This is another model: the head that does most of it here is {listed([found.best])}."
+        whose = f"{named}. This is another model: here {listed([found.best])} does this most."
     else:
         whose = f"{named} of GPT-2 small. This is another model; the number is the mean of its heads."
     cut = [word for word in re.findall(r"\w+", text) if len(model.tokenizer.encode(f" {word}").ids) > 1]
     if cut and gpt.config.vocab_size != GPT2_SMALL.vocab_size:
         words = ", ".join(prose.literal(word) for word in dict.fromkeys(cut))
-        whose += f" Its tokenizer cuts words of this text, which is strange to it: {words}."
+        whose += f" Its tokenizer cuts these words of the text into pieces, so the text is unusual for it: {words}."
     st.caption(whose)
 
 
@@ -86,7 +86,7 @@ with right:
     try:
         measured = interpretability.measure_claim(model, claim.name, text)
     except ValueError as error:
-        st.info(f"The claim cannot be asked of this text: {error}.")
+        st.info(f"The claim cannot be measured on this text: {error}.")
     else:
         verdict(claim, measured)
         start = heads(claim, measured)
@@ -96,7 +96,7 @@ with right:
 
 PROSE.section("check")
 if gpt.config != GPT2_SMALL:
-    st.info(f"{prose.literal(model.name)} has other sizes than GPT-2 small, so there is nothing to check.")
+    st.info(f"{prose.literal(model.name)} does not have the sizes of GPT-2 small, so this check does not apply.")
 elif st.button("Check it", icon=":material/fact_check:"):
     findings = verify_gpt2.check(gpt, model.tokenizer)
     differ = [finding for finding in findings if not finding.passed]

@@ -40,10 +40,10 @@ with right:
     corpus = controls.text_area("Text to learn from", TEXTS["Woodchucks"].prompt, key="corpus", height=110)
     count = st.slider("Merges", 0, LEARNED, 15, key="merges", bind="query-params")
     if len(corpus) > language.STUDIED:
-        st.warning(f"Only the first {language.STUDIED:,} of these {len(corpus):,} characters are learned from.")
+        st.warning(f"The merges are learned from the first {language.STUDIED:,} of {len(corpus):,} characters.")
     learned = language.learn_merges(corpus, count)
     if len(learned) < count:
-        st.info(f"After {len(learned)} merges no two neighbours are left that occur twice: it needs a longer text.")
+        st.info(f"After {len(learned)} merges no pair of neighbors occurs twice: more merges need a longer text.")
     rows = [
         {"merge": n, "left": label(pair[0]), "right": label(pair[1]), "together": label(b"".join(pair)), "times": times}
         for n, (pair, times) in enumerate(learned, 1)
@@ -61,7 +61,7 @@ with left:
     longest = found.index(max(found, key=len))
     word = st.selectbox("Word", found, longest, key="word", bind="query-params", format_func=spaces_shown)
     if len(word) == STEPPED:
-        st.caption(f"Of a longer word the first {STEPPED} characters.")
+        st.caption(f"You see the first {STEPPED} characters of a longer word.")
     steps = merge_steps(tokenizers[whose], known, word)
     components.bpe_merges(word, [(step.rank, step.id, step.symbols) for step in steps])
 
@@ -72,7 +72,7 @@ with picture:
         shown, [(whose, [token_bytes(tokenizers[whose], id) for id in cut], cut) for whose, cut in ids.items()]
     )
     if len(text) > DRAWN:
-        st.caption(f"Drawn are the first {DRAWN} of {len(text):,} characters.")
+        st.caption(f"You see the first {DRAWN} of {len(text):,} characters.")
     used, limit = len(model.tokenizer.encode(text).ids), model.decoder.config.block_size
     size = f"{len(text.split()):,} words ({len(text):,} characters, {len(text.encode()):,} bytes)"
     lost = f": the first {used - limit:,} are not read." if used > limit else "."
@@ -83,13 +83,13 @@ PROSE.section("languages")
 table, costs = st.columns([2, 3], gap="large")
 with table:
     lines = controls.text_area(
-        "Lines, each of a language and a text in it",
+        "Texts, one on each line, after the name of its language",
         TEXTS["One sentence in nine languages"].prompt,
         key="languages",
         height=320,
     )
     if len(lines) > readings.MAX_CHARACTERS:
-        st.warning(f"Of these {len(lines):,} characters the first {readings.MAX_CHARACTERS:,} are counted.")
+        st.warning(f"The first {readings.MAX_CHARACTERS:,} of these {len(lines):,} characters are counted.")
     told = [line.partition(":") for line in lines[: readings.MAX_CHARACTERS].splitlines()]
     texts = {name.strip(): (text or name).strip() for name, _, text in told if name.strip()}
 with costs:

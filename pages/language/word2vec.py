@@ -29,8 +29,8 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
         text = controls.text_area("Lines to learn from", example.prompt, key=f"lines{number}", height=330)
         with picture:
             job = language.train_word2vec(text, DEFAULT if rare else OFF, epochs)
-            failure = "This cannot be learned from: {}."
-            results = job_view.show("Word2Vec learns, from 20 seeds", job, failure=failure, slot=f"word2vec {number}")
+            failure = "Nothing can be learned from these lines: {}."
+            results = job_view.show("Training Word2Vec from 20 seeds", job, failure=failure, slot=f"word2vec {number}")
             if results is None:
                 continue
             (trained,) = results

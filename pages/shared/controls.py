@@ -82,7 +82,7 @@ def text_tree(reading: Reading) -> tuple[TextTree, int]:
         try:
             grown[name] = link.read_tree(st.query_params["tree"], prompt, reading.model.tokenizer)
         except ValueError:
-            st.warning("The link holds a tree of branches that does not fit its prompt; it was left out.")
+            st.warning("The tree of texts in this link does not fit its prompt, so it was left out.")
             del st.query_params["tree"]  # so that this is shown once
     tree = grown.get(name)
     if tree is None or prompt not in tree.texts():
@@ -124,7 +124,7 @@ def example_buttons(boxes: Mapping[str, str], examples: Mapping[str, Example]) -
 def model_picker(label: str = "Model", key: str = MODEL, start: str = models.NAMES[0]) -> str:
     """The name of the picked model, which may have to be downloaded; a second picker has its own label, key, start."""
     if st.query_params.get(key, start) not in models.CATALOG:
-        st.warning(f"The link asks for a model that is not here; you see {start}.")
+        st.warning(f"The model of this link is not available here; you see {start}.")
     names = list(models.CATALOG)
     picked = st.selectbox(
         label,
@@ -174,7 +174,7 @@ def gpt2_tokenizer() -> dict[str, Tokenizer]:
     try:
         return {GPT2.name: language.gpt2_tokenizer()}
     except FileNotFoundError:
-        fetching.fetch(*language.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be laid beside it: 1.4 MB.")
+        fetching.fetch(*language.GPT2_TOKENIZER, "**GPT-2's own tokenizer** can be shown beside it: 1.4 MB.")
     except ValueError as error:
         st.warning(f"GPT-2's tokenizer cannot be used: {prose.literal(error)}. The page goes on without it.")
     return {}

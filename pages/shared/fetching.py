@@ -18,7 +18,7 @@ def ready(name: str, others: Sequence[str] = models.NAMES) -> models.Model:
     folder = entry.folder()
     if folder is None:
         size = f"{entry.megabytes:,} MB, {entry.license} license" if entry.megabytes else "its size is not known yet"
-        until = f"you see {others[0]}" if others else "nothing of it can be shown"
+        until = f"you see {others[0]}" if others else "nothing can be shown"
         fetch(
             entry.source,
             hub.FILES,
@@ -55,7 +55,9 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
             st.rerun()  # it has started, or ended
         with st.container(border=True):
             text, button = st.columns([5, 1], vertical_alignment="center")
-            text.markdown(f":material/cloud_download: {why} It is kept for all visitors, in `{hub.cache_location()}`.")
+            text.markdown(
+                f":material/cloud_download: {why} It is stored for all visitors, in `{hub.cache_location()}`."
+            )
             if running:
                 left = f", about {download.seconds_left:,.0f} s left" if download.seconds_left is not None else ""
                 share = min(1.0, download.received / download.total) if download.total else 0.0

@@ -75,8 +75,8 @@ def _editor(key: str, matrix: Matrix, before: Tensor) -> Tensor:
                 found[n, at] = _number(record[column])
             except ValueError:
                 st.warning(
-                    f"“{literal(record[column])}” is no number from −{LARGEST} to {LARGEST} (as 2, −1 or 0.5): "
-                    f"{matrix.rows[n]}, {column} stays {f'{before[n, at]:.4g}'.replace('-', '−')}."
+                    f"“{literal(record[column])}” is not a number between −{LARGEST} and {LARGEST} (for example 2, −1 "
+                    f"or 0.5). {matrix.rows[n]}, {column} keeps its value, {f'{before[n, at]:.4g}'.replace('-', '−')}."
                 )
     return found
 

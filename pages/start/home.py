@@ -32,7 +32,7 @@ with right:
     ids = sorted(likeliest, key=lambda id: guess[id] + now.get(id, 0), reverse=True)[:SHOWN]
     texts, typable = models.vocabulary(reading.model)
     whose = "by its guess and by the truth" if now else "by its guess"
-    st.markdown(f"**What it says next.** Of {len(guess):,} tokens, the likeliest {whose}; click one to add it.")
+    st.markdown(f"**What it says next.** The likeliest of {len(guess):,} tokens {whose}; click one to add it.")
     true = np.array([now.get(id, 0) for id in ids]) if now else None
     tokens, can_be_typed = [texts[id] for id in ids], [typable[id] for id in ids]
     components.next_words(
@@ -42,20 +42,20 @@ with right:
     if reading.model.card:
         distances = [divergence(known, row) for known, row in zip(truth, log_probabilities)]
         st.markdown(
-            "**How far from the truth?** Its text was written by a grammar, so the true probabilities are known. "
-            "Above each token: how far its guess for the next one is from them (KL divergence, in nats)."
+            "**How far from the truth?** The model's texts come from a grammar, so the true probabilities are known. "
+            "Above each token: how far the guess for the next token is from them (KL divergence, in nats)."
         )
         components.token_bars("distances", reading.tokens, distances, full=0.5)
         if reading.cut_tokens:
             st.caption(":material/public_off: The beginning of the prompt was not read, so there is no truth.")
         elif not now:
             st.caption(
-                ":material/public_off: Hatched: outside the world. No text of the grammar goes on like this (a space "
-                "at the end or half a word is enough), so there is no truth. It may repeat what it read; the rest is "
-                "noise."
+                ":material/public_off: Hatched: outside the toy world. No text of the grammar goes on like this, so "
+                "there is no truth (a space at the end or half a word is enough). The model may repeat what it read; "
+                "the rest is noise."
             )
     else:
-        st.markdown("**How surprised was it?** Above each token: how little it had expected it (−ln p, in nats).")
+        st.markdown("**How surprised was the model?** Above each token: its surprise (−ln p, in nats).")
         components.token_bars("surprises", reading.tokens, reading.surprises, full=5)
 
 PROSE.section("seen")

@@ -20,8 +20,8 @@ with right:
     if model.card:
         measured = start.held_out_losses(model, draw)
         loss, floor = round(measured.held_out.loss, 3), round(measured.held_out.floor, 3)
-        st.metric(f"Its loss on {start.TEXTS} texts held out, nats per token", f"{loss:.3f}")
-        st.metric("The floor: the grammar's own surprise", f"{floor:.3f}")
+        st.metric(f"Loss on {start.TEXTS} held-out texts, nats per token", f"{loss:.3f}")
+        st.metric("The floor: the surprise of the grammar itself", f"{floor:.3f}")
         st.metric("Above the floor", f"{loss - floor:.3f}")  # as the two are written
         st.metric(f"… on the {measured.unread.documents} it cannot have read", f"{measured.unread.above:.3f}")
     for kind, score in model.heads.items():
@@ -30,8 +30,8 @@ with left:
     examined = start.question_answers(model, draw)
     asked = len(next(iter(examined.values())))
     st.markdown(
-        f"**{asked} questions of each kind**, drawn and answered by the model here. The first of each is shown; "
-        "another number on the right draws others."
+        f"**{asked} questions of each kind**, drawn at random and answered by the model now. The first of each kind is "
+        "shown; another number on the right draws others."
     )
     rows = [
         {
@@ -51,7 +51,7 @@ def told(prompts: list[str]) -> None:
     """How the model goes on after each prompt."""
     place, rows = st.empty(), []
     for prompt in prompts:
-        place.progress(len(rows) / len(prompts), f"It has gone on after {len(rows)} of {len(prompts)} prompts")
+        place.progress(len(rows) / len(prompts), f"{len(rows)} of {len(prompts)} prompts are continued")
         rows.append({"prompt": prompt, "it goes on": start.continuation(model, prompt)})
     place.dataframe(rows, hide_index=True, height="content")
 
@@ -66,9 +66,10 @@ PROSE.section("numbers")
 
 st.subheader("What it has read")
 st.markdown(
-    f"{model.card['tokens'] / 1e6:.1f} million tokens of texts like these, each drawn afresh (short ones come back), "
-    f"from {len(grammar.FAMILIES)} families of sentences with {len(grammar.START.texts):,} templates. Now and then "
-    "random tokens stood in their place, said again and again: from these it learned to repeat anything."
+    f"The model has read {model.card['tokens'] / 1e6:.1f} million tokens of texts like these. Each text was drawn at "
+    f"random, so short ones came again. The grammar has {len(grammar.FAMILIES)} families of sentences with "
+    f"{len(grammar.START.texts):,} templates. Now and then the text was a row of random tokens, repeated often. "
+    "From these the model learned to repeat anything."
 )
 rng = random.Random(draw)
 texts = [{"texts of its world": grammar.document(rng)} for _ in range(8)]

@@ -36,10 +36,12 @@ with steps:
         for n, figure in enumerate(matrices.steps(*drawn, controls.theme())):
             columns[n].plotly_chart(figure, key=f"matrix {n}", config=components.NO_TOOLBAR)
         with last:
-            query = controls.token_picker("Numbers of the row of", reading.tokens)
+            query = controls.token_picker("Numbers of one row: the query of", reading.tokens)
             st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
         if len(reading.tokens) > DRAWN:
-            st.caption(f"Drawn are the first {DRAWN} of {len(reading.tokens)} tokens; the row of numbers has them all.")
+            st.caption(
+                f"The matrices show the first {DRAWN} of {len(reading.tokens)} tokens; the row of numbers has them all."
+            )
         PROSE.section("matrices")
     elif steps.open:
         st.info("A mean of heads has no scores of its own: pick one head in the picture.")

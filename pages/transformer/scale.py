@@ -56,8 +56,9 @@ def untrained(seed: int) -> None:
     """Say how saturated a layer is whose weights were just drawn."""
     (spread, largest), (usual, less) = (score_scaling.untrained_layer(size, seed) for size in (0.1, 512**-0.5))
     st.markdown(
-        f"An untrained layer of 512 numbers and 8 heads, its weights drawn with 0.1: divided scores with a spread of "
-        f"**{spread:.1f}**; the largest of the 10 weights of a row is **{largest:.2f}** on average. Drawn with 1/√512: "
+        "Take an untrained layer of width 512 with 8 heads, whose weights are drawn with a standard deviation of 0.1. "
+        f"Its scores have a standard deviation of **{spread:.1f}**, even after the division, and the largest of the 10 "
+        f"weights of a row is **{largest:.2f}** on average. With 1/√512 instead of 0.1 the two numbers are "
         f"**{usual:.2f}** and **{less:.2f}**."
     )
 
@@ -72,8 +73,8 @@ def trap(seed: int) -> None:
     for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
         column.plotly_chart(figure, key=f"trap {n}", config=components.NO_TOOLBAR)
     st.caption(
-        "The same random scores each time; rows are queries, columns keys. The last picture is right. An empty cell is "
-        f"NaN. {found.found}"
+        "All pictures use the same random scores. Rows are queries, columns are keys. The last picture is right. "
+        f"An empty cell is NaN. {found.found}"
     )
     PROSE.section(EXPLAINED[name])
     lesson.close(

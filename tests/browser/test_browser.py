@@ -125,7 +125,7 @@ def test_outside_the_world_the_bars_are_the_models_alone(visitor: Visitors, serv
     assert shown == pytest.approx((100 * read(prompt)[1].topk(8).values).tolist(), abs=0.051)
     known = one.page.locator(".strip i").evaluate_all("all => all.map((bar) => bar.className)")
     assert known[:3] == ["", "", ""] and set(known[3:]) == {"none"}
-    assert one.page.get_by_text("outside the world").count()
+    assert one.page.get_by_text("outside the toy world").count()
 
 
 def test_a_part_of_a_character_cannot_be_added(visitor: Visitors, server: str) -> None:

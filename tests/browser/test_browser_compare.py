@@ -80,4 +80,4 @@ def test_markup_in_two_prompts_stays_text(visitor: Visitors, server: str) -> Non
 
 def test_a_second_model_that_is_not_here_gets_a_sentence(visitor: Visitors, server: str) -> None:
     one = visitor().open(f"{server}/compare?model2={quote('<b>huge')}")
-    one.page.get_by_text(re.compile("asks for a model that is not here")).wait_for()
+    one.page.get_by_text(re.compile("of this link is not available here")).wait_for()

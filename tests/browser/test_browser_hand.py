@@ -162,7 +162,7 @@ def test_what_is_no_number_is_refused_with_a_sentence(visitor: Visitors, server:
         grid.dblclick(position={"x": box["width"] * 0.45, "y": box["height"] - 14})
         one.page.locator(".gdg-input").fill(typed)
         one.page.keyboard.press("Enter")
-        one.page.get_by_text(f"“{typed}” is no number from −999 to 999").wait_for()
+        one.page.get_by_text(f"“{typed}” is not a number between −999 and 999").wait_for()
         one.rest()
         assert one.page.locator(".asks").inner_text() == asks and "numbers=" not in one.page.url
 

@@ -39,7 +39,7 @@ def test_the_table_has_the_row_of_the_chosen_query() -> None:
     attention = read_prompt(NAME, PROMPT).trace.blocks[2].attn
     tokens = read_prompt(NAME, PROMPT).tokens
     for query in (len(tokens) - 1, 2):
-        (choice,) = [box for box in app.selectbox if box.label == "Numbers of the row of"]
+        (choice,) = [box for box in app.selectbox if box.label == "Numbers of one row: the query of"]
         choice.set_value(choice.options[query]).run()
         (table,) = app.dataframe
         products = (attention.q[0, 1, query] @ attention.k[0, 1].T).tolist()

@@ -129,7 +129,7 @@ def test_the_link_holds_both_models_and_a_wrong_one_gets_a_sentence() -> None:
     app = page(COMPARE)
     app.query_params["model2"] = "../../etc/passwd"
     app.run()
-    assert not app.exception and "not here" in app.warning[0].value and "passwd" not in app.warning[0].value
+    assert not app.exception and "not available here" in app.warning[0].value and "passwd" not in app.warning[0].value
     assert app.selectbox(key="model2").value == B
 
 
@@ -150,7 +150,7 @@ def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(h
     assert not app.exception and not pictures(app) and not app.table
     assert [button.label for button in app.button].count("Fetch it") == 1
     (offer,) = [element.value for element in app.markdown if "is not on this server" in element.value]
-    assert "nothing of it can be shown" in offer
+    assert "nothing can be shown" in offer
 
 
 @pytest.mark.parametrize("example", PAIRS.values(), ids=lambda example: example.name)

@@ -106,7 +106,7 @@ def test_nothing_is_said_of_a_truth_that_is_not_known(script: str) -> None:
         ]
         assert len(app.dataframe) == 2 and len(app.dataframe[1].value) == 30
     else:
-        assert "How surprised was it?" in said and "How far from the truth?" not in said
+        assert "How surprised was the model?" in said and "How far from the truth?" not in said
         last = read_prompt(NAME, "the king and the queen").surprises[-1]
         assert [row for row in drawn(app, "full")["tokens"]][-1]["value"] == pytest.approx(last)
 

@@ -261,7 +261,7 @@ def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> No
     spread, largest = scale.untrained_layer(0.1, seed)
     assert f"**{spread:.1f}**" in said(app) and f"**{largest:.2f}**" in said(app)
     spread, largest = scale.untrained_layer(1 / math.sqrt(512), seed)
-    assert f"Drawn with 1/√512: **{spread:.2f}** and **{largest:.2f}**" in said(app)
+    assert f"With 1/√512 instead of 0.1 the two numbers are **{spread:.2f}** and **{largest:.2f}**" in said(app)
 
 
 @pytest.mark.parametrize("name", masks.PITFALLS)

@@ -69,7 +69,9 @@ def test_another_claim_brings_its_text() -> None:
     np.testing.assert_allclose(shown(app), found.numpy(), atol=1e-6)
     app.radio(key="claim").set_value("Greater than").run()
     assert app.text_input(key="text").value == published_heads.YEARS
-    assert "cuts words of this text, which is strange to it: lasted, 1732" in app.caption[0].value
+    assert (
+        "cuts these words of the text into pieces, so the text is unusual for it: lasted, 1732" in app.caption[0].value
+    )
 
 
 def test_the_link_holds_claim_and_text() -> None:
@@ -91,7 +93,7 @@ def test_a_text_that_is_none_of_the_kind_gets_a_sentence(claim: str, text: str) 
     app = page(KNOWN, claim=claim)
     app.text_input(key="text").set_value(text).run()
     assert not app.exception
-    asked = [element.value for element in app.info if "cannot be asked of this text" in element.value]
+    asked = [element.value for element in app.info if "cannot be measured on this text" in element.value]
     assert len(asked) + len(pictures(app)) == 1
 
 
@@ -102,7 +104,7 @@ def test_words_in_pieces_are_no_markup() -> None:
 
 def test_another_model_is_not_checked() -> None:
     app = page(KNOWN)
-    assert any("other sizes than GPT-2 small" in element.value for element in app.info)
+    assert any("does not have the sizes of GPT-2 small" in element.value for element in app.info)
     assert not app.button
 
 

@@ -63,6 +63,6 @@ def test_the_distance_from_the_truth_is_that_of_the_definition() -> None:
 
 def test_outside_its_world_the_page_says_so() -> None:
     app = page("start/home", prompt="The capital of Narnia is")
-    assert any("outside the world" in caption.value for caption in app.caption)
+    assert any("outside the toy world" in caption.value for caption in app.caption)
     app.text_input(key="prompt").set_value("The capital of France is").run()
-    assert not any("outside the world" in caption.value for caption in app.caption)
+    assert not any("outside the toy world" in caption.value for caption in app.caption)

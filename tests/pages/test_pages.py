@@ -86,7 +86,7 @@ def test_a_long_prompt_is_cut_visibly(name: str, words: int) -> None:
 def test_a_model_that_is_not_here_gets_a_sentence(name: str, asked: str) -> None:
     app = page(name, model=asked)
     assert not app.exception
-    assert "not here" in app.warning[0].value
+    assert "not available here" in app.warning[0].value
     assert asked not in app.warning[0].value
     assert app.selectbox(key="model").value == models.NAMES[0]
     assert len(pictures(app)) == (name != TOKENS)

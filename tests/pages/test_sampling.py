@@ -33,7 +33,7 @@ def test_the_surprise_of_a_text_is_that_of_the_model() -> None:
     assert sum(row["value"] for row in shown[1:]) / (len(told) - 1) == pytest.approx(loss.item(), abs=1e-4)
     (sentence,) = [element.value for element in app.markdown if "perplexity of" in element.value]
     bits = loss.item() / 0.693147
-    expected = f"**{loss:.2f} nats** a token on average ({bits:.2f} bits): a perplexity of **{2**bits:.1f}**."
+    expected = f"**{loss:.2f} nats** per token on average ({bits:.2f} bits): a perplexity of **{2**bits:.1f}**."
     assert sentence == expected
 
 
