@@ -24,6 +24,11 @@ def test_the_examples_of_a_module_are_right(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "function"),
     [
+        ("model.interpretability.attention_pairs", "induction_pairs"),
+        ("model.interpretability.comparison", "align"),
+        ("model.interpretability.comparison", "total_variation"),
+        ("model.interpretability.head_scores", "top_heads"),
+        ("model.interpretability.patching", "kl_divergence"),
         ("model.language.analogies", "answer"),
         ("model.language.embeddings", "parse"),
         ("model.language.embeddings", "cosines"),

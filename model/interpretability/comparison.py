@@ -1,7 +1,7 @@
-"""Two readings side by side: of one text by two models, or of two texts by one model.
+"""Comparison of two readings: one text by two models, or two texts by one model.
 
-Two tokenizers cut a text differently, so what their models say is compared per byte. Two texts are aligned first; then
-the weights that a head gives between the same tokens can be subtracted.
+Two tokenizers cut a text differently, so the predictions of their models are compared per byte. Two texts are aligned
+first; then the attention of a head between the same tokens can be subtracted.
 
 Source of the alignment: Wagner and Fischer 1974, "The String-to-String Correction Problem".
 """
@@ -19,61 +19,70 @@ Pairs = Sequence[tuple[int, int]]  # the columns that have both
 
 
 class CommonSuffix(NamedTuple):
-    """What two cuts of a text both guess, in bytes, and the token of each with which it begins."""
+    """A suffix of a text that both tokenizations predict: its size in bytes, and the first token of it in each."""
 
     size: int
-    one: int
-    other: int
+    first: int
+    second: int
 
 
-def common_suffix(one: Sequence[bytes], other: Sequence[bytes]) -> CommonSuffix:
-    """The longest end of a text that begins a token in both of its cuts, but not the first, which no model guesses.
+def common_suffix(first: Sequence[bytes], second: Sequence[bytes]) -> CommonSuffix:
+    """The longest suffix that starts on a token boundary of both tokenizations, excluding the first token.
 
-    The cuts end with the same byte. Where no token ends with a token of the other cut, that end is empty.
+    The first token is never predicted. Both tokenizations end with the same byte; without a common boundary the suffix
+    is empty.
+
+    >>> common_suffix([b"cd", b"e"], [b"ab", b"cd", b"e"])
+    CommonSuffix(size=1, first=1, second=2)
     """
 
-    def begins(cut: Sequence[bytes]) -> dict[int, int]:
-        """For every token but the first, and for the end: its place, by the bytes from there to the end."""
-        sizes = [*accumulate(map(len, reversed(cut)), initial=0)]
-        return {size: len(cut) - n for n, size in enumerate(sizes) if n < len(cut)}
+    def boundaries(tokens: Sequence[bytes]) -> dict[int, int]:
+        """The index of every token but the first, and of the end, by the bytes from there to the end of the text."""
+        sizes = [*accumulate(map(len, reversed(tokens)), initial=0)]
+        return {size: len(tokens) - n for n, size in enumerate(sizes) if n < len(tokens)}
 
-    here, there = begins(one), begins(other)
-    size = max(here.keys() & there.keys())
-    return CommonSuffix(size, here[size], there[size])
+    first_boundaries, second_boundaries = boundaries(first), boundaries(second)
+    size = max(first_boundaries.keys() & second_boundaries.keys())
+    return CommonSuffix(size, first_boundaries[size], second_boundaries[size])
 
 
 def entropy(log_probabilities: Tensor) -> float:
-    """How undecided a guess with these log-probabilities (V) is, in nats: 0 if one token has all."""
+    """Entropy in nats of a distribution with these log-probabilities (V): 0 if one token has all of it."""
     return -(log_probabilities.exp() * log_probabilities).nan_to_num(0).sum().item()
 
 
-def counterpart(id: int, one: Tokenizer, other: Tokenizer) -> int | None:
-    """The token of another byte-level BPE that has the same bytes; None where it takes several tokens for them."""
-    token = one.id_to_token(id)
-    return None if token is None else other.token_to_id(token)
+def counterpart(id: int, tokenizer: Tokenizer, other_tokenizer: Tokenizer) -> int | None:
+    """The token of another byte-level BPE with the same bytes; None if it takes several tokens for them."""
+    token = tokenizer.id_to_token(id)
+    return None if token is None else other_tokenizer.token_to_id(token)
 
 
-def match_tokens(one: Tokenizer, other: Tokenizer, ids: Sequence[int], others: Sequence[int]) -> list[Column]:
-    """Some tokens of one tokenizer and some of another, each beside the one of the other that has the same bytes."""
-    found = [(id, counterpart(id, one, other)) for id in ids]
-    return found + [pair for id in others if (pair := (counterpart(id, other, one), id)) not in found]
+def match_tokens(
+    first: Tokenizer, second: Tokenizer, first_ids: Sequence[int], second_ids: Sequence[int]
+) -> list[Column]:
+    """Tokens of two tokenizers, each beside the token of the other tokenizer with the same bytes; None if none has."""
+    columns = [(id, counterpart(id, first, second)) for id in first_ids]
+    return columns + [column for id in second_ids if (column := (counterpart(id, second, first), id)) not in columns]
 
 
-def align(one: Sequence[int], other: Sequence[int]) -> list[Column]:
-    """Two texts token by token, each token beside its counterpart, or beside None where it has none.
+def align(first: Sequence[int], second: Sequence[int]) -> list[Column]:
+    """Alignment of two texts: the positions of each token and its counterpart, or None where it has none.
 
-    Counterparts are the same token or one that replaces it: as few as can be are replaced, left out or put in. Of ways
-    that are equally short it is the one that pairs the last tokens.
+    The alignment has the smallest edit distance (replaced, deleted and inserted tokens); among equals, the one that
+    pairs the last tokens.
+
+    >>> align([5, 6, 7], [5, 7])
+    [(0, 0), (1, None), (2, 1)]
     """
-    costs = [[*range(len(other) + 1)]]
-    for n, id in enumerate(one, 1):
+    costs = [[*range(len(second) + 1)]]
+    for n, id in enumerate(first, 1):
         row = [n]
-        for m, another in enumerate(other, 1):
-            row.append(min(costs[-1][m - 1] + (id != another), costs[-1][m] + 1, row[-1] + 1))
+        for m, other_id in enumerate(second, 1):
+            row.append(min(costs[-1][m - 1] + (id != other_id), costs[-1][m] + 1, row[-1] + 1))
         costs.append(row)
-    n, m, columns = len(one), len(other), []
+    n, m, columns = len(first), len(second), []
     while n or m:
-        if n and m and costs[n][m] == costs[n - 1][m - 1] + (one[n - 1] != other[m - 1]):
+        if n and m and costs[n][m] == costs[n - 1][m - 1] + (first[n - 1] != second[m - 1]):
             n, m = n - 1, m - 1
             columns.append((n, m))
         elif n and costs[n][m] == costs[n - 1][m] + 1:
@@ -85,31 +94,36 @@ def align(one: Sequence[int], other: Sequence[int]) -> list[Column]:
     return columns[::-1]
 
 
-def common_prefix_length(columns: Sequence[Column], one: Sequence[int], other: Sequence[int]) -> int:
-    """How many columns stand before the first difference: up to there a causal model computes the same twice."""
-    return sum(1 for _ in takewhile(lambda c: None not in c and c[0] == c[1] and one[c[0]] == other[c[1]], columns))
+def common_prefix_length(columns: Sequence[Column], first: Sequence[int], second: Sequence[int]) -> int:
+    """Number of columns before the first difference; up to there a causal model computes the same for both texts."""
+    same = takewhile(lambda c: None not in c and c[0] == c[1] and first[c[0]] == second[c[1]], columns)
+    return sum(1 for _ in same)
 
 
-def attention_difference(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
-    """What each of N aligned tokens gives more to each in the other text: (..., N, N) from patterns (..., T, T)."""
-    here, there = torch.tensor(pairs).T
-    return other[..., there[:, None], there] - one[..., here[:, None], here]
+def attention_difference(first: Tensor, second: Tensor, pairs: Pairs) -> Tensor:
+    """Attention in the second text minus that in the first between N aligned tokens: (..., N, N) from (..., T, T)."""
+    rows, second_rows = torch.tensor(pairs).T
+    return second[..., second_rows[:, None], second_rows] - first[..., rows[:, None], rows]
 
 
-def moved_attention(one: Tensor, other: Tensor, pairs: Pairs) -> Tensor:
-    """The share of its attention that each of N aligned tokens moves to other tokens: (..., N) from (..., T, T).
+def moved_attention(first: Tensor, second: Tensor, pairs: Pairs) -> Tensor:
+    """Share of its attention that each of N aligned tokens moves to other tokens: (..., N) from (..., T, T).
 
-    It is the total variation distance of its two rows, half the sum of |p - q|: 0 where they are the same, 1 where it
-    looks at nothing that it looked at before. A token without a counterpart is looked at in one text only.
+    This is the total variation distance of its two rows, half the sum of |p - q|: 0 where they are equal, 1 where they
+    share no token. A token without a counterpart counts as attended to in one text only.
     """
-    apart = attention_difference(one, other, pairs).abs().sum(-1)
-    for pattern, places in zip((one, other), torch.tensor(pairs).T):
-        alone = torch.ones(pattern.shape[-1], dtype=torch.bool)
-        alone[places] = False
-        apart = apart + pattern[..., places, :][..., alone].sum(-1)
-    return apart / 2
+    total = attention_difference(first, second, pairs).abs().sum(-1)
+    for pattern, positions in zip((first, second), torch.tensor(pairs).T):
+        unpaired = torch.ones(pattern.shape[-1], dtype=torch.bool)
+        unpaired[positions] = False
+        total = total + pattern[..., positions, :][..., unpaired].sum(-1)
+    return total / 2
 
 
 def total_variation(p: Tensor, q: Tensor) -> float:
-    """The total variation distance of two distributions (V): the share of probability that is elsewhere."""
+    """Total variation distance of two distributions (V): the share of the probability that is on other tokens.
+
+    >>> round(total_variation(torch.tensor([0.5, 0.5]), torch.tensor([0.75, 0.25])), 4)
+    0.25
+    """
     return (p - q).abs().sum().item() / 2

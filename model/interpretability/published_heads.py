@@ -1,7 +1,7 @@
-"""What is known of GPT-2: claims of the literature about its heads, each with a number that any GPT can be asked for.
+"""Published claims about the heads of GPT-2 small, each with a measure that applies to any model.
 
-A claim is about GPT-2 small, and names heads of it. Its measure is general: a number for each head of whatever GPT
-read the text and, where the claim is about the output, one number of that.
+A claim names heads of GPT-2 small. Its measure gives a number for each head of the model that read the text and, where
+the claim is about the output, one number of the output.
 """
 
 import re
@@ -10,41 +10,38 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.interpretability import attribution
+from model.interpretability.attention_pairs import (
+    Pairs,
+    TracedText,
+    duplicate_token_pairs,
+    first_token_pairs,
+    induction_pairs,
+    mean_attention,
+    previous_token_pairs,
+    token_position,
+)
 from model.transformer.config import DecoderConfig
-from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2_SMALL
-from model.transformer.record import Head, Trace
-
-Pairs = Sequence[tuple[int, int]]  # positions of a query and of a key
-
-
-class TracedText(NamedTuple):
-    """A text of T tokens, the GPT that read it, and all that it computed."""
-
-    decoder: Decoder
-    tokenizer: Tokenizer
-    text: str
-    trace: Trace
+from model.transformer.record import Head
 
 
 class Measurement(NamedTuple):
-    """What each head does of a claim, (L, H), and the number of the output where the claim is about that."""
+    """The measure of a claim on one text: a number for each head, (L, H), and the number of the output, if any."""
 
     heads: Tensor
     output: float | None = None
 
     @property
     def best(self) -> Head:
-        """The head that does most of it."""
+        """The head with the largest number."""
         return Head(*divmod(self.heads.argmax().item(), self.heads.size(1)))
 
 
 class Paper(NamedTuple):
-    """Where a claim stands."""
+    """A source of a claim: authors and year, and its number on arXiv."""
 
     name: str
     arxiv: str
@@ -52,168 +49,137 @@ class Paper(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """Something known of GPT-2 small; it holds where its number is at least `least`."""
+    """A published claim about GPT-2 small; it holds where its value is at least `threshold`."""
 
     name: str
     text: str
-    says: str
-    unit: str  # what the number of a head is
+    statement: str
+    unit: str  # of the number of a head
     papers: tuple[Paper, ...]
-    heads: tuple[Head, ...]  # those that the papers name; none: the claim is about all of them
-    measure: Callable[[TracedText], Measurement]  # raises ValueError where the text is none that the claim is about
-    least: float
-    output: str = ""  # what the number of the output is, where the claim is about that
+    heads: tuple[Head, ...]  # those that the papers name; none: the claim is about all heads
+    measure: Callable[[TracedText], Measurement]  # raises ValueError for a text that the claim is not about
+    threshold: float
+    output_unit: str = ""  # of the number of the output, if the claim is about the output
 
-    def number(self, found: Measurement, config: DecoderConfig) -> float:
-        """Of the output; else, in GPT-2 small, the mean of the heads named, and in another GPT that of its best head.
+    def value(self, measurement: Measurement, config: DecoderConfig) -> float:
+        """The number of the output, if there is one; else a number of the heads.
 
-        Where no head is named it is the mean of all.
+        In GPT-2 small that is the mean of the heads that the papers name, in another model the largest of all heads;
+        the mean of all heads where the papers name none.
         """
-        if found.output is not None:
-            return found.output
+        if measurement.output is not None:
+            return measurement.output
         if not self.heads:
-            return found.heads.mean().item()
+            return measurement.heads.mean().item()
         if config == GPT2_SMALL:
-            return found.heads[tuple(zip(*self.heads))].mean().item()
-        return found.heads.max().item()
+            return measurement.heads[tuple(zip(*self.heads))].mean().item()
+        return measurement.heads.max().item()
 
 
-def trace_text(decoder: Decoder, tokenizer: Tokenizer, text: str) -> TracedText:
-    """Read a text; raises ValueError where it has no token, or more than the GPT can read."""
-    ids = tokenizer.encode(text).ids
-    if not ids:
-        raise ValueError("it is empty")
-    if len(ids) > decoder.config.block_size:
-        raise ValueError(f"it has {len(ids):,} tokens, and the model reads {decoder.config.block_size:,} at most")
-    return TracedText(decoder, tokenizer, text, decoder.trace(torch.tensor([ids])))
-
-
-def mean_attention(trace: Trace, pairs: Pairs) -> Tensor:
-    """The mean attention of each head, (L, H), from the queries to the keys of these pairs."""
-    queries, keys = zip(*pairs)
-    return trace.patterns[:, :, queries, keys].mean(-1)
-
-
-def previous_token_pairs(ids: Sequence[int]) -> Pairs:
-    """From each token to the one before it."""
-    return [(at, at - 1) for at in range(1, len(ids))]
-
-
-def first_token_pairs(ids: Sequence[int]) -> Pairs:
-    """From each token to the first, but for the second: to it the first is also the one before."""
-    return [(at, 0) for at in range(2, len(ids))]
-
-
-def duplicate_token_pairs(ids: Sequence[int]) -> Pairs:
-    """From each token that stood before to where it last did."""
-    last: dict[int, int] = {}
-    pairs = []
-    for at, id in enumerate(ids):
-        if id in last:
-            pairs.append((at, last[id]))
-        last[id] = at
-    return pairs
-
-
-def induction_pairs(ids: Sequence[int]) -> Pairs:
-    """From each token that stood before to the one that came after it then."""
-    return [(query, key + 1) for query, key in duplicate_token_pairs(ids) if key + 1 < query]
-
-
-def head_attribution(seen: TracedText, toward: int, against: int) -> Tensor:
-    """What each head, (L, H), itself adds to the logit of one id less that of another, at the last position."""
-    return attribution.attribute(seen.decoder, seen.trace, -1, toward, against).heads
+def head_attribution(traced: TracedText, toward: int, against: int) -> Tensor:
+    """Direct contribution of each head (L, H) to logit(toward) - logit(against) at the last position."""
+    return attribution.attribute(traced.decoder, traced.trace, -1, toward, against).heads
 
 
 class Names(NamedTuple):
-    """Two names in a text: whose comes once, the indirect object, and whose comes twice; as ids and positions."""
+    """The two names of an indirect-object sentence: first token ids, and positions.
 
-    once: int
-    twice: int
-    at_once: int
-    at_again: int
+    The indirect object occurs once and the subject twice, as in "When Mary and John went …, John gave a drink to".
+    """
+
+    indirect_object: int
+    subject: int
+    indirect_object_position: int
+    second_subject_position: int
 
 
-def find_names(seen: TracedText) -> Names:
-    """Whom a text names once, and whom twice; raises ValueError where that is not one each."""
-    found = [word for word in re.finditer(r"\b\w+", seen.text) if word.start() and word[0].istitle()]
-    said = [word[0] for word in found]
-    once, twice = ([word for word in found if said.count(word[0]) == count] for count in (1, 2))
-    if not (len(once) == 1 and len(twice) == 2 and len(said) == 3):
+def find_names(traced: TracedText) -> Names:
+    """The indirect object and the subject of a text; raises ValueError unless there is exactly one of each."""
+    matches = [match for match in re.finditer(r"\b\w+", traced.text) if match.start() and match[0].istitle()]
+    words = [match[0] for match in matches]
+    once, twice = ([match for match in matches if words.count(match[0]) == count] for count in (1, 2))
+    if not (len(once) == 1 and len(twice) == 2 and len(words) == 3):
         raise ValueError(
             "after its first word this text must have two names with capital letters, one of them once and the other "
             "twice, and no other word that begins with one"
         )
-    ids = [seen.tokenizer.encode(f" {word[0]}").ids[0] for word in (*once, twice[0])]
-    return Names(*ids, token_position(seen, once[0].end()), token_position(seen, twice[1].end()))
-
-
-def token_position(seen: TracedText, end: int) -> int:
-    """The position of the token that holds the sign before `end`."""
-    offsets = seen.tokenizer.encode(seen.text).offsets
-    return max(at for at, (start, stop) in enumerate(offsets) if start < end <= stop)
+    ids = [traced.tokenizer.encode(f" {match[0]}").ids[0] for match in (*once, twice[0])]
+    return Names(*ids, token_position(traced, once[0].end()), token_position(traced, twice[1].end()))
 
 
 @torch.inference_mode()
-def two_digit_probabilities(seen: TracedText) -> Tensor:
-    """How likely the text goes on with each of 00, 01 ... 99: (100,). Some tokenizers cut these in two."""
-    after: dict[tuple[int, ...], Tensor] = {}  # by the ids in between
-    likely = torch.ones(100)
+def two_digit_probabilities(traced: TracedText) -> Tensor:
+    """Probability (100,) that the text continues with each of 00, 01 … 99; some tokenizers cut these in two."""
+    next_token: dict[tuple[int, ...], Tensor] = {}  # distribution (V) by the ids after the text
+    probabilities = torch.ones(100)
     for number in range(100):
-        ids = seen.tokenizer.encode(f"{number:02d}").ids
+        ids = traced.tokenizer.encode(f"{number:02d}").ids
         for n, id in enumerate(ids):
-            between = tuple(ids[:n])
-            if between not in after:
-                read = torch.cat([seen.trace.idx, torch.tensor([between], dtype=torch.long)], dim=1)
-                after[between] = seen.decoder(read[:, -seen.decoder.config.block_size :])[0, -1].softmax(-1)
-            likely[number] *= after[between][id]
-    return likely
+            prefix = tuple(ids[:n])
+            if prefix not in next_token:
+                idx = torch.cat([traced.trace.idx, torch.tensor([prefix], dtype=torch.long)], dim=1)
+                window = idx[:, -traced.decoder.config.block_size :]
+                next_token[prefix] = traced.decoder(window)[0, -1].softmax(-1)
+            probabilities[number] *= next_token[prefix][id]
+    return probabilities
 
 
-def attention_measure(pairs: Callable[[Sequence[int]], Pairs], lacks: str) -> Callable[[TracedText], Measurement]:
-    """The measure of a claim on where heads look; `lacks` is what a text lacks that has no such pair."""
+def attention_measure(
+    find_pairs: Callable[[Sequence[int]], Pairs], no_pairs: str
+) -> Callable[[TracedText], Measurement]:
+    """The measure of a claim about attention between pairs; it raises ValueError(no_pairs) where there is no pair."""
 
-    def measure(seen: TracedText) -> Measurement:
-        if not (found := pairs(seen.trace.idx[0].tolist())):
-            raise ValueError(lacks)
-        return Measurement(mean_attention(seen.trace, found))
-
-    return measure
-
-
-def attention_to_name(which: str) -> Callable[[TracedText], Measurement]:
-    """The measure of a claim on how much the last token looks at a name."""
-
-    def measure(seen: TracedText) -> Measurement:
-        return Measurement(mean_attention(seen.trace, [(seen.trace.idx.size(1) - 1, getattr(find_names(seen), which))]))
+    def measure(traced: TracedText) -> Measurement:
+        if not (pairs := find_pairs(traced.trace.idx[0].tolist())):
+            raise ValueError(no_pairs)
+        return Measurement(mean_attention(traced.trace, pairs))
 
     return measure
 
 
-def negative_name_mover(seen: TracedText) -> Measurement:
-    """What each head takes off the name that came once by looking at it, next to the other."""
-    found = find_names(seen)
+def attention_to_name(position: str) -> Callable[[TracedText], Measurement]:
+    """The measure of a claim about the last token's attention to a name; `position` is a field of Names."""
+
+    def measure(traced: TracedText) -> Measurement:
+        query, key = traced.trace.idx.size(1) - 1, getattr(find_names(traced), position)
+        return Measurement(mean_attention(traced.trace, [(query, key)]))
+
+    return measure
+
+
+def negative_name_mover(traced: TracedText) -> Measurement:
+    """Logits that each head, by attending to the indirect object, takes off it, relative to the subject."""
+    names = find_names(traced)
     return Measurement(
-        attribution.attribute_source(seen.decoder, seen.trace, -1, found.at_once, found.twice, found.once)
+        attribution.attribute_source(
+            traced.decoder,
+            traced.trace,
+            -1,
+            names.indirect_object_position,
+            toward=names.subject,
+            against=names.indirect_object,
+        )
     )
 
 
-def indirect_object_logits(seen: TracedText) -> Measurement:
-    """The logit of the name that came once less that of the other, and what each head adds to that."""
-    found, logits = find_names(seen), seen.trace.logits[0, -1]
+def indirect_object_logits(traced: TracedText) -> Measurement:
+    """Logit difference of the indirect object and the subject, and each head's direct contribution to it."""
+    names, logits = find_names(traced), traced.trace.logits[0, -1]
     return Measurement(
-        head_attribution(seen, found.once, found.twice), (logits[found.once] - logits[found.twice]).item()
+        head_attribution(traced, names.indirect_object, names.subject),
+        (logits[names.indirect_object] - logits[names.subject]).item(),
     )
 
 
-def greater_than(seen: TracedText) -> Measurement:
-    """The probability of the years after the first one less that of the others; and how much heads look at it."""
-    years = re.search(r"(\d\d)(\d\d)\b.*\b\1$", seen.text, re.S)
+def greater_than(traced: TracedText) -> Measurement:
+    """Probability of the years after the first one minus that of the others, and attention to the first one's end."""
+    years = re.search(r"(\d\d)(\d\d)\b.*\b\1$", traced.text, re.S)
     if not years:
         raise ValueError("this text must have a year of four digits in it, and end with the first two of them")
-    last, likely = int(years[2]), two_digit_probabilities(seen)
-    pairs = [(seen.trace.idx.size(1) - 1, token_position(seen, years.end(2)))]
-    return Measurement(mean_attention(seen.trace, pairs), (likely[last + 1 :].sum() - likely[: last + 1].sum()).item())
+    first_year, probabilities = int(years[2]), two_digit_probabilities(traced)
+    pairs = [(traced.trace.idx.size(1) - 1, token_position(traced, years.end(2)))]
+    difference = probabilities[first_year + 1 :].sum() - probabilities[: first_year + 1].sum()
+    return Measurement(mean_attention(traced.trace, pairs), difference.item())
 
 
 VIG = Paper("Vig and Belinkov 2019", "1906.04284")
@@ -227,7 +193,7 @@ REPEATED_WORDS = "The river apple violin lamp seven horse river apple violin lam
 TWO_NAMES = "When Mary and John went to the store, John gave a drink to"
 YEARS = "The war lasted from the year 1732 to the year 17"
 
-# `least` is above what a head gives that looks at all tokens alike, and below what the papers find on many texts.
+# A threshold lies above the number of a head with uniform attention, and below what the papers find on many texts.
 CLAIMS = (
     Claim(
         "Previous token",
@@ -237,7 +203,7 @@ CLAIMS = (
         (WANG,),
         ((2, 2), (4, 11)),
         attention_measure(previous_token_pairs, "a text of one token has none before it"),
-        least=0.5,
+        threshold=0.5,
     ),
     Claim(
         "First token",
@@ -247,7 +213,7 @@ CLAIMS = (
         (VIG, XIAO),
         (),
         attention_measure(first_token_pairs, "a text must have three tokens to ask how much they look at the first"),
-        least=0.4,
+        threshold=0.4,
     ),
     Claim(
         "Duplicate token",
@@ -257,7 +223,7 @@ CLAIMS = (
         (WANG,),
         ((0, 1), (3, 0)),
         attention_measure(duplicate_token_pairs, "no token stands here twice"),
-        least=0.2,
+        threshold=0.2,
     ),
     Claim(
         "Induction",
@@ -267,7 +233,7 @@ CLAIMS = (
         (OLSSON, WANG),
         ((5, 5), (6, 9)),
         attention_measure(induction_pairs, "no token stands here twice with another one in between"),
-        least=0.4,
+        threshold=0.4,
     ),
     Claim(
         "S-inhibition",
@@ -276,8 +242,8 @@ CLAIMS = (
         "attention of the last token to the second of the name said twice",
         (WANG,),
         ((7, 3), (7, 9), (8, 6), (8, 10)),
-        attention_to_name("at_again"),
-        least=0.25,
+        attention_to_name("second_subject_position"),
+        threshold=0.25,
     ),
     Claim(
         "Name mover",
@@ -286,8 +252,8 @@ CLAIMS = (
         "attention of the last token to the name said once",
         (WANG,),
         ((9, 6), (9, 9), (10, 0)),
-        attention_to_name("at_once"),
-        least=0.3,
+        attention_to_name("indirect_object_position"),
+        threshold=0.3,
     ),
     Claim(
         "Negative name mover",
@@ -297,7 +263,7 @@ CLAIMS = (
         (WANG,),
         ((10, 7), (11, 10)),
         negative_name_mover,
-        least=0.3,
+        threshold=0.3,
     ),
     Claim(
         "Indirect object",
@@ -307,8 +273,8 @@ CLAIMS = (
         (WANG,),
         ((9, 6), (9, 9), (10, 0)),
         indirect_object_logits,
-        least=1,
-        output="the logit of the name said once less that of the name said twice",
+        threshold=1,
+        output_unit="the logit of the name said once less that of the name said twice",
     ),
     Claim(
         "Greater than",
@@ -319,7 +285,7 @@ CLAIMS = (
         (HANNA,),
         ((5, 1), (5, 5), (6, 9), (7, 10), (8, 8), (8, 11), (9, 1)),
         greater_than,
-        least=0.5,
-        output="the probability of later years less that of the others",
+        threshold=0.5,
+        output_unit="the probability of later years less that of the others",
     ),
 )

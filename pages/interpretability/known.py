@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 import torch
 
-from model.interpretability import attribution, published_heads
+from model.interpretability import attention_pairs, attribution, published_heads
 from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, Head, Measurement
 from model.loading import verify_gpt2
 from pages.shared import components, controls, lesson, prose
@@ -22,8 +22,8 @@ def listed(heads: Sequence[Head]) -> str:
 
 
 def holds(claim: Claim, found: Measurement) -> str:
-    number = claim.number(found, gpt.config)
-    return f"{'holds' if number >= claim.least else 'does not hold'} here: {number:.2f}".replace("-0.00", "0.00")
+    number = claim.value(found, gpt.config)
+    return f"{'holds' if number >= claim.threshold else 'does not hold'} here: {number:.2f}".replace("-0.00", "0.00")
 
 
 def caption(claim: Claim) -> str:
@@ -37,16 +37,16 @@ def caption(claim: Claim) -> str:
 def verdict(claim: Claim, found: Measurement) -> None:
     """Say the claim, who found it, its number here, and whose number that is."""
     papers = ", ".join(f"[{paper.name}](https://arxiv.org/abs/{paper.arxiv})" for paper in claim.papers)
-    st.markdown(f"**{claim.says}** ({papers})")
-    icon = ":material/check_circle:" if claim.number(found, gpt.config) >= claim.least else ":material/cancel:"
+    st.markdown(f"**{claim.statement}** ({papers})")
+    icon = ":material/check_circle:" if claim.value(found, gpt.config) >= claim.threshold else ":material/cancel:"
     st.markdown(
-        f"{icon} **It {holds(claim, found)}** (at least {claim.least:g})"
-        + (f": {claim.output}." if claim.output else ".")
+        f"{icon} **It {holds(claim, found)}** (at least {claim.threshold:g})"
+        + (f": {claim.output_unit}." if claim.output_unit else ".")
     )
     named = f"The papers name {listed(claim.heads)} of GPT-2 small" if claim.heads else "The claim is about all heads"
     if gpt.config == GPT2_SMALL:
         whose = f"{named}{', framed below' if claim.heads else ''}"
-        whose += "." if claim.output else "; the number is their mean."
+        whose += "." if claim.output_unit else "; the number is their mean."
     elif claim.heads:
         whose = f"{named}. This is another model: here {listed([found.best])} does this most."
     else:
@@ -107,9 +107,9 @@ elif st.button("Check it", icon=":material/fact_check:"):
         st.success(f"Pass: all {len(findings)} facts hold.")
 lesson.close(
     PROSE,
-    published_heads.mean_attention,
-    published_heads.duplicate_token_pairs,
-    published_heads.induction_pairs,
+    attention_pairs.mean_attention,
+    attention_pairs.duplicate_token_pairs,
+    attention_pairs.induction_pairs,
     attribution.attribute,
     published_heads.greater_than,
 )

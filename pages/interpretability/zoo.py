@@ -3,7 +3,7 @@
 import streamlit as st
 import torch
 
-from model.interpretability import head_scores, patching, published_heads
+from model.interpretability import attention_pairs, head_scores, patching
 from model.interpretability.patching import Head
 from model.language.tokenization import pieces
 from pages.shared import components, controls, lesson, prose
@@ -44,7 +44,7 @@ def affordable(most: int, rows: int) -> int:
 
 
 def share(said: list[head_scores.Prediction]) -> float:
-    return sum(one.right for one in said) / len(said)
+    return sum(prediction.correct for prediction in said) / len(said)
 
 
 def says(id: int) -> str:
@@ -66,7 +66,7 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
     if (results := job_view.show("Asking the model, untouched and cut", *jobs)) is None:
         return
     before, after = results
-    asked = head_scores.KINDS[kind].asked
+    asked = head_scores.KINDS[kind].question
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Right answers** of {count} to each kind of question")
@@ -81,8 +81,8 @@ def cut(picked: Head, scores: torch.Tensor) -> None:
         rows = [
             {
                 "right": one.answer,
-                "untouched": says(one.said),
-                "cut": says(two.said),
+                "untouched": says(one.token_id),
+                "cut": says(two.token_id),
                 "P(right), untouched": one.probability,
                 "P(right), cut": two.probability,
                 "question": one.prompt,
@@ -147,7 +147,7 @@ with left:
     scores = scored[kind]
 with right:
     st.markdown(
-        f"**{kind.capitalize()}**: it {head_scores.KINDS[kind].says}. The mean attention that goes there. "
+        f"**{kind.capitalize()}**: it {head_scores.KINDS[kind].description}. The mean attention that goes there. "
         "**Click a head** to see it on a text."
     )
     wide, narrow = st.columns([3, 1], gap="large")
@@ -168,5 +168,5 @@ cut(picked, scores)
 PROSE.section("search")
 search()
 lesson.close(
-    PROSE, published_heads.mean_attention, head_scores.scores, head_scores.predict, head_scores.ablate_each_head
+    PROSE, attention_pairs.mean_attention, head_scores.scores, head_scores.predict, head_scores.ablate_each_head
 )

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from model.interpretability import published_heads
+from model.interpretability import attention_pairs, published_heads
 from model.interpretability.published_heads import CLAIMS, Claim
 from model.loading import verify_gpt2
 from model.loading.verify_gpt2 import Finding
@@ -38,12 +38,12 @@ def test_a_claim_is_measured_now(claim: Claim) -> None:
     assert not app.exception and not app.warning
     assert app.text_input(key="text").value == claim.text
     model = models.load(NAME)
-    found = claim.measure(published_heads.trace_text(model.decoder, model.tokenizer, claim.text))
-    number = claim.number(found, model.decoder.config)
-    verdict = sentence(app, f"**{WORD[number >= claim.least]}")
+    found = claim.measure(attention_pairs.trace_text(model.decoder, model.tokenizer, claim.text))
+    number = claim.value(found, model.decoder.config)
+    verdict = sentence(app, f"**{WORD[number >= claim.threshold]}")
     assert abs(float(verdict.split("here: ")[1].split("*")[0]) - number) <= 0.00501
-    assert verdict.startswith(":material/check_circle:" if number >= claim.least else ":material/cancel:")
-    assert all(paper.arxiv in sentence(app, claim.says) for paper in claim.papers)
+    assert verdict.startswith(":material/check_circle:" if number >= claim.threshold else ":material/cancel:")
+    assert all(paper.arxiv in sentence(app, claim.statement) for paper in claim.papers)
     np.testing.assert_allclose(shown(app), found.heads.numpy(), atol=1e-6)
     assert len(pictures(app)) == 1
 
@@ -54,10 +54,10 @@ def test_every_claim_says_whether_it_holds() -> None:
     model = models.load(NAME)
     assert list(radio.options) == [claim.name for claim in CLAIMS]
     for claim, caption in zip(CLAIMS, radio.proto.captions, strict=True):
-        number = claim.number(
+        number = claim.value(
             interpretability.measure_claim(models.load(NAME), claim.name, claim.text), model.decoder.config
         )
-        assert caption.startswith("holds here" if number >= claim.least else "does not hold here")
+        assert caption.startswith("holds here" if number >= claim.threshold else "does not hold here")
 
 
 def test_another_claim_brings_its_text() -> None:

@@ -52,7 +52,7 @@ def test_the_cut_is_the_one_that_was_asked_for() -> None:
     shown = charts(app)[2]
     after = interpretability.answer_questions(models.load(NAME), 20, tuple(best), "zero").get(60)
     for kind, was, now in zip(head_scores.ASKED, shares(shown, "untouched").values(), shares(shown, "cut").values()):
-        assert now == sum(one.right for one in after[kind]) / 20
+        assert now == sum(prediction.correct for prediction in after[kind]) / 20
         assert kind != head_scores.COPY or now < was
     table = app.dataframe[0].value
     assert list(table["right"]) == [one.answer for one in after[head_scores.COPY]]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from model.interpretability import head_scores, logit_lens, patching, published_heads
+from model.interpretability import attention_pairs, head_scores, logit_lens, patching, published_heads
 from pages.shared.compute.readings import Reading, read
 from pages.shared.models import Model
 from pages.shared.prompts import INSIDE
@@ -49,7 +49,7 @@ def measure_claim(model: Model, claim: str, text: str) -> published_heads.Measur
     if reading.cut_tokens or reading.cut_characters:
         raise ValueError(f"it is longer than the {len(reading.tokens)} tokens that are shown of this model at once")
     with permit():
-        return measured.measure(published_heads.TracedText(model.decoder, model.tokenizer, text, reading.trace))
+        return measured.measure(attention_pairs.TracedText(model.decoder, model.tokenizer, text, reading.trace))
 
 
 @memoize(8, doing="Scoring the heads")

@@ -56,20 +56,22 @@ def assert_equal(pair: tuple[Any, Decoder], ids: list[int], width: int, length: 
     ("width", "length", "penalty"),
     [(1, 9, 1.0), (2, 1, 1.0), (2, 12, 0.0), (3, 5, 1.0), (5, 12, 2.0), (8, 7, -1.0), (8, 12, 0.5)],
 )
-def test_the_beams_are_those_of_transformers(tiny, ids: list[int], width: int, length: int, penalty: float) -> None:
+def test_beams_equal_those_of_transformers(tiny, ids: list[int], width: int, length: int, penalty: float) -> None:
     assert_equal(tiny, ids, width, length, penalty)
 
 
 @pytest.mark.parametrize("prompt", ["The capital of France is", "When Anna and Tom went to the shop, Anna gave a", "x"])
 @pytest.mark.parametrize(("width", "length", "penalty"), [(1, 12, 1.0), (3, 5, 1.0), (5, 12, 1.0), (8, 12, 0.7)])
-def test_on_the_shipped_weights_too(shipped, prompt: str, width: int, length: int, penalty: float) -> None:
+def test_beams_equal_those_of_transformers_on_the_shipped_weights(
+    shipped, prompt: str, width: int, length: int, penalty: float
+) -> None:
     from tokenizers import Tokenizer
 
     ids = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json")).encode(prompt).ids
     assert_equal(shipped, ids, width, length, penalty)
 
 
-def test_each_step_keeps_the_likeliest_of_what_it_tried(gpt: Decoder) -> None:
+def test_each_step_keeps_its_most_likely_candidates(gpt: Decoder) -> None:
     """The totals are those of a forward pass over each text, without a cache; nothing likelier was left out."""
     ids, width, length = [4, 1], 3, 6
     found = beam_search.search(gpt, ids, width, length)
@@ -115,7 +117,7 @@ def test_a_width_or_length_out_of_range_is_refused(gpt: Decoder, width: int, len
         beam_search.search(gpt, [1], width, length)
 
 
-def test_no_prompt_and_no_numbers_are_refused(gpt: Decoder) -> None:
+def test_an_empty_prompt_and_nan_logits_are_rejected(gpt: Decoder) -> None:
     with pytest.raises(ValueError, match="0 tokens"):
         beam_search.search(gpt, [], 2, 2)
     broken = GPT2(gpt.config).eval()

@@ -22,7 +22,7 @@ PENALISED = [("repetition", 1.4), *GREEDY]
 
 @pytest.mark.parametrize("chain", [GREEDY, DRAWN, PENALISED], ids=["greedy", "drawn", "penalised"])
 @pytest.mark.parametrize("prompt", [1, 17, 31])
-def test_the_passes_are_those_of_a_model_without_a_cache(gpt: Decoder, idx: Tensor, chain, prompt: int) -> None:
+def test_passes_with_a_cache_equal_those_without(gpt: Decoder, idx: Tensor, chain, prompt: int) -> None:
     """Before the context of 31 is full and after: the same logits, and where the newest token looks."""
     told = torch.cat([idx[0], idx[1]])[:prompt].tolist()
     drawn = [id for id, _ in islice(sampling.sample_tokens(gpt, told, chain, 5), 20)]
@@ -41,7 +41,7 @@ def test_the_passes_are_those_of_a_model_without_a_cache(gpt: Decoder, idx: Tens
     assert [step.id for step in again] == drawn
 
 
-def test_what_is_written_is_what_transformers_generate_writes() -> None:
+def test_generation_equals_that_of_transformers() -> None:
     theirs = AutoModelForCausalLM.from_pretrained(built_in(), dtype=torch.float32).eval()
     ours = checkpoint.load(built_in())
     ids = models.load(models.NAMES[0]).tokenizer.encode("Once upon a time there was a").ids
@@ -52,14 +52,14 @@ def test_what_is_written_is_what_transformers_generate_writes() -> None:
         assert [step.id for step in islice(kv_cache.steps(ours, ids, chain, 0), 32)] == expected
 
 
-def test_a_pass_counts_and_keeps_no_more_than_it_shows(gpt: Decoder, idx: Tensor) -> None:
+def test_the_bytes_of_a_pass_are_those_of_what_it_holds(gpt: Decoder, idx: Tensor) -> None:
     """And not the logits of all positions, of which it shows the last ones."""
     for step in islice(kv_cache.steps(gpt, idx[0].tolist(), GREEDY, 0), 3):
         held = [of.untyped_storage().nbytes() for of in (step.pattern, step.logits)]
         assert step.bytes == sum(held) == 4 * (3 * 5 * (step.cached + step.new) + 97)
 
 
-def test_a_prompt_that_was_read_is_not_read_again(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traced_prompt_is_not_computed_again(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, passed = gpt.trace(idx[:1]), []
     trace = gpt.trace
     monkeypatch.setattr(gpt, "trace", lambda idx, **kept: passed.append(idx.size(1)) or trace(idx, **kept))
@@ -83,7 +83,7 @@ def test_multiply_adds_are_what_torch_counts(gpt: Decoder, idx: Tensor, new: int
     assert counter.get_total_flops() == 2 * gpt.config.multiply_adds(new, before, read_off=new)
 
 
-def test_the_bytes_kept_are_those_of_the_cache(gpt: Decoder, idx: Tensor) -> None:
+def test_kv_bytes_are_those_of_the_cache(gpt: Decoder, idx: Tensor) -> None:
     trace = gpt.trace(idx[:1])
     assert sum(k.nbytes + v.nbytes for k, v in trace.cache) == gpt.config.kv_bytes(17)
     assert PRESETS["GPT-2"].kv_bytes(1024, 2) == 2 * 12 * 1024 * 768 * 2
@@ -91,7 +91,9 @@ def test_the_bytes_kept_are_those_of_the_cache(gpt: Decoder, idx: Tensor) -> Non
     assert PRESETS["Llama 3.1 8B"].kv_bytes(1, 2) == 131_072
 
 
-def test_both_ways_are_timed_on_the_same_text(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_and_recomputed_passes_are_timed_on_the_same_text(
+    gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told, passed, step = idx.flatten().tolist(), [], gpt.step
 
     def stepped(idx: Tensor, kept: Cache | None = None) -> tuple[Tensor, Cache]:
@@ -108,14 +110,16 @@ def test_both_ways_are_timed_on_the_same_text(gpt: Decoder, idx: Tensor, monkeyp
         assert passed[2 * (end - 17) :][:2] == [one, all_of_it]
 
 
-def test_each_way_is_told_its_own_time_of_this_thread(gpt: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_pass_is_timed_in_cpu_time_of_this_thread(gpt: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kv_cache.thread_time is time.thread_time
     clock = iter([10, 11, 13, 20, 24, 29])
     monkeypatch.setattr(kv_cache, "thread_time", lambda: next(clock))
     assert [(one.cached, one.recomputed) for one in kv_cache.timed(gpt, [1, 2, 3], 1)] == [(1, 2), (4, 5)]
 
 
-def test_timing_tells_where_the_ways_part(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_reports_the_difference_of_the_logits(
+    gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cache that forgets positions is found out, by the logits and by the likeliest token."""
     embed = gpt.embed
     monkeypatch.setattr(gpt, "embed", lambda idx, start=0, **more: embed(idx, 0, **more))

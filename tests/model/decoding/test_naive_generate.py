@@ -19,7 +19,7 @@ CASES = {case.asked: case for case in naive_generate.CASES}
 TIES, TRAINING, WORK = list(CASES)[-3:]
 
 
-def test_where_nothing_is_odd_the_notes_draw_what_ours_draws(gpt: Decoder, idx: Tensor) -> None:
+def test_naive_generate_equals_generate_in_the_normal_case(gpt: Decoder, idx: Tensor) -> None:
     for settings in ((0.8, 20), (1.3, 97)):
         ways = [
             way(gpt, idx, 9, *settings, Generator().manual_seed(3)) for way in (naive_generate.naive_generate, generate)
@@ -31,12 +31,12 @@ def test_where_nothing_is_odd_the_notes_draw_what_ours_draws(gpt: Decoder, idx: 
 
 
 @pytest.mark.parametrize("way", [naive_generate.naive_generate, generate])
-def test_nothing_is_kept_for_a_gradient(way: naive_generate.Generate) -> None:
+def test_no_graph_is_kept_for_a_gradient(way: naive_generate.Generate) -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda _: pytest.fail("something was kept"), lambda kept: kept):
         way(GPT2(naive_generate.TINY_CONFIG), torch.zeros(1, 1, dtype=torch.long), 2, 1.0, 3)
 
 
-def test_each_failure_of_the_notes_happens(gpt: Decoder, idx: Tensor) -> None:
+def test_each_failure_of_naive_generate_happens(gpt: Decoder, idx: Tensor) -> None:
     found = dict(zip(CASES, naive_generate.run_cases(gpt, idx[:1]), strict=True))
     order = gpt(idx[:1])[0, -1].argsort().tolist()
     theirs, ours = found["Write past the context"]
@@ -52,7 +52,7 @@ def test_each_failure_of_the_notes_happens(gpt: Decoder, idx: Tensor) -> None:
     assert all("\n" not in one for both in found.values() for one in both if isinstance(one, str))
 
 
-def test_each_case_asks_what_its_text_says(gpt: Decoder, idx: Tensor) -> None:
+def test_each_case_runs_the_request_that_its_text_describes(gpt: Decoder, idx: Tensor) -> None:
     """Asked of a way that writes down what it is asked."""
     asked = {}
 
@@ -72,7 +72,7 @@ def test_each_case_asks_what_its_text_says(gpt: Decoder, idx: Tensor) -> None:
     assert asked[TRAINING][0].training
 
 
-def test_what_is_told_of_top_k_is_so() -> None:
+def test_top_k_keeps_all_ties() -> None:
     why = CASES["A top-k larger than the vocabulary"].why
     default, vocabulary = map(int, re.findall(r"\d+", why))
     assert inspect.signature(naive_generate.naive_generate).parameters["top_k"].default == default > vocabulary
@@ -83,7 +83,9 @@ def test_what_is_told_of_top_k_is_so() -> None:
     assert TopKLogitsWarper(3)(None, even).isfinite().all() and "as transformers does" in CASES[TIES].why
 
 
-def test_the_work_of_both_ways_is_what_torch_counts(gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_multiply_adds_of_both_functions_equal_torchs_count(
+    gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counted = GPT2Config.multiply_adds
     millions = lambda *work: 1_000_000 * counted(*work)  # shown to the last one  # noqa: E731
     monkeypatch.setattr(GPT2Config, "multiply_adds", millions)
@@ -97,7 +99,7 @@ def test_the_work_of_both_ways_is_what_torch_counts(gpt: Decoder, idx: Tensor, m
     )
 
 
-def test_a_model_that_others_use_is_left_as_it_is(gpt: Decoder, idx: Tensor) -> None:
+def test_run_cases_leaves_the_shared_model_unchanged(gpt: Decoder, idx: Tensor) -> None:
     model = GPT2(gpt.config).requires_grad_(False).train()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     naive_generate.run_cases(model, idx[:1])

@@ -50,7 +50,7 @@ def kept(logits: Tensor) -> list[int]:
     ],
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_a_step_is_that_of_transformers(name: str, value: float, seed: int) -> None:
+def test_each_step_equals_the_warper_of_transformers(name: str, value: float, seed: int) -> None:
     logits = random_logits(seed=seed)
     expected = THEIRS[name](value)(torch.tensor([IDS]), logits[None].clone())[0]
     found = sampling.apply([(name, value)], logits, IDS)
@@ -59,7 +59,7 @@ def test_a_step_is_that_of_transformers(name: str, value: float, seed: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_chain_is_made_in_its_order(seed: int) -> None:
+def test_a_chain_applies_its_steps_in_order(seed: int) -> None:
     logits = random_logits(seed=seed)
     chain = [("repetition", 1.2), ("top-p", 0.9), ("temperature", 0.7), ("top-k", 40), ("min-p", 0.02)]
     theirs = LogitsProcessorList([THEIRS[name](value) for name, value in chain])
@@ -92,7 +92,7 @@ def test_ties_at_the_edge_of_top_k_are_all_kept() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1e-40, 1e-300, 1e-10])
-def test_a_temperature_of_nothing_leaves_the_largest(value: float) -> None:
+def test_a_temperature_near_0_keeps_the_largest_logit(value: float) -> None:
     probabilities = sampling.temperature(random_logits(), value).softmax(-1)
     assert probabilities.max() == 1 and probabilities.argmax() == random_logits().argmax()
 
@@ -121,12 +121,12 @@ def test_a_chain_longer_than_there_are_steps_is_refused() -> None:
         sampling.apply([("top-p", 0.9)] * 6, torch.zeros(5))
 
 
-def test_a_logit_that_is_no_number_is_refused() -> None:
+def test_a_nan_logit_is_rejected() -> None:
     with pytest.raises(ValueError, match="NaN"):
         sampling.apply([], torch.tensor([1.0, math.nan]))
 
 
-def test_what_is_written_on_is_what_generate_writes_greedily(gpt) -> None:
+def test_greedy_sample_tokens_equal_generate(gpt) -> None:
     """Past the end of the context, too, where the last block_size tokens are read anew."""
     ids = [5, 9, 2]
     told = list(islice(sampling.sample_tokens(gpt, ids, [("temperature", 0)], seed=0), 40))
@@ -138,7 +138,7 @@ def test_what_is_written_on_is_what_generate_writes_greedily(gpt) -> None:
         assert surprise == pytest.approx(-log_p[at - 1, id].item(), abs=1e-4)
 
 
-def test_what_is_written_on_comes_again_with_the_seed_and_is_drawn_by_the_chain(gpt) -> None:
+def test_sample_tokens_repeat_with_the_seed_and_follow_the_chain(gpt) -> None:
     def write(seed: int, *chain: tuple[str, float]) -> list[int]:
         return [id for id, _ in islice(sampling.sample_tokens(gpt, [1], chain, seed), 25)]
 

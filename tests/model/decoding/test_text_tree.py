@@ -24,7 +24,7 @@ def tree_of(tokenizer: Tokenizer, root: str, *grown: tuple[int, str]) -> TextTre
     return tree
 
 
-def test_a_branch_begins_where_another_token_was_taken(tokenizer: Tokenizer) -> None:
+def test_another_token_starts_a_branch(tokenizer: Tokenizer) -> None:
     tree = tree_of(tokenizer, "The cat", (0, " is"), (1, " in"), (1, " a"), (0, " sat"))
     assert tree.texts() == ["The cat", "The cat is", "The cat is in", "The cat is a", "The cat sat"]
     again, place = tree.grow(1, id_of(tokenizer, " in"), " in")
@@ -37,7 +37,7 @@ def test_a_branch_begins_where_another_token_was_taken(tokenizer: Tokenizer) -> 
     assert place == 1 and len(same.tokens) == 2  # another token, and yet the same text
 
 
-def test_a_full_tree_is_left_for_a_new_one(tokenizer: Tokenizer) -> None:
+def test_a_full_tree_is_replaced_by_a_new_one(tokenizer: Tokenizer) -> None:
     a, tree, place = id_of(tokenizer, " a"), TextTree("x"), 0
     for _ in range(MAX_TOKENS):
         tree, place = tree.grow(place, a, " a")

@@ -29,7 +29,7 @@ def random_patterns(rows: int, seed: int) -> torch.Tensor:
     return scores.masked_fill(torch.ones(rows, rows).triu(1).bool(), -math.inf).softmax(-1)
 
 
-def test_the_rest_begins_a_token_in_both_cuts() -> None:
+def test_common_suffix_starts_a_token_in_both_tokenizations() -> None:
     assert comparison.common_suffix([b"ab", b"c", b"de"], [b"a", b"bc", b"d", b"e"]) == (2, 2, 2)
     assert comparison.common_suffix([b"ab", b"c"], [b"ab", b"c"]) == (1, 1, 1)
     assert comparison.common_suffix([b"ab", b"cd"], [b"a", b"bc", b"d"]) == (0, 2, 3)  # no border in common
@@ -42,7 +42,7 @@ def test_the_rest_begins_a_token_in_both_cuts() -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_rest_is_the_same_text_and_the_longest(text: str) -> None:
+def test_common_suffix_is_the_same_text_and_the_longest(text: str) -> None:
     cuts = []
     for name in models.NAMES:
         tokenizer = models.load(name).tokenizer
@@ -71,7 +71,9 @@ def two() -> tuple[Tokenizer, Tokenizer]:
     return models.load(models.NAMES[0]).tokenizer, train_bpe(islice(grammar.documents("other"), 500), 1000)
 
 
-def test_a_counterpart_has_the_same_bytes_and_is_found_where_there_is_one(two: tuple[Tokenizer, Tokenizer]) -> None:
+def test_counterpart_has_the_same_bytes_and_exists_where_the_vocabulary_has_it(
+    two: tuple[Tokenizer, Tokenizer],
+) -> None:
     one, other = two
     of_bytes = {token_bytes(other, id): id for id in range(other.get_vocab_size())}
     found = [comparison.counterpart(id, one, other) for id in range(one.get_vocab_size())]
@@ -116,7 +118,7 @@ def test_an_alignment_is_one_of_the_shortest(seed: int) -> None:
     assert not (one and other) or any(None not in pair for pair in columns)  # there is always something to compare
 
 
-def test_what_aligns_is_what_one_would_say() -> None:
+def test_alignment_of_written_examples() -> None:
     assert comparison.align([1, 2, 3], [1, 2, 3]) == [(0, 0), (1, 1), (2, 2)]
     assert comparison.align([7, 1, 8], [8, 1, 7]) == [(0, 0), (1, 1), (2, 2)]  # two names in each other's place
     assert comparison.align([1, 2, 3], [1, 9, 2, 3]) == [(0, 0), (None, 1), (1, 2), (2, 3)]
@@ -124,7 +126,7 @@ def test_what_aligns_is_what_one_would_say() -> None:
     assert comparison.align([], [4]) == [(None, 0)]
 
 
-def test_up_to_the_first_difference_nothing_can_differ() -> None:
+def test_common_prefix_ends_before_the_first_difference() -> None:
     for one, other, count in [
         ([1, 2, 3], [1, 2, 3], 3),
         ([1, 2, 3], [1, 9, 3], 1),
@@ -135,14 +137,14 @@ def test_up_to_the_first_difference_nothing_can_differ() -> None:
         assert comparison.common_prefix_length(comparison.align(one, other), one, other) == count
 
 
-def test_of_equal_patterns_nothing_moves() -> None:
+def test_equal_patterns_move_no_attention() -> None:
     one = random_patterns(6, 0)
     pairs = [(n, n) for n in range(6)]
     assert comparison.moved_attention(one, one.clone(), pairs).eq(0).all()  # exactly
     assert comparison.attention_difference(one, one.clone(), pairs).eq(0).all()
 
 
-def test_of_patterns_without_a_token_in_common_all_moves() -> None:
+def test_patterns_without_a_common_token_move_all_attention() -> None:
     one, other = torch.eye(3)[None], torch.zeros(1, 3, 3)
     other[:, :, 0] = 1
     assert comparison.moved_attention(one, other, [(0, 0), (1, 1), (2, 2)]).tolist() == [[0, 1, 1]]
@@ -153,7 +155,7 @@ def test_of_patterns_without_a_token_in_common_all_moves() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_moves_is_what_is_not_shared(seed: int) -> None:
+def test_moved_attention_is_one_minus_the_shared_attention(seed: int) -> None:
     one, other = random_patterns(7, seed), random_patterns(5, 100 + seed)
     pairs = [(0, 0), (2, 1), (3, 3), (6, 4)]
     moved = comparison.moved_attention(one, other, pairs)
@@ -177,7 +179,7 @@ def test_a_causal_model_moves_nothing_before_the_first_difference(gpt: Decoder, 
     assert moved.max() <= 1
 
 
-def test_the_distance_of_two_guesses() -> None:
+def test_total_variation_of_two_distributions() -> None:
     p, q = (torch.randn(40, generator=torch.Generator().manual_seed(n)).softmax(-1) for n in range(2))
     assert comparison.total_variation(p, p.clone()) == 0
     assert comparison.total_variation(p, q) == pytest.approx(1 - torch.minimum(p, q).sum().item(), abs=1e-6)

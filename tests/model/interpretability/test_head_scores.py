@@ -4,7 +4,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from model.interpretability import head_scores, patching, published_heads
+from model.interpretability import attention_pairs, head_scores, patching
 from model.loading import checkpoint
 from model.loading.folders import BUILT_IN
 from model.transformer.decoder import Decoder
@@ -25,14 +25,14 @@ def right(gpt: Decoder, tokenizer: Tokenizer, kind: str, heads: list[head_scores
         for one in head_scores.predict(gpt, batch, heads, instead)
     ]
     assert len(said) == count
-    return sum(one.right for one in said) / count
+    return sum(prediction.correct for prediction in said) / count
 
 
 @pytest.mark.parametrize("kind", head_scores.KINDS)
-def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
+def test_each_kind_attends_to_the_intended_words(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
     gpt, tokenizer = built_in
     for text, word in head_scores.texts(kind):
-        seen = published_heads.trace_text(gpt, tokenizer, text)
+        seen = attention_pairs.trace_text(gpt, tokenizer, text)
         ids = seen.trace.idx[0].tolist()
         pairs = head_scores.KINDS[kind].pairs(seen, word)
         assert pairs and all(0 <= key < query < len(ids) for query, key in pairs)
@@ -47,7 +47,7 @@ def test_the_words_that_are_looked_at_are_the_right_ones(built_in: tuple[Decoder
     assert head_scores.texts(kind, seed=1) != head_scores.texts(kind)
 
 
-def test_a_score_is_the_mean_attention_that_goes_there(built_in: tuple[Decoder, Tokenizer]) -> None:
+def test_a_score_is_the_mean_attention_to_the_pairs_of_its_kind(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     expected = torch.zeros(gpt.config.n_layer, gpt.config.n_head)
     for text, word in head_scores.texts("agreement"):
@@ -58,14 +58,14 @@ def test_a_score_is_the_mean_attention_that_goes_there(built_in: tuple[Decoder, 
     torch.testing.assert_close(head_scores.scores(gpt, tokenizer, "agreement"), expected, atol=1e-5, rtol=0)
 
 
-def test_the_best_come_first() -> None:
+def test_top_heads_come_in_descending_order() -> None:
     scores = torch.tensor([[0.1, 0.9, 0.3], [0.5, 0.2, 0.8]])
     assert head_scores.top_heads(scores, 3) == [(0, 1), (1, 2), (1, 0)]
     assert len(head_scores.top_heads(scores, 99)) == 6
 
 
 @pytest.mark.parametrize("kind", head_scores.ASKED)
-def test_the_answers_are_those_of_the_whole_run(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
+def test_predictions_equal_those_of_a_full_ablated_forward_pass(built_in: tuple[Decoder, Tokenizer], kind: str) -> None:
     gpt, tokenizer = built_in
     heads = [(0, 1), (2, 3)]
     changes = Interventions(edits=patching.ablation_edits(heads, (), patching.zero_replacements(gpt.config)))
@@ -73,11 +73,11 @@ def test_the_answers_are_those_of_the_whole_run(built_in: tuple[Decoder, Tokeniz
         for said in head_scores.predict(gpt, batch, heads, patching.zero_replacements(gpt.config)):
             shares = gpt.trace(torch.tensor([tokenizer.encode(said.prompt).ids]), changes).logits[0, -1].softmax(-1)
             id = tokenizer.encode(f" {said.answer}").ids[0]
-            assert said.said == shares.argmax() and said.right == (said.said == id)
+            assert said.token_id == shares.argmax() and said.correct == (said.token_id == id)
             assert said.probability == pytest.approx(shares[id].item(), abs=1e-5)
 
 
-def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[Decoder, Tokenizer]) -> None:
+def test_ablate_each_head_equals_predict_for_each_head(built_in: tuple[Decoder, Tokenizer]) -> None:
     gpt, tokenizer = built_in
     instead = patching.zero_replacements(gpt.config)
     batches = head_scores.question_batches(tokenizer, "indirect object", 4)
@@ -88,7 +88,7 @@ def test_a_search_asks_the_same_with_each_head_cut(built_in: tuple[Decoder, Toke
     for head in ((0, 1), (1, 4), (3, 7)):
         said = [one for batch in batches for one in head_scores.predict(gpt, batch, [head], instead)]
         assert probability[head].item() == pytest.approx(sum(one.probability for one in said), abs=1e-4)
-        assert hits[head] == sum(one.right for one in said)
+        assert hits[head] == sum(prediction.correct for prediction in said)
 
 
 def test_without_its_induction_heads_the_built_in_model_cannot_copy(built_in: tuple[Decoder, Tokenizer]) -> None:
@@ -105,7 +105,9 @@ def test_without_its_induction_heads_the_built_in_model_cannot_copy(built_in: tu
 
 
 @pytest.mark.parametrize(("kind", "least"), [(head_scores.AGREEMENT, 0.1), (head_scores.RECEIVER, 0.3)])
-def test_the_head_that_the_search_finds_is_missed(built_in: tuple[Decoder, Tokenizer], kind: str, least: float) -> None:
+def test_ablating_the_most_important_head_lowers_the_accuracy(
+    built_in: tuple[Decoder, Tokenizer], kind: str, least: float
+) -> None:
     gpt, tokenizer = built_in
     probability = torch.zeros(gpt.config.n_layer, gpt.config.n_head)
     for layer, heads, some, _ in head_scores.ablate_each_head(

@@ -13,14 +13,14 @@ from model.transformer.gpt2 import GPT2Config
 from model.transformer.intervention import Edit, Interventions
 
 
-def test_nothing_cut_is_the_untouched_run_to_the_bit(decoder: Decoder, idx: Tensor) -> None:
+def test_no_ablation_is_bitwise_the_clean_run(decoder: Decoder, idx: Tensor) -> None:
     instead = patching.zero_replacements(decoder.config)
     changes = Interventions(edits=patching.ablation_edits((), (), instead))
     assert changes == Interventions()
     assert torch.equal(decoder.trace(idx, changes).logits, decoder.trace(idx).logits)
 
 
-def test_what_is_cut_puts_out_nothing_or_its_mean(decoder: Decoder, idx: Tensor) -> None:
+def test_ablated_parts_output_zero_or_their_mean(decoder: Decoder, idx: Tensor) -> None:
     plain = decoder.trace(idx)
     mean = patching.mean_replacements([plain])
     for instead in (patching.zero_replacements(decoder.config), mean):
@@ -34,14 +34,14 @@ def test_what_is_cut_puts_out_nothing_or_its_mean(decoder: Decoder, idx: Tensor)
     torch.testing.assert_close(mean.mlp_out[1], plain.blocks[1].mlp_out.reshape(-1, decoder.config.n_embd).mean(0))
 
 
-def test_the_mean_of_runs_of_other_lengths_counts_each_token_once(decoder: Decoder, idx: Tensor) -> None:
+def test_mean_replacements_count_each_token_of_runs_of_any_length_once(decoder: Decoder, idx: Tensor) -> None:
     long, short = decoder.trace(idx[:1]), decoder.trace(idx[1:, :3])
     mean = patching.mean_replacements([long, short]).mlp_out[1]
     expected = (long.blocks[1].mlp_out[0].sum(0) + short.blocks[1].mlp_out[0].sum(0)) / 20
     torch.testing.assert_close(mean, expected)
 
 
-def test_all_heads_and_mlps_cut_leave_the_embeddings(decoder: Decoder, idx: Tensor) -> None:
+def test_ablating_all_heads_and_mlps_leaves_embeddings_and_biases(decoder: Decoder, idx: Tensor) -> None:
     every = {(layer, head) for layer in range(3) for head in range(decoder.config.n_head)}
     edited = decoder.trace(
         idx, Interventions(edits=patching.ablation_edits(every, range(3), patching.zero_replacements(decoder.config)))
@@ -52,7 +52,7 @@ def test_all_heads_and_mlps_cut_leave_the_embeddings(decoder: Decoder, idx: Tens
 
 
 @pytest.mark.parametrize("at_once", [1, 40, 2_000])
-def test_a_sweep_over_heads_is_one_whole_run_for_each(
+def test_patch_each_head_equals_a_full_run_for_each_head(
     decoder: Decoder, idx: Tensor, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patching, "TOKENS_PER_BATCH", at_once)
@@ -68,7 +68,7 @@ def test_a_sweep_over_heads_is_one_whole_run_for_each(
 
 
 @pytest.mark.parametrize("start", [0, 11])
-def test_a_sweep_over_positions_is_one_whole_run_for_each(decoder: Decoder, idx: Tensor, start: int) -> None:
+def test_patch_each_position_equals_a_full_run_for_each_position(decoder: Decoder, idx: Tensor, start: int) -> None:
     corrupted, clean = decoder.trace(idx[:1]), decoder.trace(idx[1:])
     seen = []
     for layer, positions, logits in patching.patch_each_position(decoder, corrupted, clean, start):
@@ -80,7 +80,7 @@ def test_a_sweep_over_positions_is_one_whole_run_for_each(decoder: Decoder, idx:
     assert seen == [(layer, position) for layer in range(3) for position in range(start, 17)]
 
 
-def test_each_heads_own_output_put_in_its_place_restores_nothing_and_everything_all(
+def test_patching_a_heads_own_output_restores_nothing_and_patching_everything_restores_all(
     decoder: Decoder, idx: Tensor
 ) -> None:
     clean, corrupted = decoder.trace(idx[1:]), decoder.trace(idx[:1])
@@ -97,7 +97,7 @@ def test_each_heads_own_output_put_in_its_place_restores_nothing_and_everything_
     assert torch.equal(whole.logits, clean.logits)
 
 
-def test_what_stands_before_the_first_difference_restores_nothing(decoder: Decoder, idx: Tensor) -> None:
+def test_patching_before_the_first_difference_restores_nothing(decoder: Decoder, idx: Tensor) -> None:
     one = idx[:1]
     other = one.clone()
     other[0, 9] = (one[0, 9] + 1) % 97
@@ -108,7 +108,7 @@ def test_what_stands_before_the_first_difference_restores_nothing(decoder: Decod
             assert torch.allclose(row, runs[0].logits[0, -1], atol=1e-4) or position >= 9
 
 
-def test_a_pair_that_cannot_be_patched_gets_a_sentence(decoder: Decoder, idx: Tensor) -> None:
+def test_first_difference_rejects_prompts_that_cannot_be_patched(decoder: Decoder, idx: Tensor) -> None:
     with pytest.raises(ValueError, match="17 tokens, the second 3"):
         patching.first_difference(idx[:1], idx[1:, :3])
     with pytest.raises(ValueError, match="are the same"):
@@ -124,7 +124,7 @@ def test_the_metrics_in_closed_form() -> None:
     assert shares.flatten().tolist() == [0, 1, -1]
 
 
-def test_the_cost_grows_as_the_work_does() -> None:
+def test_sweep_multiply_adds_grow_with_rows_and_width() -> None:
     small, wide = GPT2Config(97, 31, 3, 5, 35), GPT2Config(97, 31, 3, 5, 350)
     assert patching.sweep_multiply_adds(small, 8, 10) == 2 * patching.sweep_multiply_adds(small, 4, 10)
     assert 60 < patching.sweep_multiply_adds(wide, 4, 10) / patching.sweep_multiply_adds(small, 4, 10) < 100
@@ -134,7 +134,7 @@ def test_the_cost_grows_as_the_work_does() -> None:
     )  # a block's matrices, scores and mixture, and the logits
 
 
-def test_without_the_mask_the_loss_is_that_of_the_last_guess_alone() -> None:
+def test_without_the_mask_only_the_last_prediction_has_a_loss() -> None:
     """Of 12 guesses 11 are seen: ln 16 / 12 nats. With the mask nothing can be known: ln 16."""
     leaked, honest = (list(mask_leak.train(mask))[-20:] for mask in (False, True))
     mean = {name: sum(step.loss for step in steps) / 20 for name, steps in {"off": leaked, "on": honest}.items()}

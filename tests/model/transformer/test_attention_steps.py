@@ -19,7 +19,7 @@ BLOCK, SHIFT = attention_steps.MASKS[2:]
 
 @pytest.mark.parametrize("kind", GIVEN)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_steps_are_those_of_torch(kind: str, seed: int) -> None:
+def test_steps_equal_torchs_attention(kind: str, seed: int) -> None:
     q, k, v = attention_steps.random_example(5, 3, seed)[4:7]
     found = attention_steps.steps(q, k, v, attention_steps.mask(kind, 5, 5), math.sqrt(3))
     expected = F.scaled_dot_product_attention(q, k, v, is_causal=GIVEN[kind])
@@ -28,7 +28,7 @@ def test_the_steps_are_those_of_torch(kind: str, seed: int) -> None:
     torch.testing.assert_close(found.scaled * math.sqrt(3), found.products)
 
 
-def test_the_numbers_of_the_course_notes_come_out() -> None:
+def test_written_example_gives_the_known_numbers() -> None:
     random = np.random.RandomState(42)
     q, k, v = (torch.from_numpy(random.randn(3, 4)) for _ in range(3))
     weights = attention_steps.steps(q, k, v, attention_steps.mask("none", 3, 3), 2).weights
@@ -36,7 +36,7 @@ def test_the_numbers_of_the_course_notes_come_out() -> None:
     assert (weights - expected).abs().max() < 6e-4
 
 
-def test_masks_block_what_is_said_of_them() -> None:
+def test_masks_block_the_documented_cells() -> None:
     causal = nn.Transformer.generate_square_subsequent_mask(4, dtype=torch.double)
     kept = causal == 0
     assert torch.equal(attention_steps.mask("causal", 4, 4), causal)
@@ -45,7 +45,7 @@ def test_masks_block_what_is_said_of_them() -> None:
     assert {attention_steps.mask(kind, 2, 3).shape for kind in attention_steps.MASKS} == {(2, 3)}
 
 
-def test_wrong_masks_do_what_is_said_of_them() -> None:
+def test_wrong_masks_block_the_documented_cells() -> None:
     q, k, v = attention_steps.random_example(4, 3, 0)[4:7]
     bare, inverted, shifted = (
         attention_steps.steps(q, k, v, attention_steps.mask(kind, 4, 4), 1).weights for kind in ("none", BLOCK, SHIFT)
@@ -146,7 +146,7 @@ def test_heads_and_bias_add_up_and_torch_has_a_module_that_does_the_same(gpt: De
         assert attention_steps.module_difference(attention, gpt.h[layer].ln_1(block.resid_pre)) < 1e-5
 
 
-def test_another_module_is_told_from_ours_by_what_it_puts_out_or_by_where_it_looks(
+def test_module_difference_detects_other_outputs_and_other_weights(
     gpt: Decoder, idx: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attention, x = copy.deepcopy(gpt.h[2].attn), gpt.h[2].ln_1(gpt.trace(idx).blocks[2].resid_pre)

@@ -18,7 +18,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", mask_pitfalls.PITFALLS)
-def test_the_last_way_of_each_trap_is_torchs_own_causal_attention(name: str, scores: np.ndarray) -> None:
+def test_the_last_variant_of_each_pitfall_is_torchs_causal_attention(name: str, scores: np.ndarray) -> None:
     trap = mask_pitfalls.PITFALLS[name](scores)
     *wrong, right = trap.weights.values()
     one = torch.eye(4, dtype=torch.double)
@@ -28,7 +28,7 @@ def test_the_last_way_of_each_trap_is_torchs_own_causal_attention(name: str, sco
     assert name == "np.sqrt" or not all(np.allclose(of, right, atol=1e-3) for of in wrong)
 
 
-def test_what_is_added_is_softmaxed_row_by_row_without_overflow(scores: np.ndarray) -> None:
+def test_softmax_with_added_mask_works_row_by_row_without_overflow(scores: np.ndarray) -> None:
     blocked = np.triu(np.ones((4, 4)), 1)
     far = 2000 * scores + np.array([[0.0], [4000], [-4000], [0]])
     np.testing.assert_allclose(
@@ -37,7 +37,7 @@ def test_what_is_added_is_softmaxed_row_by_row_without_overflow(scores: np.ndarr
     assert mask_pitfalls.softmax_with_added_mask(far.astype(np.float32), blocked).dtype == np.float32
 
 
-def test_ones_that_stand_where_a_token_may_look_show_it_the_future_alone(scores: np.ndarray) -> None:
+def test_an_inverted_mask_attends_to_the_future_alone(scores: np.ndarray) -> None:
     found, ones = mask_pitfalls.inverted_mask(scores).weights, np.ones((4, 4))
     for name, blocked in {"tril": np.tril(ones), "triu(1)": np.triu(ones, 1)}.items():
         np.testing.assert_array_equal(found[name], mask_pitfalls.softmax_with_added_mask(scores, blocked))
@@ -46,7 +46,7 @@ def test_ones_that_stand_where_a_token_may_look_show_it_the_future_alone(scores:
     np.testing.assert_allclose(inverted[3], softmax(scores)[3], atol=1e-6)
 
 
-def test_a_row_without_a_key_is_another_thing_in_each_type(scores: np.ndarray) -> None:
+def test_a_fully_masked_row_differs_by_number_type(scores: np.ndarray) -> None:
     for given in (scores, scores.astype(np.float32)):
         found = mask_pitfalls.fully_masked_row(given).weights
         np.testing.assert_allclose(found["−1e9, float64"][0], softmax(scores)[0], atol=1e-6)
@@ -56,14 +56,14 @@ def test_a_row_without_a_key_is_another_thing_in_each_type(scores: np.ndarray) -
         assert [found[f"−1e9, float{bits}"].dtype for bits in (64, 32)] == [np.float64, np.float32]
 
 
-def test_in_half_precision_every_cell_is_lost(scores: np.ndarray) -> None:
+def test_in_half_precision_every_weight_is_nan(scores: np.ndarray) -> None:
     small = mask_pitfalls.half_precision(scores)
     assert np.isnan(small.weights["mask * −1e9"]).all() and small.weights["filled with −∞"].dtype == np.float16
     largest, became = torch.finfo(torch.float16).max, torch.tensor(-1e9).half().item()
     assert small.found == f"The largest number of float16 is {largest:g}; −1e9 becomes {became}."
 
 
-def test_the_root_that_numpy_takes_makes_the_type_another_one() -> None:
+def test_numpys_square_root_promotes_float32_to_float64() -> None:
     scores = np.random.default_rng(7).normal(size=(9, 9)).astype(np.float32)
     promoted = mask_pitfalls.type_promotion(scores)
     theirs, ours = promoted.weights["np.sqrt"], promoted.weights["math.sqrt"]
@@ -73,7 +73,7 @@ def test_the_root_that_numpy_takes_makes_the_type_another_one() -> None:
     assert promoted.found == "float32 / np.sqrt(9) is float64; float32 / math.sqrt(9) is float32."
 
 
-def test_one_mask_is_read_in_two_ways(scores: np.ndarray) -> None:
+def test_module_and_function_read_a_bool_mask_in_opposite_ways(scores: np.ndarray) -> None:
     found = mask_pitfalls.bool_conventions(scores).weights
     assert not np.tril(found["the function, True = future"]).any()
     assert not np.triu(found["the module, True = future"], 1).any()

@@ -11,7 +11,7 @@ from torch.distributions import Categorical
 from model.transformer import score_scaling
 
 
-def test_the_products_of_random_numbers_spread_by_the_root_of_the_width() -> None:
+def test_random_scores_have_the_standard_deviation_of_the_root_of_the_width() -> None:
     for width in score_scaling.WIDTHS:
         found = [score_scaling.random_scores(width, seed) for seed in range(9)]
         assert found[0].shape == (score_scaling.DRAWS, score_scaling.KEYS) and found[0].dtype == torch.double
@@ -21,7 +21,7 @@ def test_the_products_of_random_numbers_spread_by_the_root_of_the_width() -> Non
 
 
 @pytest.mark.parametrize(("width", "bare"), [(64, 0.116), (256, 0.0059), (1024, 2.2e-5)])
-def test_undivided_the_gradient_is_lost_with_the_width(width: int, bare: float) -> None:
+def test_without_division_the_gradient_vanishes_with_the_width(width: int, bare: float) -> None:
     found = [score_scaling.random_scores(width, seed) for seed in range(9)]
     lost = [score_scaling.measure(scores).gradient for scores in found]
     kept = [score_scaling.measure(scores / math.sqrt(width)).gradient for scores in found]
@@ -42,7 +42,7 @@ def test_a_softmax_is_measured_as_torch_measures_it() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 5])
-def test_the_curves_are_those_of_the_scores_and_say_what_the_lesson_says(seed: int) -> None:
+def test_curves_by_width_equal_the_measured_scores(seed: int) -> None:
     divided, bare = (score_scaling.by_width(seed, divided) for divided in (True, False))
     assert score_scaling.WIDTHS[0] == 1 and score_scaling.WIDTHS[-1] == 1024
     assert [of.spread for of in divided] == pytest.approx([1] * 11, rel=0.15)
@@ -59,7 +59,7 @@ def test_the_curves_are_those_of_the_scores_and_say_what_the_lesson_says(seed: i
 
 
 @pytest.mark.parametrize("size", [0.1, 512**-0.5])
-def test_an_untrained_layer_looks_as_torchs_module_with_the_same_weights(size: float) -> None:
+def test_an_untrained_layer_equals_torchs_module_with_the_same_weights(size: float) -> None:
     """Of 512 numbers and 8 heads, as the page says, and 10 tokens."""
     random = torch.Generator().manual_seed(4)
     x = torch.randn(2, 10, 512, generator=random)
@@ -73,7 +73,7 @@ def test_an_untrained_layer_looks_as_torchs_module_with_the_same_weights(size: f
     assert spread == pytest.approx(512 * size**2, rel=0.1)  # each q and k: 512 products of variance size²
 
 
-def test_weights_drawn_with_a_tenth_are_saturated_from_the_start() -> None:
+def test_weights_of_size_a_tenth_saturate_the_softmax() -> None:
     spread, largest = np.mean([score_scaling.untrained_layer(0.1, seed) for seed in range(5)], 0)
     assert spread == pytest.approx(5.12, rel=0.05) and largest == pytest.approx(0.79, abs=0.03)
     assert score_scaling.untrained_layer(512**-0.5, 0)[1] < 0.4
