@@ -112,6 +112,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     "start/home": [{}, {"model": ANOTHER}],
     "start/knows": [{}, {"model": ANOTHER}],
     "transformer/attention": [{"steps": "true"}],
+    "transformer/attention_on_prompt": [{"prompt": "cat dog " * 30}],
     "transformer/gpt": [{"preset": "Llama 3.1 8B"}],
     "transformer/hand": [
         {"tokens": "3"},

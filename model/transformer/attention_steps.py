@@ -44,6 +44,16 @@ def steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, divisor: float) -> Step
     return Steps(q, k, v, products, scaled, masked, weights, weights @ v)
 
 
+def head_steps(attention: AttentionTrace, head: int, queries: slice, keys: slice) -> Steps:
+    """The steps of one head of a record, in double precision, for some of its queries and the keys that they may see.
+
+    Heads that share their keys and values read those of their group. Rotated queries and keys stay rotated.
+    """
+    q, k, v = attention.q[0, head, queries], attention.keys[0, head, keys], attention.values[0, head, keys]
+    causal = mask("causal", len(k), len(k))[queries]
+    return steps(q.double(), k.double(), v.double(), causal, math.sqrt(q.size(1)))
+
+
 def mask(kind: str, queries: int, keys: int) -> Tensor:
     """What is added to the scores (T, S) under one of MASKS: 0 where a key may be seen, else −∞.
 
@@ -131,6 +141,11 @@ def answer_weight(clauses: int, distance: int, fit: float = 4, penalty: float = 
     others, place = _distractor_scores(clauses - 1, seed), clauses - 1 - distance
     scores = torch.cat([others[:place], torch.tensor([fit], dtype=torch.double), others[place:]])
     return (scores - penalty * torch.arange(clauses - 1, -1, -1)).softmax(0)[place].item()
+
+
+def answer_weights(clauses: int, fit: float, penalty: float = 0) -> list[float]:
+    """The weight of the clause that fits at each distance from 1 to clauses - 1."""
+    return [answer_weight(clauses, distance, fit, penalty) for distance in range(1, clauses)]
 
 
 def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:

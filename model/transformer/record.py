@@ -50,6 +50,11 @@ class AttentionTrace:
     out: Annotated[Tensor, "B T C"]
 
     @property
+    def keys(self) -> Annotated[Tensor, "B H T D"]:
+        """The keys that each query head reads: those of its key/value group."""
+        return self.k.repeat_interleave(self.q.size(1) // self.k.size(1), dim=1)
+
+    @property
     def values(self) -> Annotated[Tensor, "B H T D"]:
         """The values that each query head reads: those of its key/value group."""
         return self.v.repeat_interleave(self.q.size(1) // self.v.size(1), dim=1)

@@ -74,6 +74,13 @@ SECTIONS = (
             Lesson("transformer/attention", "Attention", "hub", "Which earlier words does each word look at?"),
             Lesson("transformer/hand", "Attention by hand", "calculate", "What does a head compute?"),
             Lesson(
+                "transformer/attention_on_prompt",
+                "Attention on your prompt",
+                "edit_note",
+                "What does a head of the model compute on your prompt?",
+            ),
+            Lesson("transformer/heads_add_up", "Heads add up", "add_circle", "What does each head add to a word?"),
+            Lesson(
                 "transformer/scale",
                 "Scale and mask",
                 "balance",

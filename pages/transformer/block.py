@@ -10,10 +10,11 @@ from pages.shared.effects import effects_text
 
 PROSE = prose.of(__file__)
 WORDS = 5  # that a part writes towards
-# Keys of old links, and the lesson that shows now what they ask for.
-MOVED = {"norm": "transformer/mlp"} | dict.fromkeys(
-    ("stacked", "residual", "blocks", "size", "seed"), "transformer/untrained_stacks"
-)
+# The lessons that show what was part of this one, and their keys in old links.
+MOVED = {
+    "transformer/mlp": ("norm",),
+    "transformer/untrained_stacks": ("stacked", "residual", "blocks", "size", "seed"),
+}
 
 
 def draw_stream(reading: Reading, stream: ResidualStream, position: int, layer: int) -> None:
@@ -48,7 +49,7 @@ def draw_additions(reading: Reading, stream: ResidualStream, position: int, laye
     st.dataframe(rows, hide_index=True, column_config=columns)
 
 
-lesson.move_to(next((path for key, path in MOVED.items() if key in st.query_params), None))
+lesson.redirect((), MOVED)
 lesson.title(PROSE)
 reading = controls.ask_prompt(PROSE.examples())
 decoder = reading.model.decoder

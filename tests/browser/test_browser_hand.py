@@ -28,9 +28,11 @@ def opened(visitor: Visitors, address: str, **settings: object) -> Visitor:
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
-@pytest.mark.parametrize("view", ["By hand", "On your prompt"])
-def test_it_opens_and_fits(visitor: Visitors, server: str, view: str, width: int, scheme: str, tmp_path: Path) -> None:
-    address = f"{server}/hand?view={quote(view)}&prompt={quote(MARKUP)}"
+@pytest.mark.parametrize("lesson", ["hand", "attention_on_prompt"])
+def test_it_opens_and_fits(
+    visitor: Visitors, server: str, lesson: str, width: int, scheme: str, tmp_path: Path
+) -> None:
+    address = f"{server}/{lesson}?prompt={quote(MARKUP)}"
     one = opened(visitor, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     assert one.page.screenshot(path=tmp_path / "page.png")
     fits(one, ".byhand", ".byhand .maps")
@@ -40,9 +42,7 @@ def test_it_opens_and_fits(visitor: Visitors, server: str, view: str, width: int
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
-@pytest.mark.parametrize(
-    "page", ["hand?view=Several%20heads", "hand?example=The%20contract", "scale", "scale?view=Mask%20traps"]
-)
+@pytest.mark.parametrize("page", ["heads_add_up", "hand?example=The%20contract", "scale", "scale?view=Mask%20traps"])
 def test_the_other_views_fit(visitor: Visitors, server: str, page: str, width: int, scheme: str) -> None:
     one = opened(visitor, f"{server}/{page}", viewport={"width": width, "height": 900}, color_scheme=scheme)
     fits(one)
@@ -146,7 +146,7 @@ def test_what_is_masked_is_hatched_and_what_is_small_is_not_zero(visitor: Visito
 @pytest.mark.parametrize("size", [(1440, 900), (1024, 768), (390, 844)])
 def test_the_row_that_is_worked_out_is_seen(visitor: Visitors, server: str, size: tuple[int, int]) -> None:
     screen = {"width": size[0], "height": size[1]}
-    fits(opened(visitor, f"{server}/hand?view=On%20your%20prompt", viewport=screen), ".byhand .scroll")
+    fits(opened(visitor, f"{server}/attention_on_prompt", viewport=screen), ".byhand .scroll")
     one = opened(visitor, f"{server}/hand", viewport=screen)
     fits(one, ".byhand .scroll")
     end = one.page.locator(".work .end").bounding_box()
@@ -180,8 +180,9 @@ def test_a_number_is_edited_and_the_link_holds_it(visitor: Visitors, server: str
     one.rest()
     asks = one.page.locator(".asks").inner_text()
     assert "(7," in asks and one.page.locator(".byhand .maps").inner_text() != before
-    for view in ("On your prompt", "By hand"):
-        one.page.get_by_role("radio", name=view).click()
+    for name in ("Attention on your prompt", "Attention by hand"):
+        one.page.get_by_role("link", name=name, exact=True).click()
+        one.page.get_by_role("heading", name=f"{name}:").wait_for()
         one.rest()
     assert one.page.locator(".asks").inner_text() == asks and "numbers=" in one.page.url
     one.page.locator(".byhand .maps th.q", has_text="cat").first.click()

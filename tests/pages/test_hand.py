@@ -10,17 +10,12 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch.nn import functional as F
 
-from model.interpretability import attribution
 from model.transformer import attention_steps as byhand
 from model.transformer import mask_pitfalls as masks
 from model.transformer import score_scaling as scale
 from pages.shared import link, models
 from pages.shared import matrix_editor as matrices
-from pages.shared.compute import readings
-from tests.driver import HOSTILE, drawn, heat_maps, page, read_prompt
-from tests.pages.test_family import NAME as STRANGER
-from tests.pages.test_family import offer
-from viz.tokens import visible
+from tests.driver import drawn, heat_maps, page
 
 NAME = models.NAMES[0]
 HAND, SCALE = "transformer/hand", "transformer/scale"
@@ -164,81 +159,25 @@ def test_the_contract_is_computed_from_its_slider(fit: str) -> None:
     assert power / both == pytest.approx(as_it_is[0], abs=6e-4)
 
 
-@pytest.mark.parametrize("name", models.NAMES)
-@pytest.mark.parametrize("picked", [None, "L1 H2"])
-def test_the_steps_on_a_prompt_are_those_of_the_model(name: str, picked: str | None) -> None:
-    app = page(HAND, view=PROMPT, model=name, **({"picked": picked} if picked else {}))
+@pytest.mark.parametrize(
+    ("link", "lesson"),
+    [
+        ({"view": "On your prompt"}, "attention_on_prompt"),
+        ({"view": "On your prompt", "picked": "L1 H2", "prompt": "7 + 5 ="}, "attention_on_prompt"),
+        ({"view": "Several heads", "of layer": "L0", "at": "3  ·Tom"}, "heads_add_up"),
+    ],
+    ids=str,
+)
+def test_old_link_to_a_view_opens_the_lesson_that_it_has_become(link: dict[str, str], lesson: str) -> None:
+    app = page(HAND, **link)
     assert not app.exception and not app.warning
-    reading = read_prompt(name, app.text_input(key="prompt").value)
-    layer, head = (1, 2) if picked else reading.model.start
-    attn, sent = reading.trace.blocks[layer].attn, drawn(app, "products")
-    assert sent["queries"] == visible(reading.tokens)
-    for field, of in {"q": attn.q, "k": attn.k, "v": attn.v, "scaled": attn.scores, "weights": attn.pattern}.items():
-        np.testing.assert_allclose(array(sent[field]), of[0, head], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(array(sent["z"]), attn.z[0, head], rtol=1e-3, atol=1e-4)
-    assert (np.isneginf(array(sent["masked"])) == np.triu(np.ones((len(reading.tokens),) * 2), 1)).all()
-    apart = float(said(app).split("own pass by ")[1].split(" ")[0])
-    assert apart < 1e-5
-
-
-@pytest.mark.parametrize("view", [PROMPT, HEADS])
-@pytest.mark.parametrize("prompt", [*HOSTILE.values(), "cat " * 5000], ids=[*HOSTILE, "long"])
-def test_any_text_is_worked_out(view: str, prompt: str) -> None:
-    app = page(HAND, view=view, prompt=prompt)
-    assert not app.exception and len(app.warning) == (len(prompt) > 1000)
-    if view == PROMPT:
-        shown = drawn(app, "products")["queries"]
-        assert shown == visible(read_prompt(NAME, prompt).tokens)[:32]
-
-
-def test_the_end_of_a_long_prompt_is_worked_out_too() -> None:
-    app = page(HAND, view=PROMPT, prompt="the cat sat. " * 12, end="the last 32")
-    reading = read_prompt(NAME, app.text_input(key="prompt").value)
-    sent, (layer, head) = drawn(app, "products"), reading.model.start
-    assert sent["queries"] == visible(reading.tokens)[-32:] and sent["keys"] == visible(reading.tokens)
-    pattern = reading.trace.blocks[layer].attn.pattern[0, head, -32:]
-    np.testing.assert_allclose(array(sent["weights"]), pattern, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("view", [PROMPT, HEADS])
-def test_an_empty_prompt_gets_a_sentence(view: str) -> None:
-    app = page(HAND, view=view)
-    app.text_input(key="prompt").set_value("").run()
-    assert not app.exception and "The prompt is empty" in app.info[0].value
-
-
-@pytest.mark.parametrize("layer", ["L0", "L3"])
-def test_what_each_head_adds_is_what_it_wrote(layer: str) -> None:
-    app = page(HAND, view=HEADS, at="3  ·Tom", **{"of layer": layer})
-    assert not app.exception
-    reading = read_prompt(NAME, app.text_input(key="prompt").value)
-    n, heads = int(layer[1:]), reading.model.decoder.config.n_head
-    written = attribution.written_by_heads(
-        reading.model.decoder, reading.trace, 3, [(n, head) for head in range(heads)]
-    )
-    out = reading.trace.blocks[n].attn.out[0, 3]
-    table = app.dataframe[0].value
-    assert list(table["adds"]) == [*(f"H{head}" for head in range(heads)), "bias", "sum"]
-    bias = reading.model.decoder.blocks[n].b_O
-    lengths = [*written.norm(dim=-1).tolist(), bias.norm().item(), out.norm().item()]
-    assert list(table["length"]) == pytest.approx(lengths, rel=1e-4)
-    vectors = heat_maps(app)["vectors"]
-    np.testing.assert_allclose(vectors[:-1].sum(0), vectors[-1], atol=1e-4)
-    np.testing.assert_allclose(vectors[-1], out, atol=1e-5)
-    apart = [float(part.split("**")[0]) for part in said(app).split("ifference is **")[1:]]
-    apart.append(float(said(app).split("at any token is **")[1].split("**")[0]))
-    assert len(apart) == 2 and max(apart) < 1e-4
-
-
-def test_another_model_is_worked_out_too(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    offer(monkeypatch, STRANGER, tmp_path)
-    for view in (PROMPT, HEADS):
-        app = page(HAND, view=view, model=STRANGER, prompt="the king and the queen")
-        assert not app.exception and not app.warning
-        assert app.selectbox(key="model").value == STRANGER
-    assert len(app.dataframe[0].value) == 3 + 2
-    models.load.cache_clear()
-    readings.forward_pass.cache_clear()
+    choices = {key: value for key, value in link.items() if key != "view"}
+    new = page(f"transformer/{lesson}", **choices)
+    assert [element.value for element in app.subheader] == [element.value for element in new.subheader]
+    assert [element.value for element in app.markdown] == [element.value for element in new.markdown]
+    boxes = [*app.selectbox, *app.text_input]
+    assert {box.key: box.value for box in boxes if box.key in choices} == choices
+    assert "view" not in app.query_params
 
 
 @pytest.mark.parametrize(("width", "seed"), [(64, 0), (1024, 5)])

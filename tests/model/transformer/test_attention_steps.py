@@ -175,3 +175,19 @@ def test_the_module_shares_the_weights_of_ours_and_draws_none(gpt: Decoder) -> N
 def test_in_double_precision_the_module_is_equal_to_the_last_digits(gpt: Decoder, idx: Tensor) -> None:
     attention, x = copy.deepcopy(gpt.h[1].attn).double(), gpt.h[1].ln_1(gpt.trace(idx).blocks[1].resid_pre).double()
     assert attention_steps.module_difference(attention, x) < 1e-12
+
+
+def test_steps_of_a_head_are_those_of_the_record(decoder: Decoder, idx: Tensor) -> None:
+    attention, length = decoder.trace(idx).blocks[1].attn, idx.size(1)
+    for head in range(decoder.config.n_head):
+        steps = attention_steps.head_steps(attention, head, slice(length - 5, length), slice(length))
+        torch.testing.assert_close(steps.scaled.float(), attention.scores[0, head, -5:], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(steps.weights.float(), attention.pattern[0, head, -5:], atol=1e-5, rtol=0)
+        torch.testing.assert_close(steps.z.float(), attention.z[0, head, -5:], atol=1e-4, rtol=1e-4)
+        assert steps.z.dtype == torch.double
+
+
+def test_weights_of_the_answer_are_those_at_each_distance() -> None:
+    weights = attention_steps.answer_weights(12, 3.0, 1 / 8)
+    assert len(weights) == 11
+    assert weights[4] == attention_steps.answer_weight(12, 5, 3.0, 1 / 8) and weights[0] > weights[10]
