@@ -94,41 +94,41 @@ class Case(NamedTuple):
 CASES = [
     Case(
         "Write past the context",
-        "A GPT-2 has no row of positions left for the next token; a Llama goes on, at positions that it never saw in "
+        "A GPT-2 has no position vector left for the next token. A Llama goes on, at positions that it never saw in "
         "training. Ours reads the last tokens that fit. (Here the model is cut to a context as long as your prompt, so "
         "that it is full at once.)",
         lambda way, decoder, idx: new_ids_or_error(way, decoder.shortened(idx.size(1)), idx, NEW_TOKENS),
     ),
     Case(
         "Temperature 0",
-        "Nothing can be divided by 0: the probabilities are NaN. Ours takes the likeliest token, as is meant.",
+        "The division by 0 makes the probabilities NaN. Ours takes the likeliest token, which is what 0 stands for.",
         lambda way, decoder, idx: new_ids_or_error(way, decoder, idx, temperature=0.0),
     ),
     Case(
         "Temperature −1",
-        "It turns the order round: top-k then keeps the unlikeliest tokens, and nobody is told. Ours refuses it.",
+        "It reverses the order: top-k then keeps the unlikeliest tokens, without a warning. Ours refuses it.",
         lambda way, decoder, idx: new_ids_or_error(way, decoder, idx, temperature=-1.0),
     ),
     Case(
         "A top-k larger than the vocabulary",
-        "A default of 50 is enough, with a small vocabulary of 40. Ours keeps all tokens then.",
+        "The default of 50 is already too large for a small vocabulary of 40. Ours keeps all tokens then.",
         lambda way, decoder, idx: new_ids_or_error(way, decoder, idx, top_k=decoder.config.vocab_size + 1),
     ),
     Case(
         "Top-k 3 among ten equally likely tokens",
-        "All that are as large as the third are kept, here ten. Ours does the same, as transformers does: a rule that "
-        "should be said.",
+        "All tokens that are tied with the third are kept, here ten. Ours does the same, as transformers does: "
+        "a top-k of 3 may keep more than 3 tokens.",
         top_k_with_ties,
     ),
     Case(
         "A sample in the middle of training",
-        "It switches the model to eval and leaves it there: dropout stays off for the rest of the training. Ours "
-        "touches no switch. (Run on a small untrained model.)",
+        "It switches the model to eval mode and leaves it there: dropout stays off for the rest of the training. Ours "
+        "does not change the mode. (Run on a small untrained model.)",
         training_mode_afterwards,
     ),
     Case(
         "Write 32 tokens",
-        "Every token is computed anew for each that is added, and its logits, too, of which the last alone are used.",
+        "For each new token it computes all earlier tokens again, and their logits, too, but only uses the last ones.",
         multiply_adds,
     ),
 ]
