@@ -123,7 +123,7 @@ def token_words(tokenizer: Tokenizer, count: int) -> list[str | None]:
 
 def token_embeddings(gpt: Decoder, tokenizer: Tokenizer) -> TokenEmbeddings:
     """The words that are one token of a GPT."""
-    return TokenEmbeddings(token_words(tokenizer, gpt.config.vocab_size), gpt.wte.weight, tokenizer)
+    return TokenEmbeddings(token_words(tokenizer, gpt.config.vocab_size), gpt.W_E, tokenizer)
 
 
 def parse(expression: str) -> list[Term]:

@@ -144,7 +144,7 @@ def build_optimizers(gpt: Decoder) -> list[torch.optim.Optimizer]:
     """
     named = dict(gpt.named_parameters())
     hidden = [parameter for name, parameter in named.items() if name.startswith("h.") and parameter.dim() == 2]
-    tables = [gpt.wte.weight, gpt.wpe.weight]
+    tables = [gpt.W_E, gpt.W_pos]
     others = [parameter for parameter in named.values() if parameter.dim() == 1]
     groups = [{"params": tables, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
     return [
@@ -173,7 +173,7 @@ def load_run(gpt: Decoder, optimizers: Sequence[torch.optim.Optimizer], settings
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata()
-        state = load_file(path, str(gpt.wte.weight.device))
+        state = load_file(path, str(gpt.W_E.device))
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it to begin anew") from error
     if metadata["settings"] != settings:
@@ -221,7 +221,7 @@ def train(
     gpt = GPT2(config)
     # Positions start as waves and are learned on: from random ones the heads that look at the token before, and those
     # built on them, come much later.
-    gpt.wpe.weight.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
+    gpt.W_pos.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
     gpt.to(device)
     optimizers = build_optimizers(gpt)
     start = load_run(gpt, optimizers, settings, run) if run.exists() else 0

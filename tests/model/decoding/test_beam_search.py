@@ -71,14 +71,14 @@ def test_beams_equal_those_of_transformers_on_the_shipped_weights(
     assert_equal(shipped, ids, width, length, penalty)
 
 
-def test_each_step_keeps_its_most_likely_candidates(gpt: Decoder) -> None:
+def test_each_step_keeps_its_most_likely_candidates(decoder: Decoder) -> None:
     """The totals are those of a forward pass over each text, without a cache; nothing likelier was left out."""
     ids, width, length = [4, 1], 3, 6
-    found = beam_search.search(gpt, ids, width, length)
+    found = beam_search.search(decoder, ids, width, length)
     texts, kept = [ids], []
     for step in found.steps:
         assert len(step) == 2 * width
-        log_p = gpt(torch.tensor(texts))[:, -1].log_softmax(-1)
+        log_p = decoder(torch.tensor(texts))[:, -1].log_softmax(-1)
         before = [one.total for one in kept] or [0.0]
         everything = (torch.tensor(before)[:, None] + log_p).flatten().sort(descending=True).values
         assert [one.total for one in step] == pytest.approx(everything[: 2 * width].tolist(), abs=1e-4)
@@ -91,36 +91,36 @@ def test_each_step_keeps_its_most_likely_candidates(gpt: Decoder) -> None:
     assert [one.total / length for one in kept] == pytest.approx([score for _, score in found.ranked])
 
 
-def test_a_width_of_one_is_greedy_past_the_end_of_the_context_too(gpt: Decoder) -> None:
-    ids = list(range(gpt.config.block_size - 3))
-    ((found, _),) = beam_search.search(gpt, ids, 1, 12).ranked
-    assert found == gpt.generate(torch.tensor([ids]), 12)[0, -12:].tolist()
+def test_a_width_of_one_is_greedy_past_the_end_of_the_context_too(decoder: Decoder) -> None:
+    ids = list(range(decoder.config.block_size - 3))
+    ((found, _),) = beam_search.search(decoder, ids, 1, 12).ranked
+    assert found == decoder.generate(torch.tensor([ids]), 12)[0, -12:].tolist()
 
 
-def test_a_prompt_as_long_as_the_context_and_longer(gpt: Decoder) -> None:
+def test_a_prompt_as_long_as_the_context_and_longer(decoder: Decoder) -> None:
     """Each text is read from its end, as much as the context holds."""
     ids = [*range(40), 3, 7]
-    found = beam_search.search(gpt, ids, 3, 4)
+    found = beam_search.search(decoder, ids, 3, 4)
     for row, score in found.ranked:
         text, total = [*ids, *row], 0.0
         for at in range(len(ids), len(text)):
-            read = torch.tensor([text[:at][-gpt.config.block_size :]])
-            total += gpt(read)[0, -1].log_softmax(-1)[text[at]].item()
+            read = torch.tensor([text[:at][-decoder.config.block_size :]])
+            total += decoder(read)[0, -1].log_softmax(-1)[text[at]].item()
         assert score == pytest.approx(total / 4, abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("width", "length", "said"), [(0, 3, "width is 0"), (9, 3, "1 to 8"), (2, 0, "length is 0"), (2, 13, "1 to 12")]
 )
-def test_a_width_or_length_out_of_range_is_refused(gpt: Decoder, width: int, length: int, said: str) -> None:
+def test_a_width_or_length_out_of_range_is_refused(decoder: Decoder, width: int, length: int, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        beam_search.search(gpt, [1], width, length)
+        beam_search.search(decoder, [1], width, length)
 
 
-def test_an_empty_prompt_and_nan_logits_are_rejected(gpt: Decoder) -> None:
+def test_an_empty_prompt_and_nan_logits_are_rejected(decoder: Decoder) -> None:
     with pytest.raises(ValueError, match="0 tokens"):
-        beam_search.search(gpt, [], 2, 2)
-    broken = GPT2(gpt.config).eval()
+        beam_search.search(decoder, [], 2, 2)
+    broken = GPT2(decoder.config).eval()
     torch.nn.init.constant_(broken.ln_f.bias, math.nan)
     with pytest.raises(ValueError, match="NaN"):
         beam_search.search(broken, [1], 2, 2)

@@ -19,9 +19,9 @@ from pages.shared import models
 TEXTS = ["apple lamp", "The woodchuck said: 1, 2, 3!", "Straße 👋🏽 end", "x", " mammals, mammals", "Every violin"]
 
 
-def patterns(gpt: Decoder, idx: torch.Tensor) -> torch.Tensor:
+def patterns(decoder: Decoder, idx: torch.Tensor) -> torch.Tensor:
     """(L, H, T, T)."""
-    return torch.stack([block.attn.pattern[0] for block in gpt.trace(idx).blocks])
+    return torch.stack([block.attn.pattern[0] for block in decoder.trace(idx).blocks])
 
 
 def random_patterns(rows: int, seed: int) -> torch.Tensor:
@@ -168,13 +168,13 @@ def test_moved_attention_is_one_minus_the_shared_attention(seed: int) -> None:
     assert comparison.attention_difference(one, other, pairs)[1, 2, 3, 1] == other[1, 2, 4, 1] - one[1, 2, 6, 2]
 
 
-def test_a_causal_model_moves_nothing_before_the_first_difference(gpt: Decoder, idx: torch.Tensor) -> None:
+def test_a_causal_model_moves_nothing_before_the_first_difference(decoder: Decoder, idx: torch.Tensor) -> None:
     one, other = idx[0, :9].tolist(), [*idx[0, :5].tolist(), *idx[1, 5:12].tolist()]
     columns = comparison.align(one, other)
     pairs = [pair for pair in columns if None not in pair]
     first = comparison.common_prefix_length(columns, one, other)
     assert first == 5
-    moved = comparison.moved_attention(*(patterns(gpt, torch.tensor([ids])) for ids in (one, other)), pairs)
+    moved = comparison.moved_attention(*(patterns(decoder, torch.tensor([ids])) for ids in (one, other)), pairs)
     assert moved[..., :first].max() < 1e-5 < moved[..., first:].min()
     assert moved.max() <= 1
 

@@ -16,13 +16,13 @@ def built_in() -> tuple[Decoder, Tokenizer]:
     return checkpoint.load(BUILT_IN), Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 
 
-def right(gpt: Decoder, tokenizer: Tokenizer, kind: str, heads: list[head_scores.Head], count: int = 20) -> float:
+def right(decoder: Decoder, tokenizer: Tokenizer, kind: str, heads: list[head_scores.Head], count: int = 20) -> float:
     """The share of questions that are answered while these heads are cut."""
-    instead = patching.zero_replacements(gpt.config)
+    instead = patching.zero_replacements(decoder.config)
     said = [
         one
         for batch in head_scores.question_batches(tokenizer, kind, count)
-        for one in head_scores.predict(gpt, batch, heads, instead)
+        for one in head_scores.predict(decoder, batch, heads, instead)
     ]
     assert len(said) == count
     return sum(prediction.correct for prediction in said) / count

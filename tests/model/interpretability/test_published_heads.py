@@ -95,18 +95,20 @@ def test_the_first_token_of_the_built_in_model(built_in: tuple[Decoder, Tokenize
     assert BY_NAME["First token"].value(found, gpt.config) == pytest.approx(patterns[:, :, 2:, 0].mean().item())
 
 
-def test_head_attributions_and_the_rest_sum_to_the_logit_difference(gpt: Decoder, idx: torch.Tensor) -> None:
-    trace = gpt.trace(idx[:1])
-    seen = attention_pairs.TracedText(gpt, None, "", trace)
+def test_head_attributions_and_the_rest_sum_to_the_logit_difference(decoder: Decoder, idx: torch.Tensor) -> None:
+    trace = decoder.trace(idx[:1])
+    seen = attention_pairs.TracedText(decoder, None, "", trace)
     toward, against = 11, 42
     heads = published_heads.head_attribution(seen, toward, against)
-    assert heads.shape == (gpt.config.n_layer, gpt.config.n_head)
+    assert heads.shape == (decoder.config.n_layer, decoder.config.n_head)
     last = trace.blocks[-1].resid_post[0, -1]
-    scale = (last.var(unbiased=False) + gpt.config.layer_norm_epsilon).sqrt()
-    direction = gpt.wte.weight[toward] - gpt.wte.weight[against]
-    others = trace.embed[0, -1] + trace.pos_embed[-1]
-    others = others + sum(block.attn.c_proj.bias for block in gpt.h) + sum(b.mlp_out[0, -1] for b in trace.blocks)
-    rest = ((others - others.mean()) / scale * gpt.ln_f.weight + gpt.ln_f.bias) @ direction
+    direction = decoder.W_U[toward] - decoder.W_U[against]
+    others = trace.embed[0, -1] + (0 if trace.pos_embed is None else trace.pos_embed[-1])
+    others = others + sum(block.b_O for block in decoder.blocks) + sum(b.mlp_out[0, -1] for b in trace.blocks)
+    variance = last.square().mean() if decoder.W_pos is None else last.var(unbiased=False)
+    centered = others if decoder.W_pos is None else others - others.mean()
+    scale = (variance + decoder.config.layer_norm_epsilon).sqrt()
+    rest = (centered / scale * decoder.ln_f.weight + decoder.ln_f.bias) @ direction
     logits = trace.logits[0, -1]
     assert (heads.sum() + rest).item() == pytest.approx((logits[toward] - logits[against]).item(), abs=1e-3)
     torch.testing.assert_close(published_heads.head_attribution(seen, against, toward), -heads)
@@ -218,7 +220,7 @@ def test_what_the_built_in_model_learned_and_what_it_did_not(built_in: tuple[Dec
     assert not holds["Greater than"]  # its world has no such years
 
 
-def test_no_attention_claim_holds_for_an_untrained_model(gpt: Decoder, built_in: tuple[Decoder, Tokenizer]) -> None:
+def test_no_attention_claim_holds_for_an_untrained_model(decoder: Decoder, built_in: tuple[Decoder, Tokenizer]) -> None:
     torch.manual_seed(0)
     untrained = GPT2(built_in[0].config).eval().requires_grad_(False)
     for claim in CLAIMS:
