@@ -25,6 +25,7 @@ PAGES = Path(prose.__file__).parents[1]
 LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a prompt
 KNOWS, TOKENS, SAMPLING = "start/knows", "language/tokens", "decoding/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "transformer/positions"
+WORD_ORDER, BEYOND_LENGTH = "transformer/word_order", "transformer/beyond_length"
 SCALPEL, ZOO = "interpretability/scalpel", "interpretability/zoo"
 SCRIPTS = [lesson.path for lesson in course.LESSONS]
 KEY = re.compile(
@@ -121,7 +122,10 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {"view": "On your prompt", "prompt": "cat dog " * 30},
         {"view": "Several heads"},
     ],
-    "transformer/positions": [{"scheme": scheme} for scheme in ("learned", "sinusoidal", "RoPE", "ALiBi", "none")],
+    "transformer/positions": [
+        *({"scheme": scheme} for scheme in ("learned", "sinusoidal", "RoPE", "ALiBi", "none")),
+        {"one": "man bites dog"},  # opens the lesson on word order, to which this part has moved
+    ],
     "transformer/scale": [
         {},
         *(

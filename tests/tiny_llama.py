@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from model.language import tokenization
-from model.loading import llama_format
+from model.loading import checkpoint, llama_format
 from model.transformer.llama import Llama, LlamaConfig
 from pages.shared import models
 from pages.shared.compute import readings
@@ -25,7 +26,9 @@ def offer(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Put the model into the catalog under NAME; returns its folder. It has 6 heads in 2 groups, and no tied head."""
     torch.manual_seed(1)
     tokenizer = tokenization.train_bpe([TEXT] * 9, 330)
-    config = LlamaConfig(tokenizer.get_vocab_size(), 96, 3, 6, 48, n_kv_head=2, n_hidden=67, tied=False)
+    config = LlamaConfig(
+        tokenizer.get_vocab_size(), 96, 3, 6, 48, n_kv_head=2, n_hidden=67, rope_theta=700.0, tied=False
+    )
     llama = Llama(config)
     for parameter in llama.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -59,3 +62,21 @@ def activations(model: LlamaForCausalLM, ids: list[int]) -> Mapping[str, Tensor]
     for hook in hooks:
         hook.remove()
     return record | {"logits": output.logits[0], "patterns": torch.cat(output.attentions)}
+
+
+class TinyLlama(NamedTuple):
+    """The model by its name in the catalog, its sizes, and the same weights in transformers."""
+
+    name: str
+    config: LlamaConfig
+    peer: LlamaForCausalLM
+
+    def ids(self, text: str) -> Tensor:
+        """The ids (1, T) of a text."""
+        return torch.tensor([models.load(self.name).tokenizer.encode(text).ids])
+
+
+def offer_with_peer(monkeypatch: pytest.MonkeyPatch, folder: Path) -> TinyLlama:
+    """Put the model into the catalog, and open it in transformers, too."""
+    offer(monkeypatch, folder)
+    return TinyLlama(NAME, checkpoint.sizes(folder), transformers_model(folder))

@@ -74,6 +74,11 @@ def schemes(decoder: Decoder) -> list[str]:
     return ["RoPE", "sinusoidal", "ALiBi", "none"] if decoder.W_pos is None else list(SCHEMES)
 
 
+def rotation_base(decoder: Decoder) -> float:
+    """The base of the angles of RoPE: the model's own, or that of the paper where it has no rotary positions."""
+    return getattr(decoder.config, "rope_theta", 10_000.0)
+
+
 @torch.inference_mode()
 def first_attention(decoder: Decoder, idx: Tensor, scheme: str) -> AttentionTrace:
     """The first attention layer's record for idx (B, T), with another scheme of positions and the same weights.
@@ -85,10 +90,10 @@ def first_attention(decoder: Decoder, idx: Tensor, scheme: str) -> AttentionTrac
         x = x + decoder.W_pos[: idx.size(1)]
     elif scheme == "sinusoidal":
         learned = decoder.W_E if decoder.W_pos is None else decoder.W_pos
-        waves = sinusoidal(config.block_size, config.n_embd).to(learned)
-        x = x + waves[: idx.size(1)] * (learned.norm(dim=-1).mean() / waves.norm(dim=-1).mean())
-    base = getattr(config, "rope_theta", 10_000)
-    return block.attn(block.ln_1(x), **score_positions(scheme, config.n_head, x, 0, config.head_size, base))
+        waves = sinusoidal(idx.size(1), config.n_embd).to(learned)  # all of the same length
+        x = x + waves * (learned.norm(dim=-1).mean() / waves.norm(dim=-1).mean())
+    options = score_positions(scheme, config.n_head, x, 0, config.head_size, rotation_base(decoder))
+    return block.attn(block.ln_1(x), **options)
 
 
 def order(original: Sequence[str], other: Sequence[str]) -> list[int]:

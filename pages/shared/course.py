@@ -92,6 +92,18 @@ SECTIONS = (
                 "format_list_numbered",
                 "How does the model know the order of the words?",
             ),
+            Lesson(
+                "transformer/word_order",
+                "Word order",
+                "swap_vert",
+                "What tells a model that the same words stand in another order?",
+            ),
+            Lesson(
+                "transformer/beyond_length",
+                "Beyond the length",
+                "straighten",
+                "How well does a model read on where its training never went?",
+            ),
             Lesson("transformer/block", "The block", "layers", "What do attention and the MLP add to each word?"),
             Lesson(
                 "transformer/mlp", "Norms and MLP", "lightbulb", "What does each neuron read, and what does it write?"

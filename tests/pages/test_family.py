@@ -17,6 +17,7 @@ from pages.shared import models, prose
 from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
 from tests.driver import (
+    BEYOND_LENGTH,
     EMBEDDINGS,
     HOSTILE,
     KNOWS,
@@ -24,6 +25,7 @@ from tests.driver import (
     POSITIONS,
     SCRIPTS,
     TOKENS,
+    WORD_ORDER,
     drawn,
     heat_maps,
     page,
@@ -34,11 +36,13 @@ from tests.driver import (
 NAME = "owner/a-model"
 WITHOUT = (
     KNOWS,
-    "language/word2vec",
+    BEYOND_LENGTH,
+    WORD_ORDER,
+    "decoding/kv_size",
     "interpretability/known",
+    "language/word2vec",
     "transformer/hand",
     "transformer/scale",
-    "decoding/kv_size",
 )
 WITH_PROMPT = [script for script in SCRIPTS if script not in WITHOUT]
 # What holds for the built-in model only, in a paragraph that does not name it.

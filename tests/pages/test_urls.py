@@ -30,6 +30,7 @@ URLS = {
     "start/knows": "knows",
     "transformer/attention": "attention",
     "transformer/attention_on_prompt": "attention_on_prompt",
+    "transformer/beyond_length": "beyond_length",
     "transformer/block": "block",
     "transformer/gpt": "gpt",
     "transformer/hand": "hand",
@@ -38,6 +39,7 @@ URLS = {
     "transformer/positions": "positions",
     "transformer/scale": "scale",
     "transformer/untrained_stacks": "untrained_stacks",
+    "transformer/word_order": "word_order",
 }
 
 # Keys that a page reads itself, in Python.
@@ -59,6 +61,7 @@ KEYS = {
     "start/knows": "draw, model",
     "transformer/attention": "head, layer, model, prompt, steps",
     "transformer/attention_on_prompt": "end, model, picked, prompt",
+    "transformer/beyond_length": "scheme",
     "transformer/block": "at, block, blocks, model, norm, prompt, residual, seed, size, stacked",
     "transformer/gpt": "at, block, box, context, heads, hidden, key_heads, kind, layers, model, preset, prompt, tied, "
     "vocab, width",
@@ -69,6 +72,7 @@ KEYS = {
     "transformer/positions": "dimension, every, first, mask, model, one, other, positions, prompt, scheme, shown",
     "transformer/scale": "seed, trap, view, wide",
     "transformer/untrained_stacks": "blocks, model, prompt, residual, seed, size, stacked",
+    "transformer/word_order": "first, mask, model, one, other, positions, prompt",
 }
 
 # Keys that a component reads in the browser.

@@ -11,6 +11,11 @@ from pages.shared.runtime.jobs import Job
 BEYOND = json.loads((CHECKPOINTS / "positions.json").read_text("utf-8"))  # losses beyond the length trained on
 
 
+def mean_loss_beyond(first: int, last: int) -> dict[str, float]:
+    """The mean loss of each scheme at the positions from `first` to `last`, counted from 1, in nats per token."""
+    return {scheme: sum(losses[first - 1 : last]) / (last - first + 1) for scheme, losses in BEYOND["loss"].items()}
+
+
 def train_mask_leak() -> Job[dict[bool, list[mask_leak.Step]]]:
     """The job that trains a small GPT on random tokens twice, without the causal mask and with it."""
 
