@@ -15,10 +15,10 @@ def generate(
     top_k: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The ids idx (B, T) and max_new_tokens drawn ones after them: (B, T + max_new_tokens).
+    """Generation with a KV cache: the ids idx (B, T) and max_new_tokens sampled ids, (B, T + max_new_tokens).
 
-    Temperature 0 takes the likeliest token. Raises ValueError for a temperature below 0 or not finite, a top_k below 1,
-    and an empty idx.
+    Temperature 0 takes the most likely token. Raises ValueError for a temperature below 0 or not finite, a top_k below
+    1, and an empty idx.
     """
     chain = [("temperature", temperature), *([("top-k", top_k)] if top_k is not None else [])]
     return decoder.generate(idx, max_new_tokens, sampling.draw(chain, generator))

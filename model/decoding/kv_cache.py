@@ -1,9 +1,9 @@
-"""Generation with a KV cache, pass by pass: what goes into the model, what is cached, and what that saves.
+"""Generation with a KV cache, pass by pass: the tokens that are computed, the tokens that are cached, and the savings.
 
-A token's keys and values do not change when later tokens are added, since no token sees those after it. So they are
-cached, and each pass reads the newest token alone.
+A token's keys and values do not change when later tokens are added, because no token attends to later ones. So they are
+cached, and each pass computes the newest token alone.
 
-Source: Pope et al. 2022, "Efficiently Scaling Transformer Inference" (what the cache costs).
+Source: Pope et al. 2022, "Efficiently Scaling Transformer Inference" (the costs of the cache).
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,18 +20,18 @@ from model.transformer.record import Trace
 
 
 class Step(NamedTuple):
-    """One pass of generation, which ends in one token."""
+    """One pass of generation: the tokens in the cache, the new ones, and the sampled token."""
 
-    first: int  # the first token of the text that the model still sees
-    cached: int  # the tokens from there on whose keys and values were cached
-    new: int  # the tokens after those, which went in
-    pattern: Annotated[Tensor, "L H T"]  # the attention of the last of them, over T = cached + new tokens
+    first: int  # position in the text of the first token in the context
+    cached: int  # number of tokens from there on whose keys and values were cached
+    new: int  # number of tokens after those, which are computed
+    pattern: Annotated[Tensor, "L H T"]  # attention of the last token over T = cached + new tokens
     logits: Annotated[Tensor, "V"]
-    id: int  # the token that was drawn
+    id: int  # the sampled token
 
     @property
     def bytes(self) -> int:
-        """The memory that it takes."""
+        """Memory of the record, in bytes."""
         return self.pattern.nbytes + self.logits.nbytes
 
 
@@ -40,7 +40,7 @@ def steps(
 ) -> Iterator[Step]:
     """The passes that generate tokens after `ids` without end, each drawn by the chain, as in `sampling.sample_tokens`.
 
-    The first pass reads the whole prompt; `first` is its trace, if it was made already. Raises ValueError as
+    The first pass reads the whole prompt; `first` is its trace, if that exists already. Raises ValueError as
     `sampling.apply` does, and if there are no ids.
     """
     draw = sampling.draw(chain, torch.Generator().manual_seed(seed))
@@ -51,16 +51,16 @@ def steps(
 
 
 class Timed(NamedTuple):
-    """One pass with the cache and without it: seconds of CPU time, and how far the logits differ."""
+    """CPU time in seconds of one pass with the cache and without it, and the difference of their logits."""
 
     cached: float
     recomputed: float
-    difference: float  # the largest of any logit
-    same: bool  # whether the likeliest token is the same
+    difference: float  # largest absolute difference of a logit
+    same: bool  # whether the most likely token is the same
 
 
 def timed(decoder: Decoder, ids: Sequence[int], begin: int) -> Iterator[Timed]:
-    """The passes over the first `begin` tokens of a text, then one more each time, up to all but the last."""
+    """Timed passes over the first `begin` tokens of a text, then one more token each time, up to all but the last."""
     idx, cache, block_size = torch.tensor([list(ids)]), None, decoder.config.block_size
     for end in range(begin, len(ids)):
         window = idx[:, max(0, end - block_size) : end]

@@ -1,6 +1,7 @@
-"""From logits to the next token: temperature and filters, one after the other, over the whole vocabulary.
+"""Sampling: temperature, filters and repetition penalty, applied one after the other to the logits of the next token.
 
-Each takes logits (V) and gives logits (V); what it cuts is -inf. The probabilities of what is left are their softmax.
+Each step takes logits (V) and returns logits (V); a removed token has -inf. The softmax of the result gives the
+probabilities.
 
 Sources: top-k: Fan et al. 2018, "Hierarchical Neural Story Generation", section 5.4; top-p: Holtzman et al. 2020, "The
 Curious Case of Neural Text Degeneration", section 3.1; min-p: Nguyen et al. 2024, "Turning Up the Heat", section 3;
@@ -20,7 +21,11 @@ Chain = Sequence[tuple[str, float]]  # the name of each step, in their order, an
 
 
 def temperature(logits: Tensor, value: float) -> Tensor:
-    """The logits divided by the temperature; at 0 the largest alone is left. Raises ValueError below 0."""
+    """Logits (V) divided by the temperature; at 0 only the largest remains. Raises ValueError below 0.
+
+    >>> temperature(torch.tensor([2.0, 1.0]), 0.5)
+    tensor([4., 2.])
+    """
     _check("temperature", value, 0, math.inf)
     if value < MIN_TEMPERATURE:
         return logits.masked_fill(torch.arange(len(logits)) != logits.argmax(), -math.inf)
@@ -28,53 +33,67 @@ def temperature(logits: Tensor, value: float) -> Tensor:
 
 
 def top_k(logits: Tensor, k: float) -> Tensor:
-    """The k largest are left, and those as large as the last of them. Raises ValueError for a k below 1."""
+    """Top-k: the k largest logits remain, and ties with the k-th. Raises ValueError for a k below 1.
+
+    >>> top_k(torch.tensor([3.0, 1.0, 2.0]), 2)
+    tensor([3., -inf, 2.])
+    """
     _check("top-k", k, 1, math.inf)
-    least = logits.topk(min(int(k), len(logits))).values[-1]
-    return logits.masked_fill(logits < least, -math.inf)
+    smallest = logits.topk(min(int(k), len(logits))).values[-1]
+    return logits.masked_fill(logits < smallest, -math.inf)
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """The likeliest are left that together have a probability of p or more, the one that crosses it included.
+    """Top-p (nucleus sampling): the most likely tokens remain whose probabilities first sum to p or more.
 
-    Of equal logits at the edge the later ids are left. The sum runs from the largest probability on, in float64, as in
-    the browser: where it is exactly p, the two keep the same tokens. Example: of logits log [.5, .3, .15, .05],
-    top_p(logits, 0.9) leaves the first three.
+    Of equal logits at the edge the larger ids remain. The sum runs from the largest probability on, in float64, as in
+    the browser: where it is exactly p, the two keep the same tokens.
+
+    >>> top_p(torch.tensor([0.5, 0.3, 0.15, 0.05]).log(), 0.9).isfinite()
+    tensor([ True,  True,  True, False])
     """
     _check("top-p", p, 0, 1)
     if p == 1:
         return logits
     ascending, order = logits.sort(stable=True)
-    sums = _powers(ascending).flip(0).cumsum(0)
-    kept = int((sums / sums[-1] < p).sum()) + 1  # the one that crosses p, too
-    return logits.index_fill(0, order[: len(order) - kept], -math.inf)
+    sums = _relative_probabilities(ascending).flip(0).cumsum(0)
+    count = int((sums / sums[-1] < p).sum()) + 1  # with the token that crosses p
+    return logits.index_fill(0, order[: len(order) - count], -math.inf)
 
 
 def min_p(logits: Tensor, p: float) -> Tensor:
-    """Those are left that have at least p times the probability of the likeliest, computed in float64."""
+    """Min-p: tokens remain that have at least p times the largest probability, computed in float64.
+
+    >>> min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.4).isfinite()
+    tensor([ True,  True, False])
+    """
     _check("min-p", p, 0, 1)
-    return logits.masked_fill(_powers(logits) < p, -math.inf)
+    return logits.masked_fill(_relative_probabilities(logits) < p, -math.inf)
 
 
-def _powers(logits: Tensor) -> Tensor:
-    """e to the power of each logit less the largest, in float64: the probabilities, but for their sum."""
+def _relative_probabilities(logits: Tensor) -> Tensor:
+    """Probabilities divided by the largest one, in float64."""
     exact = logits.double()
     return (exact - exact.max()).exp()
 
 
 def repetition_penalty(logits: Tensor, penalty: float, ids: Iterable[int] = ()) -> Tensor:
-    """The logits of the ids that stand in the text already: divided by the penalty, or multiplied if negative."""
+    """Repetition penalty: logits of the ids in the text are divided by it if positive, else multiplied.
+
+    >>> repetition_penalty(torch.tensor([2.0, -1.0, 3.0]), 2.0, ids=[0, 1])
+    tensor([ 1., -2.,  3.])
+    """
     _check("repetition", penalty, 1, math.inf)
-    seen = torch.tensor(sorted(set(ids)), dtype=torch.long)
-    found = logits[seen]
-    return logits.index_copy(0, seen, torch.where(found < 0, found * penalty, found / penalty))
+    repeated = torch.tensor(sorted(set(ids)), dtype=torch.long)
+    values = logits[repeated]
+    return logits.index_copy(0, repeated, torch.where(values < 0, values * penalty, values / penalty))
 
 
 STEPS = {"repetition": repetition_penalty, "temperature": temperature, "top-k": top_k, "top-p": top_p, "min-p": min_p}
 
 
 def apply(chain: Chain, logits: Tensor, ids: Iterable[int] = ()) -> Tensor:
-    """The logits (V) after all steps; `ids` are those of the text so far.
+    """Logits (V) after all steps of the chain; `ids` are those of the text so far.
 
     Raises ValueError for a step that is not in STEPS, a number out of its range, more steps than there are, and logits
     that are NaN.
@@ -91,7 +110,7 @@ def apply(chain: Chain, logits: Tensor, ids: Iterable[int] = ()) -> Tensor:
 
 
 def draw(chain: Chain, generator: torch.Generator | None = None) -> Draw:
-    """The function that draws the next ids (B, 1) by a chain, for `Decoder.passes` and `Decoder.generate`."""
+    """A function that samples the next ids (B, 1) by a chain, for `Decoder.passes` and `Decoder.generate`."""
 
     def draw_next(logits: Tensor, text: Tensor) -> Tensor:
         rows = [apply(chain, row, ids.tolist()) for row, ids in zip(logits, text)]
@@ -101,7 +120,7 @@ def draw(chain: Chain, generator: torch.Generator | None = None) -> Draw:
 
 
 def sample_tokens(decoder: Decoder, ids: Sequence[int], chain: Chain, seed: int) -> Iterator[tuple[int, float]]:
-    """Tokens after `ids`, without end: each id, drawn by the chain, and its surprise in nats before any step.
+    """Generation by a chain, without end: each sampled id, and its surprise in nats before any step of the chain.
 
     Raises ValueError as `apply` does, and if there are no ids.
     """

@@ -1,4 +1,4 @@
-"""The texts tried from one prompt on: a tree that grows by a token at a time (pages/shared/link.py writes it)."""
+"""A tree of the texts that were tried from one prompt on; it grows by one token at a time (written into the link)."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ MAX_TOKENS = 200  # tokens in a tree
 
 
 class Token(NamedTuple):
-    """A token, and the place in the tree that it stands after: 0 is the root, 1 the token that was first."""
+    """A token and its parent node: 0 is the root, n the n-th token of the tree."""
 
     parent: int
     id: int
@@ -14,22 +14,23 @@ class Token(NamedTuple):
 
 
 class TextTree(NamedTuple):
-    """A tree of tokens after the text of its root; no two of its places have the same text."""
+    """A tree of tokens after the text of its root; no two nodes have the same text."""
 
     root: str
     tokens: tuple[Token, ...] = ()
 
     def texts(self) -> list[str]:
-        """The whole text of each place, the root's first."""
+        """The whole text of each node, the root first."""
         texts = [self.root]
         for token in self.tokens:
             texts.append(texts[token.parent] + token.text)
         return texts
 
     def grow(self, parent: int, id: int, text: str) -> tuple["TextTree", int]:
-        """The tree with a token after one of its places, and the new place.
+        """The tree with a token added after the node `parent`, and the node of that token.
 
-        A text that is there already is not there twice; a full tree is left for a new one that begins at this place.
+        A text that the tree already contains is not added again. A full tree is replaced by a new one whose root is the
+        text of `parent`.
         """
         texts = self.texts()
         if texts[parent] + text in texts:

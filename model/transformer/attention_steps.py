@@ -1,4 +1,4 @@
-"""Attention by hand: the four steps on matrices that one can write down, and as torch's own module does them.
+"""Attention step by step on matrices small enough to write down, and the same by torch's own functions.
 
 Sources: Vaswani et al. 2017, "Attention Is All You Need", equation 1 and section 3.2.2; Press et al. 2022, "Train
 Short, Test Long" (a penalty for distance).
@@ -16,27 +16,32 @@ from torch.nn import functional as F
 from model.transformer.gpt2 import CausalSelfAttention
 from model.transformer.record import AttentionTrace
 
-WORDS = ("the", "old", "cat", "slept", "all", "day")  # that small matrices stand for
-MASK_VALUE = -1e9  # what many programs add to a score in place of −∞
+WORDS = ("the", "old", "cat", "slept", "all", "day")  # the tokens of the small matrices
+MASK_VALUE = -1e9  # added to a score by many programs in place of −∞
 MASKS = ("causal", "none", "wrong: 1 = blocked, with tril", "wrong: off by one")
 
 
 @dataclass(frozen=True)
 class Steps:
-    """T queries, S keys and values, and what each step makes of them."""
+    """The steps of attention for T queries and S keys and values."""
 
     q: Annotated[Tensor, "T d"]
     k: Annotated[Tensor, "S d"]
     v: Annotated[Tensor, "S D"]
     products: Annotated[Tensor, "T S"]  # q.k
-    scaled: Annotated[Tensor, "T S"]  # divided
+    scaled: Annotated[Tensor, "T S"]  # divided by the divisor
     masked: Annotated[Tensor, "T S"]
     weights: Annotated[Tensor, "T S"]  # the softmax of each row
-    z: Annotated[Tensor, "T D"]  # the values, mixed with the weights
+    z: Annotated[Tensor, "T D"]  # weighted sums of the values
 
 
 def steps(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, divisor: float) -> Steps:
-    """The steps on queries (T, d), keys (S, d) and values (S, D); the mask (T, S) is added to the scores."""
+    """Steps of attention for queries (T, d), keys (S, d) and values (S, D); the mask (T, S) is added to the scores.
+
+    >>> q, k, v = torch.tensor([[2.0]]), torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [3.0]])
+    >>> steps(q, k, v, torch.zeros(1, 2), divisor=1).z
+    tensor([[2.]])
+    """
     products = q @ k.T
     scaled = products / divisor
     masked = scaled + mask
@@ -55,24 +60,24 @@ def head_steps(attention: AttentionTrace, head: int, queries: slice, keys: slice
 
 
 def mask(kind: str, queries: int, keys: int) -> Tensor:
-    """What is added to the scores (T, S) under one of MASKS: 0 where a key may be seen, else −∞.
+    """Additive mask (T, S), one of MASKS: 0 where a key may be attended to, else −∞.
 
-    The wrong ones add −1e9: one blocks what the causal mask keeps, the other a token itself, too.
+    The wrong masks add −1e9: one blocks what the causal mask allows, the other also blocks the token itself.
     """
     ones = torch.ones(queries, keys, dtype=torch.bool)
-    nothing = torch.zeros(queries, keys, dtype=torch.double)
+    zeros = torch.zeros(queries, keys, dtype=torch.double)
     match kind:
         case "none":
-            return nothing
+            return zeros
         case "wrong: 1 = blocked, with tril":
-            return nothing.masked_fill(ones.tril(), MASK_VALUE)
+            return zeros.masked_fill(ones.tril(), MASK_VALUE)
         case "wrong: off by one":
-            return nothing.masked_fill(ones.triu(), MASK_VALUE)
-    return nothing.masked_fill(ones.triu(1), -math.inf)
+            return zeros.masked_fill(ones.triu(), MASK_VALUE)
+    return zeros.masked_fill(ones.triu(1), -math.inf)
 
 
 class Example(NamedTuple):
-    """Matrices with the names of their rows and columns, and the mask that goes with them."""
+    """Matrices with the names of their rows and columns, and their mask."""
 
     queries: tuple[str, ...]
     keys: tuple[str, ...]
@@ -89,7 +94,7 @@ def _example(names: tuple[tuple[str, ...], ...], q: list, k: list, v: list, mask
 
 
 def random_example(tokens: int, width: int, seed: int) -> Example:
-    """Small whole numbers, drawn from a seed, for up to six words."""
+    """Example with small random integers for up to six words."""
     random = torch.Generator().manual_seed(seed)
     q, k, v = (torch.randint(-2, 3, (tokens, width), generator=random).double() for _ in range(3))
     columns = tuple(f"d{n}" for n in range(width))
@@ -124,23 +129,23 @@ CONTRACT = _example(
 PRESETS = {"Small numbers": None, "The library": LIBRARY, "The contract": CONTRACT}  # None: drawn from a seed
 
 
-@lru_cache(16)  # one picture asks for the same clauses at every distance
+@lru_cache(16)  # one chart needs the same clauses at every distance
 def _distractor_scores(clauses: int, seed: int) -> Tensor:
-    """The scores of so many clauses: the query and their keys are random, 64 numbers each; divided by √64."""
+    """Scores (clauses,) of random keys for a random query, 64 numbers each, divided by √64."""
     random = torch.Generator().manual_seed(seed)
     q = torch.randn(64, generator=random, dtype=torch.double)
     return torch.randn(clauses, 64, generator=random, dtype=torch.double) @ q / 8
 
 
 def answer_weight(clauses: int, distance: int, fit: float = 4, penalty: float = 0, seed: int = 0) -> float:
-    """The weight that the last of many clauses gives to the one that answers it, so many clauses before it.
+    """Attention weight from the last of `clauses` clauses to the one that answers it, `distance` clauses before.
 
-    The other clauses have random scores, always in the same order; the one that fits has a score of `fit`. A penalty is
-    taken off for each step of distance.
+    The other clauses have random scores, always in the same order; the answer has a score of `fit`. `penalty` is
+    subtracted for each step of distance.
     """
-    others, place = _distractor_scores(clauses - 1, seed), clauses - 1 - distance
-    scores = torch.cat([others[:place], torch.tensor([fit], dtype=torch.double), others[place:]])
-    return (scores - penalty * torch.arange(clauses - 1, -1, -1)).softmax(0)[place].item()
+    others, position = _distractor_scores(clauses - 1, seed), clauses - 1 - distance
+    scores = torch.cat([others[:position], torch.tensor([fit], dtype=torch.double), others[position:]])
+    return (scores - penalty * torch.arange(clauses - 1, -1, -1)).softmax(0)[position].item()
 
 
 def answer_weights(clauses: int, fit: float, penalty: float = 0) -> list[float]:
@@ -149,7 +154,7 @@ def answer_weights(clauses: int, fit: float, penalty: float = 0) -> list[float]:
 
 
 def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:
-    """torch's own multi-head attention, sharing the weights of one of GPT-2's layers."""
+    """torch's multi-head attention module, sharing the weights of one of GPT-2's layers."""
     ours = attention.state_dict()
     with torch.device("meta"):  # draws no weights of its own
         module = nn.MultiheadAttention(attention.output.in_features, attention.n_head, batch_first=True).eval()
@@ -165,7 +170,7 @@ def as_module(attention: CausalSelfAttention) -> nn.MultiheadAttention:
 
 @torch.inference_mode()
 def module_difference(attention: CausalSelfAttention, x: Tensor) -> float:
-    """The largest difference between our outputs and weights and those of torch's module, for x (B, T, C)."""
+    """Largest absolute difference of outputs and weights from those of torch's module, for x (B, T, C)."""
     future = torch.ones(x.size(1), x.size(1), dtype=torch.bool).triu(1)  # True: blocked
     out, weights = as_module(attention)(x, x, x, attn_mask=future, average_attn_weights=False)
     ours = attention(x)
@@ -174,9 +179,9 @@ def module_difference(attention: CausalSelfAttention, x: Tensor) -> float:
 
 @torch.inference_mode()
 def fused_difference(attention: AttentionTrace) -> float:
-    """The largest difference between our z and that of torch's fused attention, for the q, k and v of a record.
+    """Largest absolute difference of z from torch's fused attention on the q, k and v of a record.
 
-    It serves the families that torch has no module for: heads may be grouped, and q and k rotated.
+    It serves the families for which torch has no module: heads may be grouped, q and k rotated.
     """
     fused = F.scaled_dot_product_attention(attention.q, attention.k, attention.v, is_causal=True, enable_gqa=True)
     return (fused - attention.z).abs().max().item()

@@ -1,4 +1,4 @@
-"""Stacks of blocks before any training: does a gradient come through, and do the tokens stay apart?
+"""Untrained stacks of blocks: does a gradient reach the first block, and do the tokens stay apart?
 
 Sources: He et al. 2016, "Deep Residual Learning for Image Recognition" (residual connections); Xiong et al. 2020, "On
 Layer Normalization in the Transformer Architecture" (before or after); Dong et al. 2021, "Attention is not all you
@@ -20,7 +20,7 @@ TOKENS, WIDTH, HEADS = 16, 64, 4
 
 
 class Stack(NamedTuple):
-    """A way to build a block."""
+    """A variant of the block: the place of the norm, and whether there are residual connections."""
 
     norm: str
     residual: bool
@@ -35,15 +35,15 @@ STACKS = tuple(Stack(norm, residual) for residual in (True, False) for norm in N
 
 
 class StackMeasurement(NamedTuple):
-    """What a stack does to 16 tokens, at the entrance of each of its blocks and at the end: L + 1 numbers each."""
+    """Measurements of a stack on 16 tokens, before each of its L blocks and at the end: L + 1 numbers each."""
 
-    gradients: list[float]  # lengths of the gradient, the one at the end being 1
-    similarity: list[float]  # mean cosine of each two tokens
-    final_norm: float  # the most that one more norm at the end changes in any number of the stream
+    gradients: list[float]  # norms of the gradient, relative to the one at the end
+    similarity: list[float]  # mean cosine similarity of two tokens
+    final_norm: float  # largest change of any component by one more norm at the end
 
 
 def apply_part(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
-    """The stream (1, T, C) after an attention or an MLP."""
+    """Residual stream (1, T, C) after an attention or an MLP."""
     read = _norm(x) if stack.norm == "before" else x
     written = part(read).out if isinstance(part, CausalSelfAttention) else part(read)[-1]
     x = x + written if stack.residual else written
@@ -51,9 +51,9 @@ def apply_part(stack: Stack, part: nn.Module, x: Tensor) -> Tensor:
 
 
 def measure(stack: Stack, depth: int, size: float, seed: int) -> StackMeasurement:
-    """What an untrained stack does to random tokens, and to the gradient of a random sum of its outputs.
+    """Measurements of an untrained stack on random tokens, with the gradient of a random sum of its outputs.
 
-    Weights are drawn with standard deviation `size` / √inputs, biases are 0. One seed is one draw for all stacks.
+    Weights have standard deviation `size` / √inputs, biases are 0. One seed gives the same draw to all stacks.
     """
     config = GPT2Config(vocab_size=1, block_size=TOKENS, n_layer=depth, n_head=HEADS, n_embd=WIDTH)
     draw = torch.Generator().manual_seed(seed)
@@ -64,13 +64,13 @@ def measure(stack: Stack, depth: int, size: float, seed: int) -> StackMeasuremen
         for kind in (CausalSelfAttention, FeedForward):
             with torch.device("meta"):
                 part = kind(config)
-            drawn = {
-                name: torch.randn(of.shape, generator=draw, dtype=torch.float64) * size / math.sqrt(of.size(1))
-                if of.dim() > 1
-                else torch.zeros(of.shape, dtype=torch.float64)
-                for name, of in part.named_parameters()
+            weights_of_part = {
+                name: torch.randn(tensor.shape, generator=draw, dtype=torch.float64) * size / math.sqrt(tensor.size(1))
+                if tensor.dim() > 1
+                else torch.zeros(tensor.shape, dtype=torch.float64)
+                for name, tensor in part.named_parameters()
             }
-            part.load_state_dict(drawn, assign=True)
+            part.load_state_dict(weights_of_part, assign=True)
             x = apply_part(stack, part, x)
         streams.append(x)
     gradients = torch.autograd.grad((x * weights).sum(), streams)
@@ -83,13 +83,17 @@ def measure(stack: Stack, depth: int, size: float, seed: int) -> StackMeasuremen
 
 
 def mean_cosines(trace: Trace) -> list[float]:
-    """The mean cosine of each two tokens of a trace, its first row, at the entrance of each block and at the end."""
+    """Mean cosine similarity of two tokens in row 0 of a trace, before each block and at the end: L + 1 numbers."""
     streams = [*(block.resid_pre for block in trace.blocks), trace.blocks[-1].resid_post]
     return [mean_cosine(stream[0]) for stream in streams]
 
 
 def mean_cosine(vectors: Tensor) -> float:
-    """The mean cosine of each two of the vectors (T, C)."""
+    """Mean cosine similarity of two of the vectors (T, C).
+
+    >>> round(mean_cosine(torch.tensor([[1.0, 0.0], [3.0, 4.0]])), 4)
+    0.6
+    """
     units, count = vectors / vectors.norm(dim=-1, keepdim=True), len(vectors)  # F.normalize has no tiny vectors
     return ((units.sum(0).square().sum() - units.square().sum()) / (count * (count - 1))).item()
 

@@ -37,7 +37,7 @@ def show_cases(reading: Reading, cases: Sequence[naive_generate.Case]) -> None:
     for case, (naive, ours) in zip(cases, outcomes, strict=True):
         with st.container(border=True):
             columns = st.columns([3, 4, 4])
-            columns[0].markdown(f"**{case.asked}**")
+            columns[0].markdown(f"**{case.request}**")
             columns[1].markdown(f":red[naive:] {describe(naive, logits, reading.model)}")
             columns[2].markdown(f":green[ours:] {describe(ours, logits, reading.model)}")
             st.caption(case.why)

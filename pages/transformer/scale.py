@@ -74,7 +74,7 @@ def trap(seed: int) -> None:
         column.plotly_chart(figure, key=f"trap {n}", config=components.NO_TOOLBAR)
     st.caption(
         "All pictures use the same random scores. Rows are queries, columns are keys. The last picture is right. "
-        f"An empty cell is NaN. {found.found}"
+        f"An empty cell is NaN. {found.note}"
     )
     PROSE.section(EXPLAINED[name])
     lesson.close(

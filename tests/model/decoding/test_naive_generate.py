@@ -16,7 +16,7 @@ from model.transformer.config import DecoderConfig
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2
 
-CASES = {case.asked: case for case in naive_generate.CASES}
+CASES = {case.request: case for case in naive_generate.CASES}
 TIES, TRAINING, WORK = list(CASES)[-3:]
 
 
@@ -61,7 +61,7 @@ def test_each_case_runs_the_request_that_its_text_describes(decoder: Decoder, id
     asked = {}
 
     def way(model: Decoder, idx: Tensor, count: int, temperature: float, top_k: int, generator: Generator) -> Tensor:
-        asked[case.asked] = model, idx.size(1), count, temperature, top_k
+        asked[case.request] = model, idx.size(1), count, temperature, top_k
         return torch.cat([idx, idx[:, :1].expand(-1, count)], dim=1)
 
     for case in naive_generate.CASES[:-1]:

@@ -60,7 +60,7 @@ def test_in_half_precision_every_weight_is_nan(scores: np.ndarray) -> None:
     small = mask_pitfalls.half_precision(scores)
     assert np.isnan(small.weights["mask * −1e9"]).all() and small.weights["filled with −∞"].dtype == np.float16
     largest, became = torch.finfo(torch.float16).max, torch.tensor(-1e9).half().item()
-    assert small.found == f"The largest number of float16 is {largest:g}; −1e9 becomes {became}."
+    assert small.note == f"The largest number of float16 is {largest:g}; −1e9 becomes {became}."
 
 
 def test_numpys_square_root_promotes_float32_to_float64() -> None:
@@ -70,7 +70,7 @@ def test_numpys_square_root_promotes_float32_to_float64() -> None:
     assert (theirs.dtype, ours.dtype) == (np.float64, np.float32)
     np.testing.assert_allclose(theirs, mask_pitfalls.causal_softmax(scores / 3), atol=1e-6)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    assert promoted.found == "float32 / np.sqrt(9) is float64; float32 / math.sqrt(9) is float32."
+    assert promoted.note == "float32 / np.sqrt(9) is float64; float32 / math.sqrt(9) is float32."
 
 
 def test_module_and_function_read_a_bool_mask_in_opposite_ways(scores: np.ndarray) -> None:
