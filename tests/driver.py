@@ -11,6 +11,8 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import streamlit as st
 from streamlit.runtime.state import QueryParamsProxy
 from streamlit.testing.v1 import AppTest
@@ -26,7 +28,8 @@ LESSONS = ["start/home", "transformer/attention"]  # each draws the picture of a
 KNOWS, TOKENS, SAMPLING = "start/knows", "language/tokens", "decoding/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "transformer/positions"
 WORD_ORDER, BEYOND_LENGTH = "transformer/word_order", "transformer/beyond_length"
-SCALPEL, ZOO = "interpretability/scalpel", "interpretability/zoo"
+SCALPEL, PATCHING, MASK_LEAK = "interpretability/scalpel", "interpretability/patching", "transformer/mask_leak"
+ZOO = "interpretability/zoo"
 SCRIPTS = [lesson.path for lesson in course.LESSONS]
 KEY = re.compile(
     r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|link\.get\(|searchParams\.[sg]et\()"([^"]+)"'
@@ -78,6 +81,19 @@ def drawn(app: AppTest, field: str) -> dict:
     """What the one picture that has such a field was given."""
     (found,) = all_drawn(app, field)
     return found
+
+
+def charts(app: AppTest) -> list[pd.DataFrame]:
+    """The numbers of each Altair chart of the page."""
+    return [
+        pa.ipc.open_stream(chart.proto.datasets[0].data.data).read_all().to_pandas()
+        for chart in app.get("vega_lite_chart")
+    ]
+
+
+def shows(app: AppTest, words: str) -> bool:
+    """Whether a paragraph, caption or note of the page holds these words."""
+    return any(words in element.value for kind in (app.markdown, app.caption, app.info) for element in kind)
 
 
 def heat_maps(app: AppTest) -> dict[str, np.ndarray]:

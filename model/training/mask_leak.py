@@ -6,7 +6,7 @@ anything, and the mean loss falls to ln V / T.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,6 +26,15 @@ class Step(NamedTuple):
 
     loss: float
     writing: float
+
+
+def final_loss(losses: Sequence[float], steps: int = 20) -> float:
+    """The mean loss over the last steps.
+
+    >>> final_loss([9.0, 2.0, 4.0], steps=2)
+    3.0
+    """
+    return sum(losses[-steps:]) / steps
 
 
 def train(mask: bool, steps: int = STEPS, seed: int = 0) -> Iterator[Step]:

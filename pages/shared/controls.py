@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from model.decoding.text_tree import TextTree
 from model.language.tokenization import pieces
+from model.transformer.config import DecoderConfig
 from pages.shared import fetching, link, models, prose
 from pages.shared.compute import language, readings
 from pages.shared.compute.readings import Reading
@@ -221,6 +222,13 @@ def set_ablated_heads(off: Collection[tuple[int, int]]) -> None:
     st.query_params["off"] = link.write_heads(off)
     if not off:
         del st.query_params["off"]
+
+
+def flip_heads(config: DecoderConfig, layer: int, head: int | None) -> None:
+    """Ablate a head or put it back; without a number, all heads of the layer."""
+    heads = {(layer, head)} if head is not None else {(layer, n) for n in range(config.n_head)}
+    off = ablated_heads(config.n_layer, config.n_head)
+    set_ablated_heads(off - heads if heads <= off else off | heads)
 
 
 def ask_next_token(label: str, top: int, key: str, tokenizer: Tokenizer) -> int:

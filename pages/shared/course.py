@@ -5,11 +5,11 @@ tests are made from it; a new lesson is one new line here.
 
 Why this order. A text becomes tokens, tokens become vectors, and attention mixes these vectors; so language comes
 before the transformer. Inside the transformer, attention is first seen in use, then computed by hand, then examined
-step by step (scale, mask, positions); the block puts attention beside the MLP, whose neurons are then looked at; stacks
-of blocks show what norms and residual connections are for, and the whole GPT is such a stack.
-To ask which part does what, one has to know the parts: interpretability first observes heads, then scores them, then
-reads the layers between, and at last intervenes. Decoding comes after that: it uses the finished distribution over next
-tokens.
+step by step (scale, mask, what leaks without the mask, positions); the block puts attention beside the MLP, whose
+neurons are then looked at; stacks of blocks show what norms and residual connections are for, and the whole GPT is such
+a stack. To ask which part does what, one has to know the parts: interpretability first observes heads, then scores
+them, then reads the layers between, and at last intervenes: ablation shows which part is needed, patching which part is
+enough. Decoding comes after that: it uses the finished distribution over next tokens.
 """
 
 from typing import NamedTuple
@@ -87,6 +87,12 @@ SECTIONS = (
                 "Why are scores divided by √d, and what can go wrong with a mask?",
             ),
             Lesson(
+                "transformer/mask_leak",
+                "The mask leak",
+                "visibility",
+                "What does a model learn that can see the next word?",
+            ),
+            Lesson(
                 "transformer/positions",
                 "Positions",
                 "format_list_numbered",
@@ -135,7 +141,13 @@ SECTIONS = (
                 "search",
                 "At which layer does the answer appear, and which parts push it?",
             ),
-            Lesson("interpretability/scalpel", "Scalpel", "surgical", "What breaks when a part is cut out?"),
+            Lesson("interpretability/scalpel", "Ablation", "surgical", "What breaks when a part is switched off?"),
+            Lesson(
+                "interpretability/patching",
+                "Patching",
+                "swap_horiz",
+                "Which part of a run is enough to bring its answer back?",
+            ),
             Lesson(
                 "interpretability/compare",
                 "Compare",

@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from viz.tokens import visible
+
 PAGES = Path(__file__).resolve().parents[1]
 HEADING = re.compile(r"^## (.+)\n", re.M)
 TITLE_AND_ID = re.compile(r"(.+?) +\{#([a-z0-9-]+)\}")
@@ -122,3 +124,8 @@ def parse_examples(body: str, file: str) -> dict[str, Example]:
 def literal(text: object) -> str:
     """Text of a visitor as Markdown in which every character stands for itself."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
+
+
+def quoted(token: str) -> str:
+    """A token in a sentence: bold, between quotes, which tell a token that is a full stop from the end."""
+    return f"“**{literal(*visible([token]))}**”"

@@ -1,4 +1,4 @@
-"""The scalpel and the head zoo in a real browser."""
+"""Ablation, patching and the head zoo in a real browser."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +20,10 @@ CONFIG = models.load(NAME).decoder.config
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
-@pytest.mark.parametrize("page", ["scalpel?alone=true&off=0.1", "zoo?kind=induction"])
-def test_both_open_and_fit(visitor: Visitors, server: str, page: str, width: int, scheme: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["scalpel?alone=true&off=0.1", "patching", "zoo?kind=induction"])
+def test_each_opens_and_fits(
+    visitor: Visitors, server: str, page: str, width: int, scheme: str, tmp_path: Path
+) -> None:
     one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
     one.page.goto(f"{server}/{page}")
     one.rest()
@@ -63,9 +65,9 @@ def test_a_head_is_cut_and_put_back_by_a_click(visitor: Visitors, server: str) -
 
 def test_a_cell_of_the_map_is_patched_by_a_click(visitor: Visitors, server: str) -> None:
     one = visitor()
-    one.page.goto(f"{server}/scalpel")
+    one.page.goto(f"{server}/patching")
     one.rest()
-    chart = one.page.locator("[data-testid=stVegaLiteChart]").nth(3)  # after the bars, the map of tokens and its bars
+    chart = one.page.locator("[data-testid=stVegaLiteChart]").nth(2)  # after the map of tokens and its bars
     chart.scroll_into_view_if_needed()
     canvas = chart.locator("canvas, svg").first
     box = canvas.bounding_box()
@@ -84,3 +86,12 @@ def test_the_picture_follows_the_head_that_is_clicked_in_the_zoo(visitor: Visito
     box = canvas.bounding_box()
     canvas.click(position={"x": box["width"] - 20, "y": box["height"] - 32})
     one.page.locator(".picked", has_text=f"L{CONFIG.n_layer - 1} H{CONFIG.n_head - 1}").wait_for()
+
+
+def test_an_old_link_to_patching_opens_that_lesson(visitor: Visitors, server: str) -> None:
+    one = visitor()
+    one.page.goto(f"{server}/scalpel?metric=probability&corrupted=The+key+near+the+box&prompt=The+keys+near+the+box")
+    one.page.wait_for_url("**/patching?**")
+    one.page.get_by_text("in the corrupted run and").wait_for()
+    one.rest()
+    assert one.page.get_by_label("Second, corrupted prompt").input_value() == "The key near the box"

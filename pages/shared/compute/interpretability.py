@@ -1,11 +1,13 @@
 """Cached computations of the lessons on interpretability: logit lens, ablation, patching, scores of heads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
 
 from model.interpretability import attention_pairs, head_scores, logit_lens, patching, published_heads
+from model.transformer.intervention import NO_INTERVENTIONS, Interventions
+from model.transformer.record import Trace
 from pages.shared.compute.readings import Reading, read
 from pages.shared.models import Model
 from pages.shared.prompts import INSIDE
@@ -74,6 +76,35 @@ def replacement(model: Model, how: str, reading: Reading | None = None) -> patch
         case "mean of ten prompts":
             return mean_activations(model)
     return patching.zero_replacements(model.decoder.config)
+
+
+def intervene(reading: Reading, interventions: Interventions) -> Trace:
+    """The forward pass over the prompt of a reading, with interventions."""
+    with permit():
+        return reading.model.decoder.trace(reading.trace.idx, interventions)
+
+
+def compare_next_tokens(
+    model: Model, runs: Mapping[str, Trace], count: int
+) -> tuple[list[str], dict[str, list[float]]]:
+    """The `count` likeliest next tokens of each run, the most probable first, and their probabilities in every run."""
+    shares = {name: run.logits[0, -1].softmax(-1) for name, run in runs.items()}
+    ids = {id for run in shares.values() for id in run.topk(count).indices.tolist()}
+    ranked = sorted(ids, key=lambda id: -max(run[id].item() for run in shares.values()))
+    return [model.token(id) for id in ranked], {name: run[ranked].tolist() for name, run in shares.items()}
+
+
+def replace_last_token(reading: Reading, id: int) -> dict[str, list[float]]:
+    """How far the prediction after each of the T tokens moves when the last token is replaced by another: KL in nats,
+    with the causal mask and without it."""
+    replaced = reading.trace.idx.clone()
+    replaced[0, -1] = id
+    moved = {}
+    for name, interventions in {"mask on": NO_INTERVENTIONS, "mask off": Interventions(mask=False)}.items():
+        with permit():
+            traces = [reading.model.decoder.trace(idx, interventions) for idx in (reading.trace.idx, replaced)]
+        moved[name] = patching.kl_divergence(*(trace.logits[0] for trace in traces)).tolist()
+    return moved
 
 
 def ablate_each_head(reading: Reading, how: str) -> Job[torch.Tensor]:

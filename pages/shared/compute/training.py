@@ -27,3 +27,16 @@ def train_mask_leak() -> Job[dict[bool, list[mask_leak.Step]]]:
             yield n / mask_leak.STEPS, curves
 
     return jobs.run("train_mask_leak", steps)
+
+
+def mask_leak_losses(curves: dict[bool, list[mask_leak.Step]]) -> dict[str, list[float]]:
+    """The loss of each step in nats, by the name of its curve: trained without the mask and with it, and what the first
+    model would write; and two constants, the best loss without looking and the best with it."""
+    off, on = curves[False], curves[True]
+    return {
+        "mask off": [step.loss for step in off],
+        "mask on": [step.loss for step in on],
+        "mask off, but on to write": [step.writing for step in off],
+        "ln 16": [mask_leak.HONEST_LOSS] * len(on),
+        "ln 16 / 12": [mask_leak.LEAKED_LOSS] * len(on),
+    }
