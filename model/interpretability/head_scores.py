@@ -95,7 +95,7 @@ KINDS = {
         "looks at the token before, whatever it is", _repeated_list, _by_ids(attention_pairs.previous_token_pairs), COPY
     ),
     "duplicate token": Kind(
-        "looks at where the same token stood before",
+        "looks back at the same token earlier in the text",
         _repeated_list,
         _by_ids(attention_pairs.duplicate_token_pairs),
         RECEIVER,
@@ -107,7 +107,7 @@ KINDS = {
         COPY,
     ),
     "first token": Kind(
-        "looks at the first token, whatever it is: it rests",
+        "looks at the first token, whatever it is, where it rests",
         _repeated_list,
         _by_ids(attention_pairs.first_token_pairs),
         COPY,

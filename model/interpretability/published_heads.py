@@ -100,8 +100,8 @@ def find_names(traced: TracedText) -> Names:
     once, twice = ([match for match in matches if words.count(match[0]) == count] for count in (1, 2))
     if not (len(once) == 1 and len(twice) == 2 and len(words) == 3):
         raise ValueError(
-            "after its first word this text must have two names with capital letters, one of them once and the other "
-            "twice, and no other word that begins with one"
+            "after its first word this text must have two names with capital letters, one of them once, the other "
+            "twice, and no other word with a capital letter"
         )
     ids = [traced.tokenizer.encode(f" {match[0]}").ids[0] for match in (*once, twice[0])]
     return Names(*ids, token_position(traced, once[0].end()), token_position(traced, twice[1].end()))
@@ -175,7 +175,7 @@ def greater_than(traced: TracedText) -> Measurement:
     """Probability of the years after the first one minus that of the others, and attention to the first one's end."""
     years = re.search(r"(\d\d)(\d\d)\b.*\b\1$", traced.text, re.S)
     if not years:
-        raise ValueError("this text must have a year of four digits in it, and end with the first two of them")
+        raise ValueError("this text must contain a year of four digits, and end with its first two digits")
     first_year, probabilities = int(years[2]), two_digit_probabilities(traced)
     pairs = [(traced.trace.idx.size(1) - 1, token_position(traced, years.end(2)))]
     difference = probabilities[first_year + 1 :].sum() - probabilities[: first_year + 1].sum()
@@ -202,44 +202,44 @@ CLAIMS = (
         "mean attention of each token to the one before",
         (WANG,),
         ((2, 2), (4, 11)),
-        attention_measure(previous_token_pairs, "a text of one token has none before it"),
+        attention_measure(previous_token_pairs, "a text of one token has no previous token"),
         threshold=0.5,
     ),
     Claim(
         "First token",
         STORY,
-        "Much of all attention goes to the first token, whatever it is: there a head rests that finds nothing.",
+        "Much of all attention goes to the first token, whatever it is: a head rests there when it finds nothing.",
         "mean attention to the first token, from the third on",
         (VIG, XIAO),
         (),
-        attention_measure(first_token_pairs, "a text must have three tokens to ask how much they look at the first"),
+        attention_measure(first_token_pairs, "a text must have at least three tokens for this measure"),
         threshold=0.4,
     ),
     Claim(
         "Duplicate token",
         REPEATED_WORDS,
-        "Some heads look from a token to where the same one stood before.",
-        "mean attention of a token to where it stood before",
+        "Some heads look from a token back to the same token earlier in the text.",
+        "mean attention of a token to its last occurrence before",
         (WANG,),
         ((0, 1), (3, 0)),
-        attention_measure(duplicate_token_pairs, "no token stands here twice"),
+        attention_measure(duplicate_token_pairs, "no token occurs twice in it"),
         threshold=0.2,
     ),
     Claim(
         "Induction",
         REPEATED_WORDS,
-        "Some heads look from a token to the one that came after it the last time, and so can say it again.",
+        "Some heads look from a token to the one that came after it the last time, so the model can repeat it.",
         "mean attention of a token to the one that came after it the last time",
         (OLSSON, WANG),
         ((5, 5), (6, 9)),
-        attention_measure(induction_pairs, "no token stands here twice with another one in between"),
+        attention_measure(induction_pairs, "no token occurs twice in it with another token in between"),
         threshold=0.4,
     ),
     Claim(
         "S-inhibition",
         TWO_NAMES,
-        "Some heads look from the end to the second time that a name is said; they keep others from taking it.",
-        "attention of the last token to the second of the name said twice",
+        "Some heads look from the end to the repeated name; they keep other heads from copying it.",
+        "attention of the last token to the second occurrence of the repeated name",
         (WANG,),
         ((7, 3), (7, 9), (8, 6), (8, 10)),
         attention_to_name("second_subject_position"),
@@ -248,8 +248,8 @@ CLAIMS = (
     Claim(
         "Name mover",
         TWO_NAMES,
-        "Some heads look from the end to the name that was said once, and copy it to the output.",
-        "attention of the last token to the name said once",
+        "Some heads look from the end to the name that occurs once, and copy it to the output.",
+        "attention of the last token to the name that occurs once",
         (WANG,),
         ((9, 6), (9, 9), (10, 0)),
         attention_to_name("indirect_object_position"),
@@ -258,8 +258,8 @@ CLAIMS = (
     Claim(
         "Negative name mover",
         TWO_NAMES,
-        "Some heads look at that name, too, and write against it.",
-        "logits that a head takes off the name said once by looking at it, next to the other",
+        "Other heads look at the same name, and write against it.",
+        "logits that a head takes from the name that occurs once, compared with the other, by looking at it",
         (WANG,),
         ((10, 7), (11, 10)),
         negative_name_mover,
@@ -268,24 +268,24 @@ CLAIMS = (
     Claim(
         "Indirect object",
         TWO_NAMES,
-        "Of two names it takes the one that is not the giver. The name movers write it.",
-        "logits that a head adds to the name said once, next to the other",
+        "Of two names, the model says the one that is not the giver. The name movers write it.",
+        "logits that a head adds to the name that occurs once, compared with the other name",
         (WANG,),
         ((9, 6), (9, 9), (10, 0)),
         indirect_object_logits,
         threshold=1,
-        output_unit="the logit of the name said once less that of the name said twice",
+        output_unit="the logit of the name that occurs once minus that of the repeated name",
     ),
     Claim(
         "Greater than",
         YEARS,
-        "A war ends after it began: years above the first are far likelier than the others. "
-        "Some heads look from the end to the digits that they must be above, and MLPs compare.",
+        "A war ends after it began: years after the first one are far likelier than the others. "
+        "Some heads look from the end to the digits of the first year, and MLPs compare.",
         "attention of the last token to the last digits of the year",
         (HANNA,),
         ((5, 1), (5, 5), (6, 9), (7, 10), (8, 8), (8, 11), (9, 1)),
         greater_than,
         threshold=0.5,
-        output_unit="the probability of later years less that of the others",
+        output_unit="the probability of later years minus that of the others",
     ),
 )

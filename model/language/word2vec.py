@@ -93,9 +93,7 @@ def train_epochs(
             outside += error.swapaxes(1, 2) @ hidden
             inside += around.swapaxes(1, 2) @ back  # the whole error for each word around, not its share of the mean
         if not abs(inside).max() < MAX_COMPONENT:
-            raise ValueError(
-                "the vectors grew without bound; fewer epochs, or lines that say the same less often, would do"
-            )
+            raise ValueError("the vectors grew without bound; take fewer epochs, or lines that repeat themselves less")
         yield WordVectors(words, start, inside)
 
 
@@ -106,9 +104,9 @@ def analogy_ranks(trained: WordVectors, a: str, b: str, c: str, d: str) -> list[
     """
     for word in (a, b, c, d):
         if word not in trained.words:
-            raise ValueError(f"the word {word!r} is not in it, and the question needs it")
+            raise ValueError(f"the word {word!r} does not occur in them, but the question needs it")
     if len(trained.words) < 5:
-        raise ValueError("it has no word but the four of the question, so there is nothing to choose from")
+        raise ValueError("they have no word besides the four of the question, so there is nothing to choose from")
     unit = _unit(trained.vectors)
     rows = [trained.words.index(word) for word in (a, b, c, d)]
     alike = np.einsum("snc,sc->sn", unit, unit[:, rows[1]] - unit[:, rows[0]] + unit[:, rows[2]])

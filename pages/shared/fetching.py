@@ -62,7 +62,7 @@ def fetch(repo: str, files: Sequence[str], why: str) -> None:
                 left = f", about {download.seconds_left:,.0f} s left" if download.seconds_left is not None else ""
                 share = min(1.0, download.received / download.total) if download.total else 0.0
                 megabytes = f"{download.received / 1e6:,.1f} of {download.total / 1e6:,.1f} MB{left}"
-                st.progress(share, f"**{megabytes if share else 'Asking the hub'}** · it goes on when you leave")
+                st.progress(share, f"**{megabytes if share else 'Asking the hub'}** · it continues when you leave")
                 return
             if download is not None and download.error:
                 text.warning(literal(download.error))

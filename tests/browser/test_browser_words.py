@@ -33,7 +33,7 @@ def test_embeddings_open_fit_and_calculate(visitor: Visitors, server: str, width
 def test_word2vec_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str) -> None:
     one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
     one.page.goto(f"{server}/word2vec?epochs=20&lines1={quote(MARKUP)}")
-    one.page.get_by_text("is not in it").wait_for(timeout=60_000)
+    one.page.get_by_text("does not occur in them").wait_for(timeout=60_000)
     one.page.wait_for_selector("[data-testid=stVegaLiteChart] svg")
     fits(one)
     assert one.page.locator("#evil").count() == 0

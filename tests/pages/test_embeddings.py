@@ -151,7 +151,7 @@ def test_word2vec_is_trained_on_the_lines_typed() -> None:
     assert after[0] == before[0] and after[1].endswith("of 2")
     for text, said in (
         ("", "no word"),
-        ("a b c", "'man' is not in it"),
+        ("a b c", "'man' does not occur in them"),
         ("man " * 1000, "may have 150"),
         ("a" * 10**6, "'man'"),
     ):

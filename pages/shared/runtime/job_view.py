@@ -63,12 +63,12 @@ def status(jobs: Sequence[Job], others: int) -> str:
     """A sentence on active jobs: the place in the queue or the share done, and who else waits."""
     position = max(job.position for job in jobs)
     if position and not any(job.share for job in jobs):
-        done = f"it waits, {position} {'is' if position == 1 else 'are'} before it"
+        done = f"waiting in the queue, {position} before it"
     else:
         done = f"{share_of(jobs):.0%} done"
     if others:
         return f"{done} · {others} other{'s wait' if others > 1 else ' waits'} for it too"
-    return f"{done} · it goes on when you leave"
+    return f"{done} · it continues when you leave"
 
 
 def _pause_others(slot: str, jobs: Sequence[Job]) -> None:

@@ -116,7 +116,7 @@ def test_a_rank_counts_the_words_that_are_nearer_but_the_inputs() -> None:
     assert word2vec.analogy_ranks(trained, "a", "b", "c", "d") == [1]
     assert word2vec.analogy_ranks(trained, "a", "b", "c", "e") == [2]
     assert word2vec.cosine(trained, "c", "e").tolist() == [-1]
-    with pytest.raises(ValueError, match="'x' is not in it"):
+    with pytest.raises(ValueError, match="'x' does not occur in them"):
         word2vec.analogy_ranks(trained, "a", "b", "c", "x")
     with pytest.raises(ValueError, match="no word to learn"):
         word2vec.train([])

@@ -312,7 +312,7 @@ def test_a_visitor_sees_progress_cancels_resumes_and_gets_the_result(jobs: Jobs,
     job = jobs.run("viewed", gate)
     gate.let(1, job)
     app.run()
-    assert text_of(app) == "**Counting** · 25% done · it goes on when you leave" and not app.markdown
+    assert text_of(app) == "**Counting** · 25% done · it continues when you leave" and not app.markdown
     app.button[0].click().run()
     gate.go.release()
     job.wait(SECONDS)
