@@ -8,8 +8,7 @@ import torch
 from huggingface_hub import constants
 from tokenizers import Tokenizer
 
-from model.loading import checkpoint
-from model.loading import hub as download
+from model.loading import checkpoint, hub
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2, GPT2Config
 from model.transformer.llama import Llama, LlamaConfig
@@ -57,7 +56,7 @@ def idx() -> torch.Tensor:
 @pytest.fixture(scope="session")
 def gpt2_small() -> tuple[Decoder, Tokenizer]:
     """GPT-2 small as it was fetched from the hub on this machine; without it the test is skipped."""
-    folder = download.cached_folder(download.KNOWN_MODELS["gpt2"].repo)
+    folder = hub.cached_folder(hub.KNOWN_MODELS["gpt2"].repo)
     if folder is None:
         pytest.skip("the weights of GPT-2 are not in this machine's cache of the hub")
     gpt = checkpoint.load(folder)
@@ -69,7 +68,7 @@ def nothing_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever this machine has fetched from the hub, the tests have not, and they cannot reach it."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    download.forget()
+    hub.forget()
     language.gpt2_tokenizer.cache_clear()
 
 
@@ -88,9 +87,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tiny: dict[str, bytes], nothing_fetched: None) -> Iterator[Hub]:
+def hub_server(monkeypatch: pytest.MonkeyPatch, tiny: dict[str, bytes], nothing_fetched: None) -> Iterator[Hub]:
     """The hub that the client of this process asks; it has a tiny model under GPT-2's name."""
-    one = Hub({download.KNOWN_MODELS["gpt2"].repo: tiny})
+    one = Hub({hub.KNOWN_MODELS["gpt2"].repo: tiny})
     monkeypatch.setattr(constants, "ENDPOINT", one.address)
     template = one.address + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -11,7 +11,7 @@ from model.interpretability.published_heads import CLAIMS, GPT2_SMALL, Claim, He
 from model.loading import verify_gpt2
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import interpretability, readings
-from viz.charts import heatmaps as matrices
+from viz.charts import heatmaps
 
 PROSE = prose.of(__file__)
 BY_NAME = {claim.name: claim for claim in CLAIMS}
@@ -62,7 +62,7 @@ def heads(claim: Claim, found: Measurement) -> Head:
     """Draw what each head does of it; the head that was clicked, or the first to look at."""
     st.markdown(f"**Each head**: {claim.unit}. Click one to see where it looks.")
     marked = claim.heads if gpt.config == GPT2_SMALL else ()
-    chart = matrices.heads(found.heads.numpy(), marked, claim.unit, controls.theme())
+    chart = heatmaps.heads(found.heads.numpy(), marked, claim.unit, controls.theme())
     clicked = st.altair_chart(chart, key=f"heads {claim.name}", on_select="rerun", selection_mode="head")
     for point in clicked.selection.get("head", []):
         return point["layer"], point["head"]

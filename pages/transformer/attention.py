@@ -5,7 +5,7 @@ import torch
 
 from model.transformer.gpt2 import CausalSelfAttention
 from pages.shared import components, controls, lesson, prose
-from viz.charts import heatmaps as matrices
+from viz.charts import heatmaps
 
 PROSE = prose.of(__file__)
 DRAWN = 32  # tokens in the matrices of the steps
@@ -33,11 +33,11 @@ with steps:
         )
         *columns, last = st.columns(4)
         drawn = [reading.tokens[:DRAWN], *(step[:DRAWN, :DRAWN] for step in (products, scores, pattern))]
-        for n, figure in enumerate(matrices.steps(*drawn, controls.theme())):
+        for n, figure in enumerate(heatmaps.steps(*drawn, controls.theme())):
             columns[n].plotly_chart(figure, key=f"matrix {n}", config=components.NO_TOOLBAR)
         with last:
             query = controls.token_picker("Numbers of one row: the query of", reading.tokens)
-            st.dataframe(matrices.row(reading.tokens, products, scores, pattern, query), hide_index=True)
+            st.dataframe(heatmaps.row(reading.tokens, products, scores, pattern, query), hide_index=True)
         if len(reading.tokens) > DRAWN:
             st.caption(
                 f"The matrices show the first {DRAWN} of {len(reading.tokens)} tokens; the row of numbers has them all."

@@ -8,8 +8,7 @@ import torch
 from model.transformer import attention_steps, mask_pitfalls, score_scaling
 from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
-from viz.charts import curves
-from viz.charts import heatmaps as matrices
+from viz.charts import curves, heatmaps
 
 PROSE = prose.of(__file__)
 # The section on each trap.
@@ -69,7 +68,7 @@ def trap(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     found = mask_pitfalls.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
     tokens = attention_steps.WORDS[:4]
-    pictures = matrices.patterns({way: (tokens, of) for way, of in found.weights.items()}, controls.theme())
+    pictures = heatmaps.patterns({way: (tokens, of) for way, of in found.weights.items()}, controls.theme())
     for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
         column.plotly_chart(figure, key=f"trap {n}", config=components.NO_TOOLBAR)
     st.caption(

@@ -11,7 +11,7 @@ from pages.shared import models
 from pages.shared.compute import readings
 from tests import tiny_llama
 from tests.driver import HOSTILE, drawn, page, read_prompt
-from tests.pages.test_family import NAME as STRANGER
+from tests.pages import test_family
 from tests.pages.test_family import offer
 from tests.pages.test_hand import array, said
 from viz.tokens import visible
@@ -98,9 +98,9 @@ def test_an_empty_prompt_gets_a_sentence() -> None:
 
 
 def test_another_model_is_worked_out_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    offer(monkeypatch, STRANGER, tmp_path)
-    app = page(ON_PROMPT, model=STRANGER, prompt="the king and the queen")
+    offer(monkeypatch, test_family.NAME, tmp_path)
+    app = page(ON_PROMPT, model=test_family.NAME, prompt="the king and the queen")
     assert not app.exception and not app.warning
-    assert app.selectbox(key="model").value == STRANGER
+    assert app.selectbox(key="model").value == test_family.NAME
     models.load.cache_clear()
     readings.forward_pass.cache_clear()

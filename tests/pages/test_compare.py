@@ -145,7 +145,9 @@ def test_one_model_beside_itself_differs_in_nothing() -> None:
 @pytest.mark.parametrize(
     "link", [{"model": "GPT-2", "model2": "GPT-2"}, {"model": "GPT-2"}, {"model2": "GPT-2"}], ids=str
 )
-def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(hub: Hub, link: dict[str, str]) -> None:
+def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(
+    hub_server: Hub, link: dict[str, str]
+) -> None:
     app = page(COMPARE, **link)
     assert not app.exception and not pictures(app) and not app.table
     assert [button.label for button in app.button].count("Fetch it") == 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.transformer import gpt2 as written
+from model.transformer import gpt2
 from model.transformer.intervention import Interventions
 from model.transformer.parameter_count import PRESETS
 from pages.shared import lesson, models
@@ -69,7 +69,7 @@ def test_a_box_opens_to_its_numbers_and_to_the_lines_that_computed_them(name: st
     app = page(WHOLE_GPT, box=name)
     assert not app.exception
     assert drawn(app)["picked"] == name
-    source = Path(written.__file__).read_text("utf-8").splitlines()
+    source = Path(gpt2.__file__).read_text("utf-8").splitlines()
     shown = re.split(r"^# ", app.code[0].value, flags=re.M)[1:]
     assert shown
     for part in shown:
@@ -88,7 +88,7 @@ def test_the_lines_of_a_box_are_the_ones_it_names() -> None:
     app = page(WHOLE_GPT, box="z")
     assert "pattern @ v" in app.code[0].value
     with pytest.raises(ValueError):
-        lesson.code_lines((written.gelu, "nowhere in it"))
+        lesson.code_lines((gpt2.gelu, "nowhere in it"))
 
 
 @pytest.mark.parametrize("link", [{"box": "<b>"}, {"block": "L99"}, {"at": "7"}, {"at": "99  x", "box": ""}], ids=str)
@@ -185,4 +185,4 @@ def test_without_the_mask_the_future_leaks() -> None:
 
 def test_the_code_of_the_trace_is_shown() -> None:
     shown = "\n".join(block.value for block in page(WHOLE_GPT).code)
-    assert textwrap.dedent(inspect.getsource(written.Decoder.trace)) in shown
+    assert textwrap.dedent(inspect.getsource(gpt2.Decoder.trace)) in shown

@@ -10,11 +10,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch.nn import functional as F
 
-from model.transformer import attention_steps as byhand
-from model.transformer import mask_pitfalls as masks
-from model.transformer import score_scaling as scale
-from pages.shared import link, models
-from pages.shared import matrix_editor as matrices
+from model.transformer import attention_steps, mask_pitfalls, score_scaling
+from pages.shared import link, matrix_editor, models
 from tests.driver import drawn, heat_maps, page
 
 NAME = models.NAMES[0]
@@ -70,7 +67,7 @@ def test_the_steps_are_drawn_as_torch_has_them(link: dict[str, str], divisor: fl
 def test_queries_are_multiplied_and_wrong_masks_are_called_wrong() -> None:
     one, five = (drawn(page(HAND, times=times), "products") for times in ("1", "5"))
     np.testing.assert_allclose(array(five["products"]), 5 * array(one["products"]))
-    app = page(HAND, mask=byhand.MASKS[2])
+    app = page(HAND, mask=attention_steps.MASKS[2])
     sent = drawn(app, "products")
     scaled, masked = (array(sent[name]) for name in ("scaled", "masked"))
     np.testing.assert_allclose(masked - scaled, -1e9 * np.tri(4), rtol=0, atol=1e-4)  # to the digits of a score
@@ -78,7 +75,7 @@ def test_queries_are_multiplied_and_wrong_masks_are_called_wrong() -> None:
 
 
 def test_edited_numbers_are_those_of_the_link() -> None:
-    start = byhand.random_example(4, 3, 0)
+    start = attention_steps.random_example(4, 3, 0)
     q, k, v = (torch.arange(12.0).view(4, 3) - 3, start.k, -start.v)
     app = page(HAND, numbers=link.write_matrices([q, k, v]))
     assert not app.exception and not app.warning
@@ -94,15 +91,15 @@ def test_edited_numbers_are_those_of_the_link() -> None:
 def test_numbers_that_do_not_fit_get_a_sentence(numbers: str) -> None:
     app = page(HAND, numbers=numbers)
     assert not app.exception and "do not fit" in app.warning[0].value
-    assert drawn(app, "products")["q"] == byhand.random_example(4, 3, 0).q.tolist()
+    assert drawn(app, "products")["q"] == attention_steps.random_example(4, 3, 0).q.tolist()
     assert "numbers" not in app.query_params
 
 
 def test_what_a_cell_may_hold() -> None:
-    assert [matrices._number(text) for text in ("2", "-1.5", "−1", " 7e2 ", "", None)] == [2, -1.5, -1, 700, 0, 0]
+    assert [matrix_editor._number(text) for text in ("2", "-1.5", "−1", " 7e2 ", "", None)] == [2, -1.5, -1, 700, 0, 0]
     for text in ("1/3", "1,5", "x", "99999", "1e9", "nan", "inf"):
         with pytest.raises(ValueError):
-            matrices._number(text)
+            matrix_editor._number(text)
     with pytest.raises(ValueError, match="-999 to 999"):
         link.read_matrices("1000", [torch.zeros(1)])
 
@@ -133,12 +130,12 @@ def test_an_example_brings_its_mask() -> None:
     app.segmented_control(key="example").set_value("The library").run()
     assert not app.exception and app.selectbox(key="mask").value == "none"
     sent = drawn(app, "products")
-    assert sent["keys"] == list(byhand.LIBRARY.keys) and sent["q"] == byhand.LIBRARY.q.tolist()
+    assert sent["keys"] == list(attention_steps.LIBRARY.keys) and sent["q"] == attention_steps.LIBRARY.q.tolist()
 
 
 def test_the_library_becomes_hard_only_where_one_key_fits_best() -> None:
     (largest,) = curves(page(HAND, example="The library"))
-    assert {name: len(of) for name, of in largest.items()} == dict.fromkeys(byhand.LIBRARY.queries, 20)
+    assert {name: len(of) for name, of in largest.items()} == dict.fromkeys(attention_steps.LIBRARY.queries, 20)
     assert largest["cars?"][-1] > 0.999 > 0.7 > largest["cars?"][0]
     assert largest["food?"][-1] == pytest.approx(0.5) and largest["both?"][-1] == pytest.approx(1 / 3)
     assert largest["nothing"] == pytest.approx([0.25] * 20)
@@ -149,11 +146,12 @@ def test_the_contract_is_computed_from_its_slider(fit: str) -> None:
     app = page(HAND, example="The contract", fit=fit)
     (by,) = curves(app)
     as_it_is, penalised = (by[name] for name in sorted(by))
-    assert as_it_is == pytest.approx([byhand.answer_weight(100, 50, float(fit))] * 99)
+    assert as_it_is == pytest.approx([attention_steps.answer_weight(100, 50, float(fit))] * 99)
     assert (
-        penalised[9] == pytest.approx(byhand.answer_weight(100, 10, float(fit), 1 / 8)) and penalised[0] > penalised[-1]
+        penalised[9] == pytest.approx(attention_steps.answer_weight(100, 10, float(fit), 1 / 8))
+        and penalised[0] > penalised[-1]
     )
-    assert f"**{byhand.answer_weight(10_000, 9_999, float(fit)):.4f}** of 10,000" in said(app)
+    assert f"**{attention_steps.answer_weight(10_000, 9_999, float(fit)):.4f}** of 10,000" in said(app)
     power, both = (float(n) for n in re.search(r"= ([\d.]+) / ([\d.]+) = ", said(app)).groups())
     assert power == pytest.approx(math.exp(float(fit)), abs=0.005)
     assert power / both == pytest.approx(as_it_is[0], abs=6e-4)
@@ -186,29 +184,29 @@ def test_the_curves_over_the_width_are_measured_now(width: int, seed: int) -> No
     assert not app.exception
     spread, entropy, gradient = curves(app)
     for name, divided in {"divided by √d": True, "as they are": False}.items():
-        found = scale.by_width(seed, divided)
+        found = score_scaling.by_width(seed, divided)
         assert spread[name] == pytest.approx([of.spread for of in found])
         assert entropy[name] == pytest.approx([of.entropy for of in found])
         assert gradient[name] == pytest.approx([math.log10(of.gradient) for of in found])
         here = found[int(math.log2(width))]
         assert f"**{here.spread:.3g}** {'divided by √d' if divided else name}" in said(app)
         assert f"{here.gradient:.3g}" in said(app) and f"{math.log10(here.gradient):.2f}" in said(app)
-    row = scale.random_scores(width, seed)[0]
+    row = score_scaling.random_scores(width, seed)[0]
     columns = drawn(app, "columns")["columns"]
     assert [column[0]["value"] for column in columns] == pytest.approx((row / width**0.5).softmax(-1).tolist())
     assert [column[1]["value"] for column in columns] == pytest.approx(row.softmax(-1).tolist())
-    spread, largest = scale.untrained_layer(0.1, seed)
+    spread, largest = score_scaling.untrained_layer(0.1, seed)
     assert f"**{spread:.1f}**" in said(app) and f"**{largest:.2f}**" in said(app)
-    spread, largest = scale.untrained_layer(1 / math.sqrt(512), seed)
+    spread, largest = score_scaling.untrained_layer(1 / math.sqrt(512), seed)
     assert f"With 1/√512 instead of 0.1 the two numbers are **{spread:.2f}** and **{largest:.2f}**" in said(app)
 
 
-@pytest.mark.parametrize("name", masks.PITFALLS)
+@pytest.mark.parametrize("name", mask_pitfalls.PITFALLS)
 def test_each_trap_is_computed_now(name: str) -> None:
     app = page(SCALE, view="Mask traps", trap=name, seed="3")
     assert not app.exception
     random = torch.Generator().manual_seed(3)
-    trap = masks.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
+    trap = mask_pitfalls.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
     shown = heat_maps(app)
     assert list(shown) == list(trap.weights)
     for way, weights in trap.weights.items():

@@ -6,8 +6,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as some
+from hypothesis import HealthCheck, given, settings, strategies
 from streamlit.testing.v1 import AppTest
 
 from tests.driver import HOSTILE, PAGES, SCRIPTS, keys, page
@@ -17,7 +16,7 @@ MANY = settings(
     max_examples=TRIES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 ODD = '-1 0 1e309 nan true L0 mean ../../etc/passwd %00 [] {} "'.split() + ["", "9" * 400, "x" * 5000]
-TEXTS = some.text(some.characters(exclude_categories=["Cs"]), max_size=80) | some.sampled_from(
+TEXTS = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=80) | strategies.sampled_from(
     [*HOSTILE.values(), *ODD]
 )
 
@@ -31,7 +30,7 @@ def stands(app: AppTest) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 @MANY
-@given(held=some.lists(some.tuples(some.integers(0, 10**6), TEXTS), min_size=1, max_size=6))
+@given(held=strategies.lists(strategies.tuples(strategies.integers(0, 10**6), TEXTS), min_size=1, max_size=6))
 def test_any_link_opens_a_page(name: str, held: list[tuple[int, str]]) -> None:
     known = keys(name)
     stands(page(name, **{known[number % len(known)]: text for number, text in held}))
@@ -39,7 +38,7 @@ def test_any_link_opens_a_page(name: str, held: list[tuple[int, str]]) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 @MANY
-@given(done=some.lists(some.tuples(some.integers(0, 10**6), TEXTS), min_size=3, max_size=3))
+@given(done=strategies.lists(strategies.tuples(strategies.integers(0, 10**6), TEXTS), min_size=3, max_size=3))
 def test_anything_typed_or_picked_is_answered(name: str, done: list[tuple[int, str]]) -> None:
     app = page(name)
     for number, text in done:

@@ -8,8 +8,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.interpretability import attribution
-from model.interpretability import logit_lens as lens
+from model.interpretability import attribution, logit_lens
 from pages.shared import models
 from pages.shared.compute import interpretability
 from tests.driver import CONTEXT, HOSTILE, all_drawn, drawn, heat_maps, ids, page, read_prompt, unescaped
@@ -18,7 +17,7 @@ from viz.tokens import visible
 
 LENS, NAME = "interpretability/lens", models.NAMES[0]
 FRANCE = "The capital of France is"
-PLACES = dict(zip(("before it", "after its attention", "after its MLP"), lens.PLACES))
+PLACES = dict(zip(("before it", "after its attention", "after its MLP"), logit_lens.PLACES))
 
 
 def grid(app: AppTest) -> dict:
@@ -47,7 +46,7 @@ def test_each_cell_is_what_the_lens_reads(readout: str, place: str) -> None:
     assert not app.exception and not app.warning
     drawing, reading = grid(app), read_prompt(NAME, FRANCE)
     paris, texts = ids(NAME, " Paris")[0], models.vocabulary(models.load(NAME)).texts
-    found = lens.read(reading.model.decoder, reading.trace, PLACES[place], slice(None), paris)
+    found = logit_lens.read(reading.model.decoder, reading.trace, PLACES[place], slice(None), paris)
     assert drawing["tokens"] == visible(reading.tokens)
     assert len(drawing["rows"]) == len(found.ids) == 4 + (place != "after its MLP")
     assert "output" in drawing["rows"][-1]
@@ -169,7 +168,7 @@ def test_of_a_long_prompt_a_window_is_read() -> None:
     app.slider(key="from").set_value(5).run()
     reading, drawing = read_prompt(NAME, prompt), grid(app)
     assert (drawing["first"], drawing["picked"]) == (5, 36)  # the last one that is shown
-    found = lens.read(reading.model.decoder, reading.trace, "resid_post", slice(5, 37))
+    found = logit_lens.read(reading.model.decoder, reading.trace, "resid_post", slice(5, 37))
     assert [float(cell["number"]) for cell in drawing["cells"][1]] == pytest.approx(
         found.entropy[1].tolist(), abs=0.006
     )
@@ -189,13 +188,13 @@ def test_prompts_that_become_shorter_are_read_from_their_own_window() -> None:
 def test_only_what_is_shown_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one place, and of the tokens in the window: as many rows of logits as the grid has cells but the output's."""
     rows = []
-    read = lens.logits
+    read = logit_lens.logits
 
     def counted(gpt: object, stream: torch.Tensor) -> torch.Tensor:
         rows.append(stream.shape[0])
         return read(gpt, stream)
 
-    monkeypatch.setattr(lens, "logits", counted)
+    monkeypatch.setattr(logit_lens, "logits", counted)
     app = page(LENS, prompt="dog " * 100, readout="KL")
     rows.clear()
     interpretability.read_lens.cache_clear()

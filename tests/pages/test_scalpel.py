@@ -36,7 +36,7 @@ from tests.driver import SCALPEL as LESSON
 from viz.tokens import visible
 
 NAME = models.NAMES[0]
-EXAMPLES = examples(LESSON)
+EXAMPLES = examples(SCALPEL)
 PROMPT = EXAMPLES["Who gets the key?"].prompt
 
 
@@ -71,7 +71,7 @@ def test_without_interventions_the_run_is_the_same_bit_for_bit() -> None:
     ids=str,
 )
 def test_a_part_in_the_link_is_off(link: dict[str, str], changes: Interventions) -> None:
-    app = page(LESSON, **link)
+    app = page(SCALPEL, **link)
     assert not app.exception
     before, after = changed(Interventions()), changed(changes)
     both = {"untouched": before[-1].softmax(-1), "changed": after[-1].softmax(-1)}
@@ -99,7 +99,7 @@ def test_each_heads_effect_alone_is_that_of_its_own_run(how: str) -> None:
 
 def test_a_token_is_quoted_so_that_a_full_stop_differs_from_the_end() -> None:
     off = [(layer, head) for layer in range(2) for head in range(8)]
-    app = page(LESSON, off=" ".join(f"{layer}.{head}" for layer, head in off))
+    app = page(SCALPEL, off=" ".join(f"{layer}.{head}" for layer, head in off))
     zeros = interpretability.replacement(models.load(NAME), REPLACEMENTS[0])
     now = changed(Interventions(edits=patching.ablation_edits(off, (), zeros)))[-1].argmax()
     token = prose.literal(visible([models.load(NAME).token(now)])[0])
@@ -121,9 +121,9 @@ def test_everything_is_put_back() -> None:
 
 
 def test_attention_of_the_changed_run_is_drawn_without_the_mask_too() -> None:
-    app = page(LESSON, looks="true")
+    app = page(SCALPEL, looks="true")
     assert len(pictures(app)) == 1
-    app = page(LESSON, looks="true", mask="false")
+    app = page(SCALPEL, looks="true", mask="false")
     assert not app.exception and not pictures(app)
     layer, head = models.load(NAME).start
     reading = read_prompt(NAME, PROMPT)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from model.language.tokenization import train_bpe
-from model.loading import hub as download
+from model.loading import hub
 from pages.shared import models
 from pages.shared.compute import language
 from tests.driver import CONTEXT, HOSTILE, TOKENS, drawn, examples, ids, page, unescaped
@@ -75,11 +75,11 @@ def test_a_text_too_short_or_too_long_to_learn_from_gets_a_sentence(corpus: str,
     assert any(said in element.value for element in [*app.info, *app.warning])
 
 
-def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(hub: Hub) -> None:
-    hub.close()
+def test_a_hub_that_cannot_be_reached_leaves_the_page_as_it_is(hub_server: Hub) -> None:
+    hub_server.close()
     app = page(TOKENS)
     app.button(key="fetch openai-community/gpt2 1").click().run()
-    while download.latest(*language.GPT2_TOKENIZER).running:
+    while hub.latest(*language.GPT2_TOKENIZER).running:
         time.sleep(0.05)
     app.run()
     assert "could not be reached" in unescaped(app.warning[0].value)

@@ -126,23 +126,23 @@ def test_a_nan_logit_is_rejected() -> None:
         sampling.apply([], torch.tensor([1.0, math.nan]))
 
 
-def test_greedy_sample_tokens_equal_generate(gpt) -> None:
+def test_greedy_sample_tokens_equal_generate(decoder) -> None:
     """Past the end of the context, too, where the last block_size tokens are read anew."""
     ids = [5, 9, 2]
-    told = list(islice(sampling.sample_tokens(gpt, ids, [("temperature", 0)], seed=0), 40))
-    expected = gpt.generate(torch.tensor([ids]), 40)[0, 3:].tolist()
+    told = list(islice(sampling.sample_tokens(decoder, ids, [("temperature", 0)], seed=0), 40))
+    expected = decoder.generate(torch.tensor([ids]), 40)[0, 3:].tolist()
     assert [id for id, _ in told] == expected
     full = [*ids, *expected[:20]]
-    log_p = gpt(torch.tensor([full]))[0].log_softmax(-1)
+    log_p = decoder(torch.tensor([full]))[0].log_softmax(-1)
     for at, (id, surprise) in enumerate(told[:20], len(ids)):
         assert surprise == pytest.approx(-log_p[at - 1, id].item(), abs=1e-4)
 
 
-def test_sample_tokens_repeat_with_the_seed_and_follow_the_chain(gpt) -> None:
+def test_sample_tokens_repeat_with_the_seed_and_follow_the_chain(decoder) -> None:
     def write(seed: int, *chain: tuple[str, float]) -> list[int]:
-        return [id for id, _ in islice(sampling.sample_tokens(gpt, [1], chain, seed), 25)]
+        return [id for id, _ in islice(sampling.sample_tokens(decoder, [1], chain, seed), 25)]
 
     assert write(3) == write(3) != write(4)
-    first = gpt(torch.tensor([[1]]))[0, -1]
+    first = decoder(torch.tensor([[1]]))[0, -1]
     allowed = set(kept(sampling.top_k(first, 3)))
-    assert {next(sampling.sample_tokens(gpt, [1], [("top-k", 3)], seed))[0] for seed in range(60)} == allowed
+    assert {next(sampling.sample_tokens(decoder, [1], [("top-k", 3)], seed))[0] for seed in range(60)} == allowed

@@ -11,8 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.loading import checkpoint
-from model.loading import hub as download
+from model.loading import checkpoint, hub
 from pages.shared import fetching, models
 from pages.shared.compute import readings
 from pages.shared.runtime import catalog
@@ -37,21 +36,21 @@ def offer(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> str:
     return name
 
 
-def test_a_model_that_is_not_here_can_be_fetched_and_is_then_used(hub: Hub, tiny: dict[str, bytes]) -> None:
+def test_a_model_that_is_not_here_can_be_fetched_and_is_then_used(hub_server: Hub, tiny: dict[str, bytes]) -> None:
     app = page(ATTENTION, model=GPT2.name)
     said = unescaped(app.markdown[0].value)
-    assert all(fact in said for fact in (GPT2.name, GPT2.repo, "550 MB", "MIT license", download.cache_location()))
-    assert f"you see {models.NAMES[0]}" in said and len(pictures(app)) == 1 and not hub.asked
-    hub.pace = 100_000
+    assert all(fact in said for fact in (GPT2.name, GPT2.repo, "550 MB", "MIT license", hub.cache_location()))
+    assert f"you see {models.NAMES[0]}" in said and len(pictures(app)) == 1 and not hub_server.asked
+    hub_server.pace = 100_000
     app.button(key=FETCH).click().run()
-    under_way = download.latest(GPT2.repo)
+    under_way = hub.latest(GPT2.repo)
     while not under_way.received:
         time.sleep(0.01)
     app.run()
     assert f"of {sum(map(len, tiny.values())) / 1e6:.1f} MB" in app.get("progress")[0].proto.text
     assert not [button for button in app.button if button.key == FETCH] and len(pictures(app)) == 1
     another = page(ATTENTION, model=GPT2.name)
-    assert "MB" in another.get("progress")[0].proto.text and download.latest(GPT2.repo) is under_way
+    assert "MB" in another.get("progress")[0].proto.text and hub.latest(GPT2.repo) is under_way
     while under_way.running:
         time.sleep(0.01)
     app.run()
@@ -59,26 +58,26 @@ def test_a_model_that_is_not_here_can_be_fetched_and_is_then_used(hub: Hub, tiny
     assert b'"layers": 2, "heads": 3' in pictures(app)[0]
 
 
-def test_what_went_wrong_is_said_and_it_can_be_tried_again(hub: Hub) -> None:
-    hub.status = 404
+def test_what_went_wrong_is_said_and_it_can_be_tried_again(hub_server: Hub) -> None:
+    hub_server.status = 404
     app = page(ATTENTION, model=GPT2.name)
     app.button(key=FETCH).click().run()
-    while download.latest(GPT2.repo).running:
+    while hub.latest(GPT2.repo).running:
         time.sleep(0.01)
     app.run()
     assert unescaped(app.warning[0].value) == f"The hub has no {GPT2.repo} (404)." and len(pictures(app)) == 1
-    hub.status = None
+    hub_server.status = None
     assert app.button(key=FETCH).label == "Try again"
     app.button(key=FETCH).click().run()
-    while download.latest(GPT2.repo).running:
+    while hub.latest(GPT2.repo).running:
         time.sleep(0.01)
     assert not app.run().warning
 
 
-def test_a_link_alone_fetches_nothing(hub: Hub) -> None:
+def test_a_link_alone_fetches_nothing(hub_server: Hub) -> None:
     for name in catalog.CATALOG:
         page(ATTENTION, model=name)
-    assert not hub.asked
+    assert not hub_server.asked
 
 
 def untied(folder: Path) -> None:

@@ -4,8 +4,7 @@ import re
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as some
+from hypothesis import given, settings, strategies
 from tokenizers import Tokenizer
 
 from model.decoding.sampling import STEPS
@@ -17,8 +16,8 @@ from pages.shared import link
 TOKENIZER = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
 TYPABLE = [id for id in range(TOKENIZER.get_vocab_size()) if is_typable(TOKENIZER, id)]
 HERE = settings(deadline=None, derandomize=True, database=None)
-SMALL = some.integers(0, 99)
-ANY = some.text(max_size=60) | some.text("0123456789._-;:, mean", max_size=60)
+SMALL = strategies.integers(0, 99)
+ANY = strategies.text(max_size=60) | strategies.text("0123456789._-;:, mean", max_size=60)
 
 
 def id_of(text: str) -> int:
@@ -30,7 +29,7 @@ def id_of(text: str) -> int:
 
 
 @HERE
-@given(some.sets(some.tuples(SMALL, SMALL)))
+@given(strategies.sets(strategies.tuples(SMALL, SMALL)))
 def test_heads_are_read_as_they_were_written(heads: set[tuple[int, int]]) -> None:
     assert link.read_heads(link.write_heads(heads), 100, 100) == heads
 
@@ -59,13 +58,13 @@ def test_any_text_gives_only_heads_that_exist(text: str, layers: int, heads: int
 
 
 @HERE
-@given(some.integers(0, 150), some.integers(1, 150))
+@given(strategies.integers(0, 150), strategies.integers(1, 150))
 def test_picked_index_is_read_as_it_was_written(index: int, count: int) -> None:
     assert link.read_picked(link.write_picked(index, count), count) == (index if index <= count else None)
 
 
 @HERE
-@given(ANY, some.integers(1, 150))
+@given(ANY, strategies.integers(1, 150))
 def test_any_text_picks_an_index_the_mean_or_nothing(text: str, count: int) -> None:
     index = link.read_picked(text, count)
     assert index is None or 0 <= index <= count
@@ -74,17 +73,19 @@ def test_any_text_picks_an_index_the_mean_or_nothing(text: str, count: int) -> N
 
 # Chains of sampling steps
 
-CHAIN = some.lists(some.tuples(some.sampled_from([*STEPS]), some.floats(0, 1e6)), max_size=5).map(tuple)
+CHAIN = strategies.lists(
+    strategies.tuples(strategies.sampled_from([*STEPS]), strategies.floats(0, 1e6)), max_size=5
+).map(tuple)
 
 
 @HERE
-@given(some.integers(-5, 10**9), CHAIN)
+@given(strategies.integers(-5, 10**9), CHAIN)
 def test_a_chain_is_read_as_it_was_written(seed: int, chain: tuple) -> None:
     assert link.read_chains(link.write_chains(seed, {"": chain})) == (seed, {"": chain})
 
 
 @HERE
-@given(some.integers(-5, 10**9), CHAIN, CHAIN)
+@given(strategies.integers(-5, 10**9), CHAIN, CHAIN)
 def test_two_chains_are_read_as_they_were_written(seed: int, a: tuple, b: tuple) -> None:
     assert link.read_chains(link.write_chains(seed, {"A": a, "B": b})) == (seed, {"A": a, "B": b})
 
@@ -114,14 +115,14 @@ def test_any_text_is_a_chain_or_is_refused(text: str) -> None:
 
 # Matrices
 
-NUMBER = some.integers(-999_000_000, 999_000_000).map(lambda n: n / 1_000_000)  # 12 digits hold it
-SHAPE = some.tuples(some.integers(1, 4), some.integers(1, 4))
+NUMBER = strategies.integers(-999_000_000, 999_000_000).map(lambda n: n / 1_000_000)  # 12 digits hold it
+SHAPE = strategies.tuples(strategies.integers(1, 4), strategies.integers(1, 4))
 
 
 @HERE
-@given(some.lists(SHAPE, min_size=1, max_size=3), some.data())
-def test_matrices_are_read_as_they_were_written(shapes: list[tuple[int, int]], data: some.DataObject) -> None:
-    rows = [data.draw(some.lists(NUMBER, min_size=a * b, max_size=a * b)) for a, b in shapes]
+@given(strategies.lists(SHAPE, min_size=1, max_size=3), strategies.data())
+def test_matrices_are_read_as_they_were_written(shapes: list[tuple[int, int]], data: strategies.DataObject) -> None:
+    rows = [data.draw(strategies.lists(NUMBER, min_size=a * b, max_size=a * b)) for a, b in shapes]
     matrices = [torch.tensor(row, dtype=torch.double).view(shape) for row, shape in zip(rows, shapes)]
     again = link.read_matrices(link.write_matrices(matrices), matrices)
     assert all(torch.equal(one, other) for one, other in zip(matrices, again, strict=True))
@@ -140,8 +141,8 @@ def test_what_is_no_such_matrix_is_refused(text: str) -> None:
 
 @HERE
 @given(
-    some.text(min_size=1, max_size=20).filter(lambda text: not re.search("[\ud800-\udfff]", text)),
-    some.lists(some.tuples(some.integers(0, 10**6), some.sampled_from(TYPABLE)), max_size=12),
+    strategies.text(min_size=1, max_size=20).filter(lambda text: not re.search("[\ud800-\udfff]", text)),
+    strategies.lists(strategies.tuples(strategies.integers(0, 10**6), strategies.sampled_from(TYPABLE)), max_size=12),
 )
 def test_a_tree_is_read_as_it_was_written_from_each_of_its_texts(root: str, grown: list[tuple[int, int]]) -> None:
     tree = TextTree(root)
