@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.training import mask_leak as leak
+from model.training import mask_leak
 from tests import llama
-from tests.driver import HOSTILE, drawn, page, shows
-from tests.driver import MASK_LEAK as LESSON
+from tests.driver import HOSTILE, MASK_LEAK, drawn, page, shows
 
 
 def test_a_later_word_changes_earlier_predictions_only_without_the_mask() -> None:
-    app = page(LESSON)
+    app = page(MASK_LEAK)
     rows = drawn(app, "columns")
     on, off = ([column[n]["value"] for column in rows["columns"]] for n in (0, 1))
     assert rows["names"] == ["mask on", "mask off"]
@@ -23,7 +22,7 @@ def test_a_later_word_changes_earlier_predictions_only_without_the_mask() -> Non
 
 
 def test_the_loss_without_the_mask_is_shown_after_a_guess() -> None:
-    app = page(LESSON)
+    app = page(MASK_LEAK)
     assert not shows(app, "Over the last 20 steps")
     guess = app.pills(key="guess")
     guess.set_value(guess.options[1]).run()
@@ -32,13 +31,13 @@ def test_the_loss_without_the_mask_is_shown_after_a_guess() -> None:
     assert "Right" in sentence
     without, with_mask = (float(part.split("**")[0]) for part in sentence.split("steps: **")[1].split(", **")[:2])
     assert without == pytest.approx(math.log(16) / 12, abs=0.03) and with_mask == pytest.approx(math.log(16), abs=0.03)
-    assert leak.HONEST_LOSS == math.log(16)
+    assert mask_leak.HONEST_LOSS == math.log(16)
 
 
 @pytest.mark.parametrize("prompt", [*HOSTILE.values(), "cat " * 5000], ids=[*HOSTILE, "long"])
 @pytest.mark.parametrize("last", ["", "</script><b>x", "x" * 5000])
 def test_odd_text_is_replaced(prompt: str, last: str) -> None:
-    app = page(LESSON, prompt=prompt, last=last)
+    app = page(MASK_LEAK, prompt=prompt, last=last)
     assert not app.exception and len(drawn(app, "columns")["columns"]) > 0
 
 
@@ -47,7 +46,7 @@ def test_a_later_word_moves_the_predictions_of_a_llama_as_in_transformers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     name, reference = llama.offer(monkeypatch, tmp_path), llama.reference()
-    app = page(LESSON, model=name, prompt="The king and the queen said", last="sea")
+    app = page(MASK_LEAK, model=name, prompt="The king and the queen said", last="sea")
     assert not app.exception and not app.warning
     idx = llama.token_ids("The king and the queen said")
     replaced = torch.cat([idx[:, :-1], llama.token_ids(" sea")[:, :1]], dim=1)

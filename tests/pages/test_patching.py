@@ -9,23 +9,22 @@ from model.transformer.intervention import Edit, Interventions
 from pages.shared import models
 from pages.shared.runtime import progress
 from tests import llama
-from tests.driver import CONTEXT, HOSTILE, charts, examples, page, read_prompt, shows
-from tests.driver import PATCHING as LESSON
+from tests.driver import CONTEXT, HOSTILE, PATCHING, charts, examples, page, read_prompt, shows
 
 NAME = models.NAMES[0]
-EXAMPLES = examples(LESSON)
+EXAMPLES = examples(PATCHING)
 PROMPT = EXAMPLES["Who gets the key?"].prompt
 
 
 def test_all_parts_patched_at_once_give_the_clean_run() -> None:
-    app = page(LESSON)
+    app = page(PATCHING)
     assert not app.exception and not app.warning
     assert shows(app, "the largest difference of any logit is 0.")
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
 def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
-    app = page(LESSON)
+    app = page(PATCHING)
     app.button(key=f"example {example.name}").click().run()
     assert not app.exception and app.text_input(key="corrupted").value == example.also["corrupted"]
     clean, corrupted = (read_prompt(NAME, text).trace for text in (example.prompt, example.also["corrupted"]))
@@ -55,7 +54,7 @@ def test_an_example_brings_its_second_prompt_and_both_maps(example) -> None:
 
 
 def test_the_metric_can_be_the_probability_and_answer_and_rival_can_be_typed() -> None:
-    app = page(LESSON, metric="probability", answer="Anna", rival="Tom")
+    app = page(PATCHING, metric="probability", answer="Anna", rival="Tom")
     assert not app.exception and shows(app, "The probability of “**·Anna**” is")
     app.text_input(key="answer").set_value("Donaudampfschiff <b>").run()
     assert not app.exception and shows(app, "the first one counts")
@@ -74,7 +73,7 @@ def test_the_metric_can_be_the_probability_and_answer_and_rival_can_be_typed() -
     ],
 )
 def test_two_prompts_that_cannot_be_patched_get_a_sentence(corrupted: str, sentence: str) -> None:
-    app = page(LESSON, corrupted=corrupted)
+    app = page(PATCHING, corrupted=corrupted)
     assert not app.exception and shows(app, sentence)
     app.text_input(key="corrupted").set_value("").run()
     assert not app.exception and shows(app, "Type a second prompt")
@@ -82,7 +81,7 @@ def test_two_prompts_that_cannot_be_patched_get_a_sentence(corrupted: str, sente
 
 @pytest.mark.parametrize("prompt", [*HOSTILE.values(), "cat " * 5000], ids=[*HOSTILE, "long"])
 def test_odd_text_is_patched_or_gets_a_sentence(prompt: str) -> None:
-    app = page(LESSON, prompt=prompt, corrupted=f"{prompt}x")
+    app = page(PATCHING, prompt=prompt, corrupted=f"{prompt}x")
     assert not app.exception
     tables = [table for table in charts(app) if "position" in table]
     assert shows(app, "There is nothing to patch") or len({*tables[0]["position"]}) <= CONTEXT
@@ -90,7 +89,7 @@ def test_odd_text_is_patched_or_gets_a_sentence(prompt: str) -> None:
 
 def test_too_long_work_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "QUICK", 0)
-    app = page(LESSON)
+    app = page(PATCHING)
     assert not app.exception and "patch anyway" in {toggle.key for toggle in app.toggle} and not charts(app)
     monkeypatch.setattr(progress, "MOST", 1)
     app.run()
@@ -113,7 +112,7 @@ def test_both_maps_of_a_llama_are_those_of_transformers(
 ) -> None:
     texts = {"clean": "The king and the queen said", "corrupted": "The man and the queen said"}
     name, reference = llama.offer(monkeypatch, tmp_path), llama.reference()
-    app = page(LESSON, model=name, prompt=texts["clean"], corrupted=texts["corrupted"], metric=metric)
+    app = page(PATCHING, model=name, prompt=texts["clean"], corrupted=texts["corrupted"], metric=metric)
     assert not app.exception and not app.warning and shows(app, "the largest difference of any logit is 0.")
     layers, size = reference.model.layers, reference.config.head_dim
     idx = {run: llama.token_ids(text) for run, text in texts.items()}

@@ -23,6 +23,7 @@ from tests.driver import (
     HOSTILE,
     MASK_LEAK,
     PATCHING,
+    SCALPEL,
     charts,
     drawn,
     examples,
@@ -32,7 +33,6 @@ from tests.driver import (
     read_prompt,
     shows,
 )
-from tests.driver import SCALPEL as LESSON
 from viz.tokens import visible
 
 NAME = models.NAMES[0]
@@ -52,7 +52,7 @@ def shown(app: AppTest, run: str) -> list[float]:
 
 
 def test_without_interventions_the_run_is_the_same_bit_for_bit() -> None:
-    app = page(LESSON)
+    app = page(SCALPEL)
     assert not app.exception and not app.warning
     assert shows(app, "Nothing is switched off: over all logits at all positions the largest difference is 0.")
     assert shown(app, "untouched") == shown(app, "changed")
@@ -86,7 +86,7 @@ def test_a_part_in_the_link_is_off(link: dict[str, str], changes: Interventions)
 
 @pytest.mark.parametrize("how", REPLACEMENTS)
 def test_each_heads_effect_alone_is_that_of_its_own_run(how: str) -> None:
-    app = page(LESSON, alone="true", instead=how)
+    app = page(SCALPEL, alone="true", instead=how)
     effects = np.array(drawn(app, "layers")["effects"])
     reading = read_prompt(NAME, PROMPT)
     instead = interpretability.replacement(models.load(NAME), how, read_prompt(NAME, PROMPT))
@@ -108,12 +108,12 @@ def test_a_token_is_quoted_so_that_a_full_stop_differs_from_the_end() -> None:
 
 @pytest.mark.parametrize("off", ["9.9", "0.99 99.0", "<b>", "٣.٣", "-1.0x", "." * 5000])
 def test_heads_that_the_model_does_not_have_are_ignored(off: str) -> None:
-    app = page(LESSON, off=off)
+    app = page(SCALPEL, off=off)
     assert not app.exception and shows(app, "Nothing is switched off") == ("1.0" not in off)
 
 
 def test_everything_is_put_back() -> None:
-    app = page(LESSON, off="0.1 1.1", mask="false", mlps="L1")
+    app = page(SCALPEL, off="0.1 1.1", mask="false", mlps="L1")
     assert not shows(app, "Nothing is switched off")
     (button,) = [button for button in app.button if button.label == "Put everything back"]
     button.click().run()
@@ -137,14 +137,14 @@ def test_attention_of_the_changed_run_is_drawn_without_the_mask_too() -> None:
 
 @pytest.mark.parametrize("prompt", [*HOSTILE.values(), "cat " * 5000], ids=[*HOSTILE, "long"])
 def test_parts_are_ablated_with_odd_text(prompt: str) -> None:
-    app = page(LESSON, prompt=prompt, alone="true", off="0.1")
+    app = page(SCALPEL, prompt=prompt, alone="true", off="0.1")
     assert not app.exception
     assert len(drawn(app, "tokens")["tokens"]) <= CONTEXT
 
 
 def test_too_long_work_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "QUICK", 0)
-    app = page(LESSON, alone="true")
+    app = page(SCALPEL, alone="true")
     assert not app.exception and "alone anyway" in {toggle.key for toggle in app.toggle}
     assert drawn(app, "layers")["effects"] is None
     monkeypatch.setattr(progress, "MOST", 1)
@@ -188,14 +188,14 @@ def test_what_the_examples_promise_holds_for_the_built_in_model() -> None:
     ids=str,
 )
 def test_an_old_link_to_a_part_that_moved_opens_that_lesson(lesson: str, link: dict[str, str]) -> None:
-    app, expected = page(LESSON, **link), page(lesson, **link)
+    app, expected = page(SCALPEL, **link), page(lesson, **link)
     assert not app.exception and app.subheader[0].value == expected.subheader[0].value
     widgets = {box.key: box.value for kind in (app.text_input, app.segmented_control) for box in kind}
     assert link.items() <= widgets.items()
 
 
 def test_an_old_link_with_ablated_heads_stays_and_offers_the_part_that_moved() -> None:
-    app = page(LESSON, off="0.1", corrupted="Tom", metric="probability")
+    app = page(SCALPEL, off="0.1", corrupted="Tom", metric="probability")
     assert not app.exception and drawn(app, "layers")["off"] == [[0, 1]]
     offered, *_ = app.get("page_link")
     assert offered.proto.page == "patching" and "corrupted=Tom" in offered.proto.query_string
@@ -282,7 +282,7 @@ def logits(reference: LlamaForCausalLM, ablate: Ablate, mask: bool = True) -> to
 def test_a_part_of_a_llama_is_off_as_in_transformers(
     reference: LlamaForCausalLM, link: dict[str, str], ablate: Ablate, mask: bool
 ) -> None:
-    app = page(LESSON, model=llama.LLAMA, prompt=KING, **link)
+    app = page(SCALPEL, model=llama.LLAMA, prompt=KING, **link)
     assert not app.exception and not app.warning
     before, after = logits(reference, untouched), logits(reference, ablate, mask)
     names = visible(models.vocabulary(models.load(llama.LLAMA)).texts)
@@ -299,7 +299,7 @@ def test_a_part_of_a_llama_is_off_as_in_transformers(
 
 
 def test_each_heads_effect_alone_in_a_llama_is_that_of_transformers(reference: LlamaForCausalLM) -> None:
-    app = page(LESSON, model=llama.LLAMA, prompt=KING, alone="true")
+    app = page(SCALPEL, model=llama.LLAMA, prompt=KING, alone="true")
     before = logits(reference, untouched)[-1].softmax(-1)
     for layer, row in enumerate(drawn(app, "layers")["effects"]):
         for head, effect in enumerate(row):
@@ -308,7 +308,7 @@ def test_each_heads_effect_alone_in_a_llama_is_that_of_transformers(reference: L
 
 
 def test_attention_of_a_llama_without_the_mask_is_that_of_transformers(reference: LlamaForCausalLM) -> None:
-    app = page(LESSON, model=llama.LLAMA, prompt=KING, looks="true", mask="false")
+    app = page(SCALPEL, model=llama.LLAMA, prompt=KING, looks="true", mask="false")
     layer, head = models.load(llama.LLAMA).start
     idx = llama.token_ids(KING)
     with torch.inference_mode():
@@ -323,5 +323,5 @@ def test_attention_of_a_llama_without_the_mask_is_that_of_transformers(reference
 
 
 def test_a_llama_has_its_counterpart_of_positions_named(reference: LlamaForCausalLM) -> None:
-    assert shows(page(LESSON, model=llama.LLAMA, prompt=KING), "queries and keys are not rotated (RoPE)")
-    assert not shows(page(LESSON), "RoPE")
+    assert shows(page(SCALPEL, model=llama.LLAMA, prompt=KING), "queries and keys are not rotated (RoPE)")
+    assert not shows(page(SCALPEL), "RoPE")

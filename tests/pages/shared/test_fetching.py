@@ -91,7 +91,7 @@ BROKEN = {
     "config.json is missing": lambda folder: (folder / "config.json").unlink(),
     "config.json cannot be read": lambda folder: (folder / "config.json").write_text("{"),
     "config.json holds a list": lambda folder: (folder / "config.json").write_text("[]"),
-    "model_type is 'llama'": lambda folder: (folder / "config.json").write_text('{"model_type": "llama"}'),
+    "model_type is 'bert'": lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'),
     "the weights of 2 layers": untied,
     "is missing. You": lambda folder: save_file(
         {"h.0.ln_1.weight": torch.ones(3), "h.1.ln_1.weight": torch.ones(3)}, folder / "model.safetensors"
@@ -102,7 +102,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("said", BROKEN)
-def test_a_folder_that_holds_no_gpt2_gets_a_sentence(
+def test_a_folder_that_holds_no_model_of_a_known_family_gets_a_sentence(
     said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository(tmp_path / "own")
