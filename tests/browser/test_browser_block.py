@@ -65,6 +65,14 @@ def test_the_depth_of_an_untrained_stack_is_moved(visitor: Visitors, server: str
     assert said.inner_text() != first
 
 
+def test_block_opens_from_a_lesson_whose_keys_would_redirect_it(visitor: Visitors, server: str) -> None:
+    one = opened(visitor, f"{server}/untrained_stacks?seed=5", "text=block 0 gets")
+    one.page.get_by_test_id("stTopNavSection").filter(has_text="Transformer").click()
+    one.page.get_by_test_id("stTopNavDropdownLink").filter(has_text="The block").click()
+    one.page.wait_for_selector(".road svg .picked", timeout=60_000)
+    assert one.page.url == f"{server}/block"
+
+
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_the_whole_gpt_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
     size = {"width": width, "height": 900}

@@ -181,7 +181,8 @@ def test_a_number_is_edited_and_the_link_holds_it(visitor: Visitors, server: str
     asks = one.page.locator(".asks").inner_text()
     assert "(7," in asks and one.page.locator(".byhand .maps").inner_text() != before
     for name in ("Attention on your prompt", "Attention by hand"):
-        one.page.get_by_role("link", name=name, exact=True).click()
+        one.page.get_by_test_id("stTopNavSection").filter(has_text="Transformer").click()
+        one.page.get_by_test_id("stTopNavDropdownLink").filter(has_text=name).click()
         one.page.get_by_role("heading", name=f"{name}:").wait_for()
         one.rest()
     assert one.page.locator(".asks").inner_text() == asks and "numbers=" in one.page.url
