@@ -16,7 +16,7 @@ from model.transformer.llama import Llama, LlamaConfig
 from pages.shared import models
 from pages.shared.runtime.catalog import Entry
 
-LLAMA = "owner/a-llama"
+LLAMA = "owner/shared-keys-llama"
 TEXT = ["The king and the queen of the land went to the sea, and the man said no"] * 9
 
 

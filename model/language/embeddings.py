@@ -121,9 +121,9 @@ def token_words(tokenizer: Tokenizer, count: int) -> list[str | None]:
     return [*words, *[None] * (count - len(ids))]  # some models have spare ids
 
 
-def token_embeddings(gpt: Decoder, tokenizer: Tokenizer) -> TokenEmbeddings:
-    """The words that are one token of a GPT."""
-    return TokenEmbeddings(token_words(tokenizer, gpt.config.vocab_size), gpt.W_E, tokenizer)
+def token_embeddings(decoder: Decoder, tokenizer: Tokenizer) -> TokenEmbeddings:
+    """The words that are one token of a model."""
+    return TokenEmbeddings(token_words(tokenizer, decoder.config.vocab_size), decoder.W_E, tokenizer)
 
 
 def parse(expression: str) -> list[Term]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from tokenizers import Tokenizer
 
 from model.decoding.text_tree import TextTree
@@ -65,6 +66,13 @@ def prompt_box(label: str = "Prompt", key: str = PROMPT, start: str = EXAMPLES["
         icon=":material/edit:",
         label_visibility="collapsed",
     )
+
+
+def lettered(letter: str) -> DeltaGenerator:
+    """A container with a letter before the box that is drawn in it."""
+    container = st.container(horizontal=True, vertical_alignment="center")
+    container.markdown(f"**{letter}**", width="content")
+    return container
 
 
 def append_to_prompt(token: str) -> None:
@@ -143,6 +151,12 @@ def model_picker(label: str = "Model", key: str = MODEL, start: str = models.NAM
 def ask_model() -> Model:
     """Ask for the model; returns it, opened."""
     return fetching.ready(model_picker())
+
+
+def ask_vectors(model: Model) -> Model | None:
+    """Ask for the vectors of words: the token embedding of the model ("wte" in the link), or None for word vectors."""
+    kinds = ["word vectors", "wte"]
+    return model if choice("Vectors", kinds, kinds[0], key="vectors") == "wte" else None
 
 
 def ask_model_and_prompt(examples: Mapping[str, Example] = EXAMPLES) -> tuple[Model, str]:

@@ -65,6 +65,13 @@ SECTIONS = (
                 "Does king − man + woman = queen come from the text, or from chance?",
             ),
             Lesson("language/embeddings", "Embeddings", "explore", "Can you calculate with words?"),
+            Lesson("language/analogies", "Analogies", "rule", "How often does a sum of words come out right?"),
+            Lesson(
+                "language/contexts",
+                "A word in context",
+                "compare",
+                "What becomes of a word's vector in two different texts?",
+            ),
         ),
     ),
     Section(
@@ -150,9 +157,15 @@ SECTIONS = (
             ),
             Lesson(
                 "interpretability/compare",
-                "Compare",
+                "Two models",
                 "compare_arrows",
-                "What differs between two models, or two prompts?",
+                "What differs between two models on one prompt?",
+            ),
+            Lesson(
+                "interpretability/two_prompts",
+                "Two prompts",
+                "difference",
+                "What does one changed word change in a model?",
             ),
         ),
     ),

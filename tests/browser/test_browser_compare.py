@@ -1,4 +1,4 @@
-"""The lesson that compares, in a real browser."""
+"""The lessons that compare two models or two prompts, in a real browser."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from tests.browser.conftest import MARKUP, SCREENS, Visitor, fits
 from tests.driver import examples
 
 Visitors = Callable[..., Visitor]
-PROMPTS = "compare=Two+prompts"
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
@@ -21,10 +20,16 @@ def test_compare_opens_and_fits(visitor: Visitors, server: str, width: int, sche
     fits(one, ".pieces", ".vitrine >> nth=0", ".vitrine >> nth=1")
     one.page.wait_for_selector("[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas")
     assert width < 500 or one.page.locator("[data-testid=stVegaLiteChart]").bounding_box()["y"] < 700
-    one.page.get_by_role("radio", name="Two prompts").click()
-    one.page.wait_for_selector(".strip.beside .differ")
+    assert one.page.screenshot(path=tmp_path / "page.png")
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_two_prompts_opens_and_fits(visitor: Visitors, server: str, width: int, scheme: str, tmp_path: Path) -> None:
+    one = visitor(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    one.page.goto(f"{server}/compare?compare=Two+prompts")  # an old link
+    one.page.wait_for_selector(".strip.beside .differ", timeout=60_000)
     one.page.wait_for_selector(".js-plotly-plot .heatmaplayer image >> nth=2")
-    assert PROMPTS in one.page.url
+    assert "/two_prompts?" in one.page.url
     fits(one, ".strip")
     heads = one.page.locator("[data-testid=stVegaLiteChart]").first.bounding_box()
     assert width < 1400 or heads["y"] + heads["height"] < 900  # above the fold
@@ -51,9 +56,9 @@ def test_each_of_two_pictures_has_its_own_head_in_the_link(visitor: Visitors, se
 
 
 def test_a_head_is_clicked_and_the_link_shows_it_again(visitor: Visitors, server: str) -> None:
-    pair = examples("interpretability/compare", "examples-prompts")["Where is whom?"]
+    pair = examples("interpretability/two_prompts")["Where is whom?"]
     one = visitor()
-    one.page.goto(f"{server}/compare?{PROMPTS}&prompt={quote(pair.prompt)}&prompt2={quote(pair.also['prompt2'])}")
+    one.page.goto(f"{server}/two_prompts?prompt={quote(pair.prompt)}&prompt2={quote(pair.also['prompt2'])}")
     chart = one.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first
     chart.wait_for(timeout=60_000)
     one.rest()
@@ -71,9 +76,9 @@ def test_a_head_is_clicked_and_the_link_shows_it_again(visitor: Visitors, server
 
 def test_markup_in_two_prompts_stays_text(visitor: Visitors, server: str) -> None:
     one = visitor()
-    one.page.goto(f"{server}/compare?{PROMPTS}&prompt={quote(MARKUP)}&prompt2={quote('A ' + MARKUP)}")
+    one.page.goto(f"{server}/two_prompts?prompt={quote(MARKUP)}&prompt2={quote('A ' + MARKUP)}")
     one.page.wait_for_selector(".js-plotly-plot .heatmaplayer image >> nth=2", timeout=60_000)
-    one.page.get_by_role("radio", name="Two models").click()
+    one.page.goto(f"{server}/compare?prompt={quote(MARKUP)}")
     one.page.wait_for_selector(".vitrine[data-drawn] >> nth=1")
     assert one.page.locator("#evil, img[src=x]").count() == 0
 

@@ -1,4 +1,4 @@
-"""The lesson that compares, run whole by Streamlit's own test driver, with good input and bad."""
+"""The lesson on two models, run whole by Streamlit's own test driver, with good input and bad."""
 
 import json
 import math
@@ -16,12 +16,15 @@ from model.toy_world.exact import divergence
 from pages.shared import models, prose
 from pages.shared.compute import readings
 from pages.shared.runtime.catalog import Entry
+from tests import llama
 from tests.driver import HOSTILE, drawn, examples, heat_maps, page, pictures, read_prompt, unescaped
 from tests.hub import Hub, repository
+from viz.components import attention
+from viz.tokens import visible
 
-COMPARE, PROMPTS = "interpretability/compare", "Two prompts"
+COMPARE, TWO_PROMPTS = "interpretability/compare", "interpretability/two_prompts"
 A, B = models.NAMES
-SIZES, PAIRS = (examples(COMPARE, f"examples-{group}") for group in ("models", "prompts"))
+SIZES = examples(COMPARE)
 LONG = "cat " * 300 + "and the last word is Paris"
 
 
@@ -35,11 +38,6 @@ def chart(app: AppTest, column: str) -> pd.DataFrame:
     return next(table for table in tables if column in table)
 
 
-def moved(app: AppTest) -> np.ndarray:
-    """The numbers of the map of heads: (L, H)."""
-    return chart(app, "score").pivot(index="layer", columns="head", values="score").to_numpy()
-
-
 def table(app: AppTest) -> dict[str, list[str]]:
     """Of each row of the table the numbers of A and of B."""
     return {row.iloc[0]: [*row.iloc[1:]] for _, row in app.table[0].value.iterrows()}
@@ -49,19 +47,8 @@ def number(text: str) -> float:
     return float(text.strip("*").split()[0])
 
 
-def patterns(prompt: str, name: str = A) -> torch.Tensor:
-    return torch.stack([block.attn.pattern[0] for block in read_prompt(name, prompt).trace.blocks])
-
-
-def aligned(one: str, other: str) -> tuple[list[comparison.Column], list[tuple[int, int]], int]:
-    """The columns of two prompts, those that have both tokens, and how many cannot differ."""
-    ids = [read_prompt(A, text).trace.idx[0].tolist() for text in (one, other)]
-    columns = comparison.align(*ids)
-    return columns, [pair for pair in columns if None not in pair], comparison.common_prefix_length(columns, *ids)
-
-
 @pytest.mark.parametrize("prompt", [example.prompt for example in SIZES.values()])
-def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
+def test_costs_of_two_models_are_those_of_the_same_bytes(prompt: str) -> None:
     app = page(COMPARE, prompt=prompt)
     assert not app.exception and not app.warning
     numbers = table(app)
@@ -83,7 +70,7 @@ def test_two_models_cost_what_they_say_on_the_same_bytes(prompt: str) -> None:
 
 
 @pytest.mark.parametrize("prompt", [example.prompt for example in SIZES.values()])
-def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
+def test_next_words_have_the_probability_and_rank_of_each_model(prompt: str) -> None:
     bars = chart(page(COMPARE, prompt=prompt), "caption")
     assert len(bars) == 3 * 6
     readings = {letter: read_prompt(name, prompt) for letter, name in zip("AB", models.NAMES)}
@@ -101,7 +88,7 @@ def test_the_next_words_of_two_models_are_theirs(prompt: str) -> None:
     assert best == pytest.approx(readings["A"].trace.logits[0, -1].softmax(-1).max().item(), abs=1e-6)
 
 
-def test_both_cuts_and_both_pictures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_and_attention_of_both_models_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository(tmp_path / "own")
     monkeypatch.setitem(models.CATALOG, "own", Entry("own", tmp_path / "own"))
     app = page(COMPARE, prompt="the cat lamp", model2="own")
@@ -123,7 +110,7 @@ def test_both_cuts_and_both_pictures_are_drawn(tmp_path: Path, monkeypatch: pyte
         assert (header["layers"], header["heads"], header["link"]) == (config.n_layer, config.n_head, link)
 
 
-def test_the_link_holds_both_models_and_a_wrong_one_gets_a_sentence() -> None:
+def test_link_holds_both_models_and_an_unknown_one_gets_a_sentence() -> None:
     app = page(COMPARE, model=B, model2=A)
     assert [app.selectbox(key=key).value for key in ("model", "model2")] == [B, A] and not app.warning
     app = page(COMPARE)
@@ -145,9 +132,7 @@ def test_one_model_beside_itself_differs_in_nothing() -> None:
 @pytest.mark.parametrize(
     "link", [{"model": "GPT-2", "model2": "GPT-2"}, {"model": "GPT-2"}, {"model2": "GPT-2"}], ids=str
 )
-def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(
-    hub_server: Hub, link: dict[str, str]
-) -> None:
+def test_missing_model_is_offered_once_and_no_other_is_compared(hub_server: Hub, link: dict[str, str]) -> None:
     app = page(COMPARE, **link)
     assert not app.exception and not pictures(app) and not app.table
     assert [button.label for button in app.button].count("Fetch it") == 1
@@ -155,50 +140,7 @@ def test_a_model_that_is_not_here_yet_is_offered_once_and_no_other_is_compared(
     assert "nothing can be shown" in offer
 
 
-@pytest.mark.parametrize("example", PAIRS.values(), ids=lambda example: example.name)
-def test_an_example_fills_both_boxes_and_its_heads_moved(example) -> None:
-    app = page(COMPARE, compare=PROMPTS)
-    app.button(key=f"example {example.name}").click().run()
-    assert not app.exception and not app.warning
-    assert [app.text_input(key=key).value for key in ("prompt", "prompt2")] == [example.prompt, example.also["prompt2"]]
-    assert any(example.look_for in element.value for element in app.markdown)
-    _, pairs, first = aligned(example.prompt, example.also["prompt2"])
-    looks = [patterns(text) for text in (example.prompt, example.also["prompt2"])]
-    rows = [
-        [sum(min(looks[0][..., i, k], looks[1][..., j, m]) for k, m in pairs) for i, j in pairs[first:]]
-        for looks in [[look[layer, head] for look in looks] for layer in range(4) for head in range(8)]
-    ]
-    expected = 1 - np.array(rows).mean(-1).reshape(4, 8)
-    np.testing.assert_allclose(moved(app), expected, atol=1e-5)
-    layer, head = divmod(int(expected.argmax()), 8)
-    found = heat_maps(app)
-    np.testing.assert_allclose(found[f"A: L{layer} H{head}"], looks[0][layer, head], atol=1e-6)
-    gained = [[looks[1][layer, head, j, m] - looks[0][layer, head, i, k] for k, m in pairs] for i, j in pairs[first:]]
-    shown = found[f"L{layer} H{head}: B − A, in %"]
-    np.testing.assert_allclose(np.nan_to_num(shown), 100 * np.array(gained), atol=1e-4)
-
-
-def test_what_the_examples_say_of_two_prompts_is_so() -> None:
-    who, where, many, land, more = (
-        [patterns(text) for text in (pair.prompt, pair.also["prompt2"])] for pair in PAIRS.values()
-    )
-    maps = {
-        pair.name: moved(page(COMPARE, compare=PROMPTS, prompt=pair.prompt, prompt2=pair.also["prompt2"]))
-        for pair in PAIRS.values()
-    }
-    assert maps["Who gives?"].max() < 0.25 and maps["France or Italy"].max() < 0.4
-    assert read_prompt(A, PAIRS["Where is whom?"].prompt).tokens[14] == " Anna"
-    for look, behind in zip(where, (1, 7)):
-        assert (look[1, [1, 3], 14, behind] > 0.9).all()
-    key, keys = (look[..., -1, 1] for look in many)
-    assert keys[3, 7] > 0.8 and key[3, 7] < 0.1
-    assert all(look[0, 2, -1, -2] > 0.9 for look in more)
-    for pair in (PAIRS["Who gives?"], PAIRS["France or Italy"]):
-        p, q = (read_prompt(A, text).trace.logits[0, -1].softmax(-1) for text in (pair.prompt, pair.also["prompt2"]))
-        assert comparison.total_variation(p, q) > 0.95
-
-
-def test_what_the_examples_say_of_two_models_is_so() -> None:
+def test_texts_of_the_examples_are_true() -> None:
     said = {}
     for example in SIZES.values():
         for name in models.NAMES:
@@ -220,57 +162,10 @@ def test_what_the_examples_say_of_two_models_is_so() -> None:
     assert said["A capital", B][1] < said["A capital", A][1]
 
 
-@pytest.mark.parametrize("rows", ["All rows", "The last row"])
-def test_the_rows_that_count_are_chosen(rows: str) -> None:
-    one, other = PAIRS["Where is whom?"].prompt, PAIRS["Where is whom?"].also["prompt2"]
-    app = page(COMPARE, compare=PROMPTS, prompt=one, prompt2=other, rows=rows, changed="L1 H6")
-    _, pairs, first = aligned(one, other)
-    expected = comparison.moved_attention(patterns(one), patterns(other), pairs)[
-        ..., first if rows == "All rows" else -1 :
-    ].mean(-1)
-    np.testing.assert_allclose(moved(app), expected, atol=1e-6)
-    assert chart(app, "score").query("marked")["name"].tolist() == ["L1 H6"]
-    assert "L1 H6: B − A, in %" in heat_maps(app)
-
-
-def test_the_tokens_stand_above_their_counterparts() -> None:
-    app = page(COMPARE, compare=PROMPTS, prompt="The keys near the box", prompt2="The old keys near a box")
-    strips = drawn(app, "differ")
-    assert [[cell["token"] for cell in column] for column in strips["columns"]] == [
-        ["The", "The"], ["", "·old"], ["·keys", "·keys"], ["·near", "·near"], ["·the", "·a"], ["·box", "·box"]
-    ]  # fmt: skip
-    assert strips["differ"] == [1, 4] and strips["parted"] is None
-    assert any("**4 tokens stand in both** · replaced: 1 · in one only: 1" in one.value for one in app.markdown)
-    surprises = torch.tensor(read_prompt(A, "The old keys near a box").surprises) / math.log(2)
-    shown = [column[1]["value"] for column in strips["columns"]]
-    assert shown[0] is None and shown[1:] == pytest.approx(surprises[1:].tolist(), abs=1e-5)
-
-
-def test_the_words_that_moved_are_those_whose_probability_did() -> None:
-    bars = chart(page(COMPARE, compare=PROMPTS, prompt="The key is", prompt2="The keys are"), "caption")
-    p, q = (read_prompt(A, text).trace.logits[0, -1].softmax(-1) for text in ("The key is", "The keys are"))
-    wide = bars.pivot(index="word", columns="whose", values="probability")
-    expected = (q - p).abs().topk(len(wide)).values
-    np.testing.assert_allclose((wide["B"] - wide["A"]).abs(), expected, atol=1e-6)
-
-
-def test_equal_prompts_differ_in_nothing() -> None:
-    app = page(COMPARE, compare=PROMPTS, prompt="The key is", prompt2="The key is")
-    assert not app.exception and "nothing differs" in app.info[0].value
-    assert (moved(app) == 0).all()
-
-
-def test_a_prompt_of_ones_own_is_copied_to_be_changed() -> None:
-    app = page(COMPARE)
-    for prompt, other in [
-        ("My own words", "My own words"),
-        (PAIRS["France or Italy"].prompt, PAIRS["France or Italy"].also["prompt2"]),
-    ]:
-        app.text_input(key="prompt").set_value(prompt).run()
-        app.segmented_control(key="compare").set_value(PROMPTS).run()
-        assert not app.exception
-        assert [app.text_input(key=key).value for key in ("prompt", "prompt2")] == [prompt, other]
-        app.segmented_control(key="compare").set_value("Two models").run()
+def test_names_and_prompts_are_no_markup() -> None:
+    app = page(COMPARE, prompt="**b** :red[r] <i>")
+    assert all("<i>" not in element.value for element in app.markdown)
+    assert any(f"A · {A}" in unescaped(element.value) for element in app.markdown)
 
 
 @pytest.mark.parametrize("text", [*HOSTILE.values(), "x", LONG], ids=[*HOSTILE, "one token", "long"])
@@ -282,33 +177,61 @@ def test_odd_text_is_compared(text: str) -> None:
         assert app.warning[0].value.startswith(
             f"This prompt is longer than {prose.literal(A)} and {prose.literal(B)} can"
         )
-    app = page(COMPARE, compare=PROMPTS, prompt=text, prompt2="The keys near the box")
-    assert not app.exception and moved(app).shape == (4, 8)
-    assert max(map(len, heat_maps(app).values())) <= 32
-    app.text_input(key="prompt2").set_value(text).run()
-    assert not app.exception and (moved(app) == 0).all()
 
 
-@pytest.mark.parametrize("link", [{"prompt": ""}, {"compare": PROMPTS, "prompt2": ""}], ids=str)
-def test_an_empty_prompt_gets_a_sentence(link: dict[str, str]) -> None:
-    app = page(COMPARE, **link)
-    app.text_input(key=[*link][-1]).set_value("").run()
+def test_an_empty_prompt_gets_a_sentence() -> None:
+    app = page(COMPARE, prompt="")
+    app.text_input(key="prompt").set_value("").run()
     assert not app.exception and "The prompt is empty" in app.info[0].value
 
 
-@pytest.mark.parametrize(
-    "link",
-    [{"compare": "<b>"}, {"changed": "L9 H9"}, {"changed": "<b>"}, {"rows": "none"}, {"model2": "Vitrine, huge"}],
-)
-def test_a_link_that_makes_no_sense_shows_what_there_is(link: dict[str, str]) -> None:
-    app = page(COMPARE, **{"compare": PROMPTS} | link)
-    assert not app.exception
-    if link.keys() & {"changed", "rows"}:
-        most = divmod(int(moved(app).argmax()), 8)
-        assert "L{} H{}: B − A, in %".format(*most) in heat_maps(app)
+@pytest.mark.parametrize("link", [{"compare": "<b>"}, {"model2": "Vitrine, huge"}], ids=str)
+def test_invalid_values_in_the_link_are_ignored(link: dict[str, str]) -> None:
+    app = page(COMPARE, **link)
+    assert not app.exception and len(pictures(app)) == 2
 
 
-def test_names_and_prompts_are_no_markup() -> None:
-    app = page(COMPARE, prompt="**b** :red[r] <i>")
-    assert all("<i>" not in element.value for element in app.markdown)
-    assert any(f"A · {A}" in unescaped(element.value) for element in app.markdown)
+@pytest.mark.parametrize("link", [{}, {"prompt": "A cat", "prompt2": "A dog", "changed": "L1 H6"}], ids=str)
+def test_old_link_to_two_prompts_opens_their_lesson(link: dict[str, str]) -> None:
+    """A link without a second prompt meant the one that stood in the box at first."""
+    app = page(COMPARE, compare="Two prompts", **link)
+    assert not app.exception and not app.table and heat_maps(app)
+    pair = examples(TWO_PROMPTS)["Who gives?"]
+    expected = link.get("prompt", pair.prompt), link.get("prompt2", pair.also["prompt2"])
+    assert (app.text_input(key="prompt").value, app.text_input(key="prompt2").value) == expected
+    assert "changed" not in link or "L1 H6: B − A, in %" in heat_maps(app)
+
+
+def test_with_a_llama_every_number_equals_transformers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    name, prompt = llama.offer(monkeypatch, tmp_path), "The king and the queen"
+    app = page(COMPARE, model2=name, prompt=prompt)
+    assert not app.exception and not app.warning
+    peer, idx = llama.reference(), llama.token_ids(prompt)
+    with torch.inference_mode():
+        output = peer(idx, output_attentions=True)
+    p, log_p = output.logits[0, -1].softmax(-1), output.logits[0, :-1].log_softmax(-1)
+    surprises = -log_p.gather(1, idx[0, 1:, None])[:, 0] / math.log(2)
+    cost = {row: values[1] for row, values in table(app).items()}
+    assert len(surprises) == 4  # a token for each word
+    assert number(cost["surprise per byte"]) == pytest.approx(surprises.sum().item() / 19, abs=0.0051)
+    assert number(cost["surprise per token"]) == pytest.approx(surprises.mean().item(), abs=0.0051)
+    entropy = torch.distributions.Categorical(probs=p).entropy().item() / math.log(2)
+    assert number(cost["next word: undecided by"]) == pytest.approx(entropy, abs=0.0051)
+    assert cost["next word: from the truth"] == "not known"
+    weights = sum(weight.numel() for weight in peer.parameters())
+    assert cost["size"] == f"3 layers × 4 heads, {weights / 1e6:,.1f} M weights"
+    bars = chart(app, "caption").query("whose == 'B'")
+    names = visible(models.vocabulary(models.load(name)).texts)
+    for _, bar in bars.iterrows():
+        if not bar["caption"].endswith("several tokens"):
+            ids = [id for id, token in enumerate(names) if token == bar["word"][3:]]  # several bytes are no text alone
+            ranks = {1 + int((p > p[id]).sum()): p[id].item() for id in ids}
+            rank = int(bar["caption"].split("#")[1].replace(",", ""))
+            assert bar["probability"] == pytest.approx(ranks[rank], abs=1e-5)
+    own = chart(page(COMPARE, model=name, model2=name, prompt=prompt), "caption").query("whose == 'B'")
+    np.testing.assert_allclose(own["probability"], p.topk(6).values, atol=1e-5)
+    payload = attention.payload(visible(read_prompt(name, prompt).tokens), torch.cat(output.attentions).numpy())
+    sent, length = pictures(app)[1], int.from_bytes(payload[:4], "little")
+    rest = np.frombuffer(payload[4 + length :], "<f4", 3 * 4 * 5)
+    header = int.from_bytes(sent[:4], "little")
+    np.testing.assert_allclose(np.frombuffer(sent[4 + header :], "<f4", 3 * 4 * 5), rest, atol=1e-6)

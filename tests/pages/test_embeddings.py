@@ -1,15 +1,19 @@
 """Embeddings and Word2Vec: what is told of words is what their vectors say."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 from torch.nn.functional import cosine_similarity
 
-from model.language.analogies import ANALOGIES, accuracy
 from model.language.embeddings import parse
 from pages.shared import models
 from pages.shared.compute import language
-from tests.driver import CONTEXT, EMBEDDINGS, WORD2VEC, ids, page, unescaped
+from tests import llama
+from tests.driver import EMBEDDINGS, WORD2VEC, numbers, page, unescaped
 
 
 def rankings(app: AppTest) -> list[list[tuple[str, float]]]:
@@ -20,7 +24,7 @@ def rankings(app: AppTest) -> list[list[tuple[str, float]]]:
 
 @pytest.mark.parametrize("kind", ["word vectors", "wte"])
 @pytest.mark.parametrize("expression", ["king - man + woman", "Paris - France + Italy", "0.5 * cat + 0.5 * dog"])
-def test_the_neighbours_of_a_sum_are_those_of_its_vectors(kind: str, expression: str) -> None:
+def test_neighbors_of_a_sum_have_the_largest_cosines(kind: str, expression: str) -> None:
     app = page(EMBEDDINGS, expression=expression, vectors=kind)
     assert not app.exception and not app.warning
     vectors = language.embeddings(models.load(models.NAMES[0]) if kind == "wte" else None)
@@ -45,7 +49,7 @@ def test_the_neighbours_of_a_sum_are_those_of_its_vectors(kind: str, expression:
         (" + ".join(["king"] * 20), "12 terms"),
     ],
 )
-def test_what_cannot_be_calculated_gets_a_sentence(expression: str, said: str) -> None:
+def test_invalid_expression_gets_a_sentence(expression: str, said: str) -> None:
     app = page(EMBEDDINGS)
     app.text_input(key="expression").set_value(expression).run()
     assert not app.exception
@@ -56,7 +60,7 @@ def test_what_cannot_be_calculated_gets_a_sentence(expression: str, said: str) -
 
 @pytest.mark.parametrize("name", models.NAMES)
 @pytest.mark.parametrize("word", ["doghouse", "👋", "王", "</script>", "\x00"])
-def test_a_word_of_several_tokens_is_their_mean_and_marked(name: str, word: str) -> None:
+def test_word_of_several_tokens_is_their_mean_and_marked(name: str, word: str) -> None:
     app = page(EMBEDDINGS, model=name, vectors="wte", expression=f"{word} + cat")
     assert not app.exception and not app.warning
     assert any("the mean of its tokens" in caption.value for caption in app.caption)
@@ -94,53 +98,6 @@ def test_words_with_one_vector_are_one_on_the_map() -> None:
     assert "Of each word's 3 nearest" in said[0]  # king and its three neighbours; the sum is king as well
 
 
-def test_two_texts_without_a_common_token_get_a_sentence() -> None:
-    app = page(EMBEDDINGS, prompt="cat", another="dog")
-    assert any("no token in common" in info.value for info in app.info)
-    assert len(app.get("vega_lite_chart")) == 2
-    app.text_input(key="another").set_value("").run()
-    assert not app.exception and any("empty" in info.value for info in app.info)
-    app.text_input(key="another").set_value("cat" + " dog" * 5000).run()
-    assert any("no token in common" in info.value for info in app.info)  # only the end of a long text is read
-    app.text_input(key="prompt").set_value("a dog").run()
-    assert not app.exception and not app.info
-    assert len(app.get("vega_lite_chart")) == 3
-
-
-def test_what_is_not_read_of_two_texts_is_said() -> None:
-    app = page(EMBEDDINGS, prompt="a dog", another="the dog")
-    assert not app.warning
-    app.text_input(key="another").set_value("the dog " * 100).run()
-    (said,) = app.warning
-    left_out = len(ids(models.NAMES[0], "the dog " * 100)) - CONTEXT
-    assert said.value.startswith("The other text is longer") and f"the {left_out:,} tokens" in said.value
-    app.text_input(key="prompt").set_value("the dog " * 5000).run()
-    first, _ = app.warning
-    assert first.value.startswith("The first text is longer") and "characters" in first.value
-
-
-def test_the_analogies_are_those_of_the_vectors_in_hand() -> None:
-    for kind in ("word vectors", "wte"):
-        app = page(EMBEDDINGS, vectors=kind)
-        shares, questions = (element.value for element in app.dataframe)
-        found = accuracy(language.embeddings(models.load(models.NAMES[0]) if kind == "wte" else None))
-        assert len(questions) == shares["questions"].sum() == 160
-        words = language.embeddings(models.load(models.NAMES[0]) if kind == "wte" else None).words
-        asked = [question for kind in ANALOGIES.values() for question in kind]
-        unknown = sum(not {*question} <= {*words} for question in asked)
-        assert (unknown > 0) == (kind == "wte")
-        assert f"no vector of its own: {unknown}." in app.caption[-1].value
-        for column, name in (("inputs left out", ""), ("nearest", ", inputs not left out")):
-            right = (questions[column] == questions["answer"]).mean()
-            assert right == pytest.approx(found[f"analogies{name}"])
-            assert (shares[column] * shares["questions"]).sum() / 160 == pytest.approx(right)
-        misses = page(EMBEDDINGS, vectors=kind, questions="misses").dataframe[1].value
-        assert (
-            len(misses) == 160 - round(160 * found["analogies"])
-            and (misses["inputs left out"] != misses["answer"]).all()
-        )
-
-
 def test_word2vec_is_trained_on_the_lines_typed() -> None:
     app = page(WORD2VEC, epochs="20")
     assert not app.exception and not app.warning
@@ -158,3 +115,41 @@ def test_word2vec_is_trained_on_the_lines_typed() -> None:
         app.text_area(key="lines1").set_value(text).run()
         assert not app.exception and said in unescaped(app.warning[0].value)
         assert len(app.warning[0].value) < 200
+
+
+@pytest.mark.parametrize(
+    ("link", "lesson"),
+    [
+        ({"questions": "misses", "vectors": "wte"}, "analogies"),
+        ({"shared": "·Anna"}, "contexts"),
+        ({"another": "A cat", "prompt": "The cat"}, "contexts"),
+    ],
+)
+def test_old_link_to_a_part_that_moved_opens_its_lesson(link: dict[str, str], lesson: str) -> None:
+    app = page(EMBEDDINGS, **link)
+    assert not app.exception and not app.warning
+    keys = {element.key for element in [*app.text_input, *app.button_group]}
+    assert "expression" not in keys and ("questions" if lesson == "analogies" else "another") in keys
+    if lesson == "analogies":
+        assert app.button_group(key="vectors").value == "wte" and app.button_group(key="questions").value == "misses"
+
+
+def test_with_a_llama_the_sum_and_the_map_are_those_of_its_embedding(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = llama.offer(monkeypatch, tmp_path)
+    link = {"expression": "king - man + queen", "words": "king queen man land sea"}
+    app = page(EMBEDDINGS, model=name, vectors="wte", **link)
+    assert not app.exception and not app.warning
+    tokenizer, table = models.load(name).tokenizer, llama.reference().get_input_embeddings().weight.detach()
+    vectors = {word: table[tokenizer.encode(f" {word}").ids].mean(0) for word in link["words"].split()}
+    query = vectors["king"] - vectors["man"] + vectors["queen"]
+    for shown in rankings(app):
+        for word, cosine in shown:
+            (id,) = tokenizer.encode(f" {word}").ids
+            assert cosine == pytest.approx(cosine_similarity(query, table[id], dim=0).item(), abs=1e-5)
+    figures = [json.loads(element.proto.spec)["data"][0] for element in app.get("plotly_chart")]
+    (cosines,) = [numbers(data["z"]) for data in figures if "z" in data]
+    for row, one in zip(cosines, vectors.values()):
+        alike = [cosine_similarity(one, other, dim=0).item() for other in vectors.values()]
+        np.testing.assert_allclose(row, alike, atol=1e-5)

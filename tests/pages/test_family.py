@@ -43,6 +43,8 @@ WITHOUT = (
     "language/word2vec",
     "transformer/hand",
     "transformer/scale",
+    "language/embeddings",
+    "language/analogies",
 )
 WITH_PROMPT = [script for script in SCRIPTS if script not in WITHOUT]
 # What holds for the built-in model only, in a paragraph that does not name it.
@@ -90,7 +92,7 @@ def test_every_page_takes_odd_text_with_it(script: str, prompt: str) -> None:
     assert not app.exception
 
 
-@pytest.mark.parametrize("script", [script for script in WITH_PROMPT if script != "language/embeddings"])
+@pytest.mark.parametrize("script", WITH_PROMPT)
 def test_a_long_prompt_is_cut_visibly(script: str) -> None:
     app = page(script, model=NAME, prompt="the king and the queen " * 90)
     assert not app.exception
