@@ -125,6 +125,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     "interpretability/compare": [{}, {"compare": "Two prompts"}],
     "interpretability/lens": [{"prompt": "cat dog " * 30, "position": "40"}],
     "interpretability/scalpel": [{"looks": "true", "off": "0.0", "mask": "false"}],
+    "interpretability/zoo": [{}, {"asked": "coreference"}],
     "language/embeddings": [{"axes": "pairs of words"}, {"shared": "·Anna"}, {"questions": "misses"}],
     "start/home": [{}, {"model": ANOTHER}],
     "start/knows": [{}, {"model": ANOTHER}],

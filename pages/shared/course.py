@@ -142,6 +142,7 @@ SECTIONS = (
             Lesson(
                 "interpretability/zoo", "Head zoo", "pets", "What does each head look at, and which answers need it?"
             ),
+            Lesson("interpretability/missed_heads", "Missed heads", "troubleshoot", "Which head is missed most?"),
             Lesson(
                 "interpretability/lens",
                 "Lens",

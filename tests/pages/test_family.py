@@ -45,6 +45,7 @@ WITHOUT = (
     "transformer/scale",
     "language/embeddings",
     "language/analogies",
+    "interpretability/missed_heads",
 )
 WITH_PROMPT = [script for script in SCRIPTS if script not in WITHOUT]
 # What holds for the built-in model only, in a paragraph that does not name it.

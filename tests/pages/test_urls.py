@@ -23,6 +23,7 @@ URLS = {
     "interpretability/lens": "lens",
     "interpretability/patching": "patching",
     "interpretability/scalpel": "scalpel",
+    "interpretability/missed_heads": "missed_heads",
     "interpretability/two_prompts": "two_prompts",
     "interpretability/zoo": "zoo",
     "language/analogies": "analogies",
@@ -59,6 +60,7 @@ KEYS = {
     "interpretability/patching": "answer, corrupted, metric, model, prompt, rival",
     "interpretability/scalpel": "alone, answer, corrupted, instead, last, looks, mask, metric, mlps, model, off, "
     "positions, prompt, residual, rival",
+    "interpretability/missed_heads": "asked, model, search instead",
     "interpretability/two_prompts": "changed, model, prompt, prompt2, rows",
     "interpretability/zoo": "asked, instead, kind, model, search instead, which",
     "language/analogies": "model, questions, vectors",

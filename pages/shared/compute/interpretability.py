@@ -11,12 +11,17 @@ from model.transformer.record import Trace
 from pages.shared.compute.readings import Reading, read
 from pages.shared.models import Model
 from pages.shared.prompts import INSIDE
-from pages.shared.runtime import jobs
+from pages.shared.runtime import jobs, progress
 from pages.shared.runtime.jobs import Job
 from pages.shared.runtime.memo import memoize
 from pages.shared.runtime.queue import permit
 
 REPLACEMENTS = ("zero", "mean of this prompt", "mean of ten prompts")  # of the activations of ablated heads and MLPs
+
+
+QUESTION_REPLACEMENTS = (REPLACEMENTS[0], REPLACEMENTS[2])  # that need no prompt of the visitor
+QUESTION_LENGTH = 15  # about how many tokens a question has
+QUESTION_COUNTS = (20, 10, 8, 4, 2, 1)  # questions of a kind, as many as the size of the model allows
 
 
 class PatchingEffects(NamedTuple):
@@ -186,3 +191,35 @@ def search_heads(model: Model, kind: str, count: int, how: str) -> Job[HeadSearc
             yield done / total, result
 
     return jobs.run(("search_heads", model.cache_key, kind, count, how), steps)
+
+
+def question_count(model: Model, most: int, rows: int) -> int:
+    """How many questions of a kind can be asked, each in `rows` rows, so that a search over all heads ends in time."""
+    config = model.decoder.config
+    for count in QUESTION_COUNTS:
+        if count <= most and patching.sweep_multiply_adds(config, count * rows, QUESTION_LENGTH) <= progress.MOST:
+            return count
+    return 1
+
+
+def questions_work(model: Model, count: int) -> int:
+    """The multiply-adds of asking `count` questions of each kind, of the untouched model and of the ablated one."""
+    config = model.decoder.config
+    sweep = patching.sweep_multiply_adds(config, count, QUESTION_LENGTH)
+    return 2 * len(head_scores.ASKED) * sweep // config.n_layer
+
+
+def search_work(model: Model, count: int) -> int:
+    """The multiply-adds of `search_heads`."""
+    config = model.decoder.config
+    return patching.sweep_multiply_adds(config, count * config.n_head, QUESTION_LENGTH)
+
+
+def accuracy(predictions: list[head_scores.Prediction]) -> float:
+    """The share of right answers."""
+    return sum(prediction.correct for prediction in predictions) / len(predictions)
+
+
+def mean_probability(predictions: list[head_scores.Prediction]) -> float:
+    """The mean probability of the right answers."""
+    return sum(prediction.probability for prediction in predictions) / len(predictions)
