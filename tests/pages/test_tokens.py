@@ -49,7 +49,7 @@ def test_what_does_not_fit_into_the_context_is_said() -> None:
     assert not app.exception
     total = len(ids(models.NAMES[0], "cat " * 5000))
     assert f"the first {total - CONTEXT:,} are not read" in app.get("progress")[0].proto.text
-    assert "Drawn are the first 600 of 20,000" in app.caption[0].value
+    assert "You see the first 600 of 20,000" in app.caption[0].value
 
 
 def test_merges_are_learned_from_the_text_typed() -> None:
@@ -65,9 +65,7 @@ def test_merges_are_learned_from_the_text_typed() -> None:
     assert len(after) == len("banana bandana") > len(before)
 
 
-@pytest.mark.parametrize(
-    ("corpus", "said"), [("", "After 0 merges"), ("x" * 1_000_000, "first 50,000 of these 1,000,000")]
-)
+@pytest.mark.parametrize(("corpus", "said"), [("", "After 0 merges"), ("x" * 1_000_000, "first 50,000 of 1,000,000")])
 def test_a_text_too_short_or_too_long_to_learn_from_gets_a_sentence(corpus: str, said: str) -> None:
     app = page(TOKENS)
     app.text_area(key="corpus").set_value(corpus).run()
