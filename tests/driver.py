@@ -30,6 +30,7 @@ EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "t
 WORD_ORDER, BEYOND_LENGTH = "transformer/word_order", "transformer/beyond_length"
 SCALPEL, PATCHING, MASK_LEAK = "interpretability/scalpel", "interpretability/patching", "transformer/mask_leak"
 ZOO = "interpretability/zoo"
+PARAMETERS = "transformer/parameters"
 SCRIPTS = [lesson.path for lesson in course.LESSONS]
 KEY = re.compile(
     r'(?:key=|query_params(?:\.get\(|\[)|setdefault\(|[lL]ink\(|link\.get\(|searchParams\.[sg]et\()"([^"]+)"'
@@ -131,7 +132,8 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     "start/knows": [{}, {"model": ANOTHER}],
     "transformer/attention": [{"steps": "true"}],
     "transformer/attention_on_prompt": [{"prompt": "cat dog " * 30}],
-    "transformer/gpt": [{"preset": "Llama 3.1 8B"}],
+    "transformer/gpt": [{}, {"preset": "Llama 3.1 8B"}],  # the second opens the lesson on parameters
+    "transformer/parameters": [{"preset": "Llama 3.1 8B"}],
     "transformer/hand": [
         {"tokens": "3"},
         {"example": "The library"},

@@ -130,6 +130,9 @@ SECTIONS = (
             Lesson(
                 "transformer/gpt", "The whole GPT", "account_tree", "What happens between the prompt and the next word?"
             ),
+            Lesson(
+                "transformer/parameters", "Parameters", "pin", "How many numbers has a model learned, and for what?"
+            ),
         ),
     ),
     Section(

@@ -96,6 +96,7 @@ LOGITS = Step(
     "The dot product with a vector for every token, the unembedding. Often it is the token embedding again.",
     [(Decoder.unembed, "F.linear")],
     lambda trace: trace.logits,
+    lambda decoder: [] if decoder.config.tied else [decoder.W_U],
 )
 
 
@@ -114,7 +115,8 @@ def road(decoder: Decoder) -> list[Step]:
         lambda trace: trace.ln_f,
         lambda decoder: decoder.ln_f.parameters(),
     )
-    embeddings = [TOKEN] if decoder.W_pos is None else [TOKEN, POSITION]
+    beside_positions = TOKEN._replace(code=[(Decoder.embed, "self.wte(idx), positions if")])
+    embeddings = [TOKEN] if decoder.W_pos is None else [beside_positions, POSITION]
     return [*embeddings, *map(block_step, range(decoder.config.n_layer)), final, LOGITS]
 
 

@@ -108,7 +108,7 @@ def counted(one: Visitor, number: int) -> None:
 
 
 def test_a_preset_and_a_slider_count(visitor: Visitors, server: str) -> None:
-    one = opened(visitor, f"{server}/gpt", ".flow .inside canvas")
+    one = opened(visitor, f"{server}/parameters", "[data-testid=stMetricValue]")
     one.page.get_by_role("radio", name="Llama 3.1 8B").click()
     counted(one, 8_030_261_248)
     one.page.get_by_role("radio", name="GPT-2", exact=True).click()
@@ -117,4 +117,4 @@ def test_a_preset_and_a_slider_count(visitor: Visitors, server: str) -> None:
     more = PRESETS["GPT-2"].parameters + 12 * 768**2 + 13 * 768
     counted(one, more)
     one.rest()
-    counted(opened(visitor, one.page.url, ".flow .inside canvas"), more)
+    counted(opened(visitor, one.page.url, "[data-testid=stMetricValue]"), more)

@@ -22,6 +22,7 @@ from tests.driver import (
     HOSTILE,
     KNOWS,
     PAGES,
+    PARAMETERS,
     POSITIONS,
     SCRIPTS,
     TOKENS,
@@ -37,6 +38,7 @@ NAME = "owner/a-model"
 WITHOUT = (
     KNOWS,
     BEYOND_LENGTH,
+    PARAMETERS,
     WORD_ORDER,
     "decoding/kv_size",
     "interpretability/known",

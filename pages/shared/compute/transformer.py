@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from model.language.tokenization import pieces
 from model.transformer import position_schemes, positions, untrained_stacks
 from model.transformer.intervention import Interventions
 from model.transformer.record import AttentionTrace
 from model.transformer.score_scaling import SoftmaxStatistics, by_width
+from pages.shared import forward_steps
 from pages.shared.compute.readings import Reading
+from pages.shared.forward_steps import Step
 from pages.shared.models import Model
 from pages.shared.runtime.memo import memoize
 from pages.shared.runtime.queue import permit
@@ -37,6 +40,52 @@ def effect_of_last_token(reading: Reading, mask: bool) -> list[float]:
     with permit():
         before, after = (decoder.trace(ids, Interventions(mask=mask)).logits[0, :-1] for ids in (idx, replaced))
     return (before - after).abs().amax(-1).tolist()
+
+
+class OpenStep(NamedTuple):
+    """A step of the forward pass, its values of all tokens, and how many parameters were learned for it."""
+
+    step: Step
+    values: torch.Tensor
+    learned: int
+
+    def at_token(self, token: int) -> torch.Tensor:
+        """The values at one token: a vector; of a pattern, the row of each head (H, token + 1)."""
+        values = self.values[0, :, token] if self.values.dim() == 4 else self.values[0, token]
+        return values[:, : token + 1] if self.step.name == "pattern" else values.flatten()
+
+
+def open_steps(reading: Reading, layer: int) -> tuple[dict[str, OpenStep], dict[str, OpenStep]]:
+    """The steps of the whole forward pass by name, and those inside the block of a layer."""
+    decoder, trace = reading.model.decoder, reading.trace
+    block, record = decoder.blocks[layer], trace.blocks[layer]
+    road = [(step, step.values(trace), decoder) for step in forward_steps.road(decoder)]
+    inside = [(step, step.values(block, record), block) for step in forward_steps.inside(decoder)]
+
+    def count(step: Step, module: nn.Module) -> int:
+        return sum(weight.numel() for weight in step.learned(module)) if step.learned else 0
+
+    first, second = (
+        {step.name: OpenStep(step, values, count(step, module)) for step, values, module in steps}
+        for steps in (road, inside)
+    )
+    return first, second
+
+
+class NextToken(NamedTuple):
+    """A token that could come next."""
+
+    id: int
+    logit: float
+    probability: float
+
+
+def next_tokens(reading: Reading, position: int, count: int) -> list[NextToken]:
+    """The likeliest tokens after the one at a position, `count` of them at most."""
+    logits = reading.trace.logits[0, position]
+    probabilities = logits.softmax(-1)
+    ids = logits.topk(min(count, len(logits))).indices.tolist()
+    return [NextToken(id, logits[id].item(), probabilities[id].item()) for id in ids]
 
 
 def position_vectors(model: Model, scheme: str) -> torch.Tensor:
