@@ -1,4 +1,4 @@
-"""The generate() of the notes fails as is told of it, ours does not, and where nothing is odd both draw the same."""
+"""The naive generate() fails as the lesson says, ours does not, and in ordinary cases both draw the same."""
 
 import inspect
 import re
