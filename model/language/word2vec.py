@@ -1,8 +1,8 @@
-"""Word2Vec as its libraries train it, from many seeds at once: how much of what it finds is chance?
+"""Word2Vec (continuous bag of words), trained from many seeds at once: how much of the result is chance?
 
-The continuous bag of words: the mean of the vectors around a word must tell that word from words drawn at random.
-Learning rates, the number of negatives, their power and the subsampling are gensim's defaults; the vectors start in
-[-0.5, 0.5] / size, as in word2vec.c, which is half as long as in gensim 4.
+The mean of the vectors around a word must distinguish that word from words drawn at random. Learning rates, the number
+of negatives, their power and the subsampling are gensim's defaults; the vectors start in [-0.5, 0.5] / size, as in
+word2vec.c, which is half as long as in gensim 4.
 
 Sources: Mikolov et al. 2013, "Efficient Estimation of Word Representations in Vector Space", section 3.1, and
 "Distributed Representations of Words and Phrases and their Compositionality", sections 2.2 and 2.3.
@@ -14,9 +14,9 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-LEARNING_RATE, FINAL_LEARNING_RATE = 0.025, 0.0001  # of learning, at the beginning and at the end
-MAX_COMPONENT = 100  # number in a vector; a training in which it is larger has no limit
-NEGATIVES, POWER = 5, 0.75  # words drawn at random for each one read; by this power of their counts
+LEARNING_RATE, FINAL_LEARNING_RATE = 0.025, 0.0001  # at the first and at the last epoch
+MAX_COMPONENT = 100  # largest component of a vector; beyond it the training diverges
+NEGATIVES, POWER = 5, 0.75  # random words for each word read; drawn by this power of their counts
 
 
 def keep_probability(counts: np.ndarray, sample: float) -> np.ndarray:
@@ -35,7 +35,7 @@ def keep_probability(counts: np.ndarray, sample: float) -> np.ndarray:
 
 
 class WordVectors(NamedTuple):
-    """The words, and their vectors in each of S trainings, before and after."""
+    """The words, and their vectors in each of S trainings, before and after training."""
 
     words: list[str]
     start: Annotated[np.ndarray, "S N C"]
@@ -43,7 +43,7 @@ class WordVectors(NamedTuple):
 
 
 def train(sentences: Sequence[Sequence[str]], **how: float) -> WordVectors:
-    """The end of `train_epochs`, which takes the same and raises the same."""
+    """The last result of `train_epochs`, with the same arguments and errors."""
     *_, trained = train_epochs(sentences, **how)
     return trained
 
@@ -56,18 +56,18 @@ def train_epochs(
     sample: float = 1e-3,
     seeds: int = 20,
 ) -> Iterator[WordVectors]:
-    """The vectors (size) of all words of some sentences after each epoch, trained from so many seeds side by side.
+    """Training from `seeds` random starts side by side; yields the word vectors after each epoch.
 
-    Of a word that is more than 2.6 times the share `sample` of all, some occurrences are left out; at 0 none are.
-    A sentence is one step. Raises ValueError where there are no words, and where the vectors grow without bound.
+    Occurrences of words with more than 2.6 times the share `sample` of the text are left out at random (subsampling);
+    at 0 none are. A sentence is one step. Raises ValueError if there are no words, and if the vectors diverge.
     """
     counts = Counter(word for sentence in sentences for word in sentence)
     if not counts:
         raise ValueError("there is no word to learn from")
     words, count = list(counts), np.array(list(counts.values()))
     one_hot = np.eye(len(words), dtype=np.float32)
-    told = [sentence for sentence in sentences if len(sentence) > 1]  # a word alone has nothing around it
-    read = [one_hot[[words.index(word) for word in sentence]] for sentence in told]  # each (T, N)
+    longer = [sentence for sentence in sentences if len(sentence) > 1]  # a single word has no context
+    encoded = [one_hot[[words.index(word) for word in sentence]] for sentence in longer]  # each (T, N)
     keep = keep_probability(count, sample)
     noise = count**POWER / (count**POWER).sum()
 
@@ -77,30 +77,48 @@ def train_epochs(
     start = inside.copy()
     for epoch in range(epochs):
         rate = LEARNING_RATE + (FINAL_LEARNING_RATE - LEARNING_RATE) * epoch / epochs
-        for sentence in read:
-            kept = rng.random((seeds, len(sentence))) < sentence @ keep
-            place = kept.cumsum(1)
-            reach = rng.integers(1, window + 1, place.shape)
-            near = abs(place[:, :, None] - place[:, None]) <= reach[:, :, None]
-            near &= kept[:, :, None] & kept[:, None] & ~np.eye(len(sentence), dtype=bool)
-            around = (near @ sentence).astype(np.float32)  # (S, T, N): how often each word stands around each place
-            read_any = around.sum(-1, keepdims=True)
-            hidden = around @ inside / np.maximum(read_any, 1)
-            drawn = rng.multinomial(NEGATIVES, noise, place.shape) * (1 - sentence)
-            guess = 1 / (1 + np.exp(-hidden @ outside.swapaxes(1, 2)))
-            error = (rate * (read_any > 0) * (sentence * (1 - guess) - drawn * guess)).astype(np.float32)
-            back = error @ outside
-            outside += error.swapaxes(1, 2) @ hidden
-            inside += around.swapaxes(1, 2) @ back  # the whole error for each word around, not its share of the mean
+        for sentence in encoded:
+            context = _contexts(sentence, keep, window, seeds, rng)
+            _update(inside, outside, sentence, context, noise, rate, rng)
         if not abs(inside).max() < MAX_COMPONENT:
             raise ValueError("the vectors grew without bound; take fewer epochs, or lines that repeat themselves less")
         yield WordVectors(words, start, inside)
 
 
-def analogy_ranks(trained: WordVectors, a: str, b: str, c: str, d: str) -> list[int]:
-    """Of each training the rank of d among the words nearest to b - a + c, all words made equally long.
+def _contexts(sentence: np.ndarray, keep: np.ndarray, window: int, seeds: int, rng: np.random.Generator) -> np.ndarray:
+    """Counts (S, T, N) of each word in the window around each position of a sentence (T, N), after subsampling."""
+    kept = rng.random((seeds, len(sentence))) < sentence @ keep
+    place = kept.cumsum(1)
+    reach = rng.integers(1, window + 1, place.shape)
+    near = abs(place[:, :, None] - place[:, None]) <= reach[:, :, None]
+    near &= kept[:, :, None] & kept[:, None] & ~np.eye(len(sentence), dtype=bool)
+    return (near @ sentence).astype(np.float32)
 
-    The three words themselves are left out. Raises ValueError for a word that was not read.
+
+def _update(
+    inside: np.ndarray,
+    outside: np.ndarray,
+    sentence: np.ndarray,
+    context: np.ndarray,
+    noise: np.ndarray,
+    rate: float,
+    rng: np.random.Generator,
+) -> None:
+    """One gradient step of negative sampling on a sentence, in place, on both tables of vectors (S, N, C)."""
+    total = context.sum(-1, keepdims=True)
+    hidden = context @ inside / np.maximum(total, 1)
+    negatives = rng.multinomial(NEGATIVES, noise, context.shape[:2]) * (1 - sentence)
+    guess = 1 / (1 + np.exp(-hidden @ outside.swapaxes(1, 2)))
+    error = (rate * (total > 0) * (sentence * (1 - guess) - negatives * guess)).astype(np.float32)
+    back = error @ outside
+    outside += error.swapaxes(1, 2) @ hidden
+    inside += context.swapaxes(1, 2) @ back  # the whole error for each context word, not its share of the mean
+
+
+def analogy_ranks(trained: WordVectors, a: str, b: str, c: str, d: str) -> list[int]:
+    """Rank of d, in each training, among the words nearest to b - a + c, with all vectors normalized to length 1.
+
+    a, b and c are left out. Raises ValueError for a word that is not in the text.
     """
     for word in (a, b, c, d):
         if word not in trained.words:
@@ -115,13 +133,13 @@ def analogy_ranks(trained: WordVectors, a: str, b: str, c: str, d: str) -> list[
 
 
 def cosine(trained: WordVectors, a: str, b: str) -> np.ndarray:
-    """The cosine of two words in each training: (S); raises ValueError for a word that was not read."""
+    """Cosine similarity (S) of two words in each training; raises ValueError for a word that is not in the text."""
     unit = _unit(trained.vectors)
     return (unit[:, trained.words.index(a)] * unit[:, trained.words.index(b)]).sum(-1)
 
 
 def cosine_with_start(trained: WordVectors) -> float:
-    """The mean cosine of all vectors with what they were at the start: 1 where nothing was learned."""
+    """Mean cosine similarity of all vectors with their start: 1 if nothing was learned."""
     return float((_unit(trained.start) * _unit(trained.vectors)).sum(-1).mean())
 
 

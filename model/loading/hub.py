@@ -1,8 +1,7 @@
-"""A model from the hub: `python -m model.loading.hub gpt2` fetches one before class.
+"""Download of a model from the hub: `python -m model.loading.hub gpt2` fetches one before class.
 
-Nothing else in Vitrine calls the network, and this only when it is asked to. The hub's own client says what there is
-and lays the files where every program on this machine finds them; but it begins an interrupted file again, so the
-bytes are received here.
+Nothing else in Vitrine uses the network, and this only on request. The hub's own client lists the files and stores them
+in the shared cache of this machine; but it starts an interrupted file again, so the bytes are received here.
 """
 
 import argparse
@@ -32,15 +31,15 @@ TIMEOUT = 9  # seconds without a sign of the hub, after which it counts as gone
 
 
 class HubModel(NamedTuple):
-    """A model of GPT-2's family: its name, that on the hub, its size there, and its licence."""
+    """A model of GPT-2's family: its name, its repository, its size in MB, and its license."""
 
     name: str
     repo: str
     megabytes: int
-    licence: str
+    license: str
 
 
-# By their short names. Sizes and licences as the hub's pages of these models gave them in 2026.
+# By their short names. Sizes and licenses as the hub's pages of these models gave them in 2026.
 KNOWN_MODELS = {
     "gpt2": HubModel("GPT-2", "openai-community/gpt2", 550, "MIT"),
     "distilgpt2": HubModel("DistilGPT-2", "distilbert/distilgpt2", 354, "Apache 2.0"),
@@ -49,7 +48,7 @@ KNOWN_MODELS = {
 
 
 class DownloadError(Exception):
-    """Something could not be fetched; the message is one sentence for whoever wanted it."""
+    """A download failed; the message is one sentence for the visitor."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class File:
 
 
 def cached_folder(repo: str, files: Sequence[str] = FILES) -> Path | None:
-    """The folder on this machine in which those files of a model lie; None where one of them does not."""
+    """Folder in the hub's cache with these files of a model; None if one of them is missing."""
     try:
         paths = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files]
     except errors.HFValidationError:
@@ -71,22 +70,22 @@ def cached_folder(repo: str, files: Sequence[str] = FILES) -> Path | None:
 
 
 def cache_location() -> str:
-    """The hub's cache on this machine, as far as everyone may know: a path outside the home is not told."""
+    """Location of the hub's cache for display; a path outside the home directory is not shown."""
     cache = Path(constants.HF_HUB_CACHE)
     return f"~/{cache.relative_to(Path.home())}" if cache.is_relative_to(Path.home()) else "HF_HUB_CACHE"
 
 
 def describe_files(repo: str, files: Sequence[str] = FILES) -> list[File]:
-    """What the hub says of those files of a model; raises NotFetched where it does not have them all."""
+    """Sizes and checksums of these files on the hub; raises DownloadError if one of them does not exist there."""
     info = huggingface_hub.HfApi(endpoint=constants.ENDPOINT).model_info(repo, files_metadata=True, timeout=TIMEOUT + 1)
-    there = {one.rfilename: one for one in info.siblings or []}
+    siblings = {file.rfilename: file for file in info.siblings or []}
     for name in files:
-        if name not in there:
-            pickled = name == "model.safetensors" and "pytorch_model.bin" in there
+        if name not in siblings:
+            pickled = name == "model.safetensors" and "pytorch_model.bin" in siblings
             why = "; it has a pickle, which could run anything and is never opened" if pickled else ""
             raise DownloadError(f"{repo} has no {name} on the hub{why}.")
     described = [
-        File(name, there[name].size, there[name].lfs.sha256 if there[name].lfs else there[name].blob_id)
+        File(name, siblings[name].size, siblings[name].lfs.sha256 if siblings[name].lfs else siblings[name].blob_id)
         for name in files
     ]
     for file in described:  # the checksum becomes the name of a file
@@ -96,14 +95,14 @@ def describe_files(repo: str, files: Sequence[str] = FILES) -> list[File]:
 
 
 class Download:
-    """A model on its way from the hub, for everyone who waits for it.
+    """A download in a thread of its own, shared by everyone who waits for the same model.
 
-    `received` of `total` bytes are here; at the end `here` is its folder, or `error` a sentence.
+    `received` of `total` bytes have arrived; at the end `here` is its folder, or `error` a sentence.
     """
 
     def __init__(self, repo: str, files: Sequence[str] = FILES, largest: int | None = None) -> None:
         self.repo, self.files, self.largest = repo, files, largest
-        self.total = self.received = self.kept = 0  # kept: what an earlier try had left
+        self.total = self.received = self.kept = 0  # kept: bytes of an earlier attempt
         self.here: Path | None = None
         self._error: str | None = None
         self.began = self._heard = time.monotonic()
@@ -111,7 +110,7 @@ class Download:
 
     @property
     def error(self) -> str | None:
-        """Why it came to nothing; a hub that is silent for SILENCE seconds counts as one that is not there."""
+        """Why it came to nothing; a hub that is silent for TIMEOUT seconds counts as one that is not there."""
         if not (self._error or self.here) and time.monotonic() - self._heard > TIMEOUT:
             self._error = f"The hub did not answer for {TIMEOUT} seconds."
         return self._error
@@ -122,7 +121,7 @@ class Download:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes at the pace so far; None before there is one."""
+        """Remaining time in seconds at the rate so far; None before any byte has arrived."""
         arrived = self.received - self.kept
         return (self.total - self.received) * (time.monotonic() - self.began) / arrived if arrived else None
 
@@ -172,7 +171,7 @@ class Download:
         self.here = Path(here).parent
 
     def _refuse_others(self, config: Path) -> None:
-        """Not a byte more of a model that is no GPT-2, or too large for the memory."""
+        """Raise DownloadError for a model that is not a GPT-2, or too large for the memory, before its weights come."""
         try:
             sizes = gpt2_format.config(json.loads(config.read_text("utf-8")))
         except ValueError as error:
@@ -185,7 +184,7 @@ class Download:
             )
 
     def _receive(self, file: File, partial: Path) -> None:
-        """Append the rest of a file to what is there; a line that breaks is taken up again while bytes still come."""
+        """Append the rest of a file to its partial copy; resume a broken connection as long as bytes arrive."""
         url = huggingface_hub.hf_hub_url(self.repo, file.name)
         while (had := _file_size(partial)) < file.size:
             headers = build_hf_headers() | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
@@ -218,7 +217,7 @@ def _file_size(path: Path) -> int:
 
 
 def _verify(file: File, partial: Path) -> None:
-    """Throw away what is not the file that the hub described."""
+    """Delete a partial file whose checksum is not that of the hub; raises DownloadError then."""
     with partial.open("rb") as received:
         if len(file.etag) == 64:
             digest = hashlib.file_digest(received, "sha256")
@@ -264,12 +263,12 @@ _lock = threading.Lock()
 
 
 def latest(repo: str, files: Sequence[str] = FILES) -> Download | None:
-    """The last download of a model that somebody began here."""
+    """The latest download of a model in this process; None if there was none."""
     return _downloads.get((repo, files))
 
 
 def start(repo: str, files: tuple[str, ...] = FILES, largest: int | None = None) -> Download:
-    """Fetch a model, unless that is under way: then everyone waits for the same."""
+    """Start the download of a model, or join the one that is running."""
     with _lock:
         download = latest(repo, files)
         if download is None or not download.running:
@@ -278,22 +277,22 @@ def start(repo: str, files: tuple[str, ...] = FILES, largest: int | None = None)
 
 
 def forget() -> None:
-    """Forget all downloads that were begun here; those under way go on."""
+    """Forget all downloads of this process; running ones go on."""
     _downloads.clear()
 
 
-def main(name: str, told: Callable[[str], object] = print) -> int:
-    """Fetch a model by its short name, or its name on the hub; 0 where it is here now, 1 where it is not."""
+def main(name: str, write: Callable[..., object] = print) -> int:
+    """Download a model by its short name or repository; returns 0 on success, 1 on failure."""
     repo = KNOWN_MODELS[name].repo if name in KNOWN_MODELS else name
     download = start(repo)
     while download.running and sys.stdout.isatty():
         left = f", {download.seconds_left:,.0f} s left" if download.seconds_left is not None else ""
         received, total = download.received / 1e6, download.total / 1e6
-        told(f"\r{repo}: {received:,.0f} of {total:,.0f} MB{left}    ", end="", flush=True)
+        write(f"\r{repo}: {received:,.0f} of {total:,.0f} MB{left}    ", end="", flush=True)
         time.sleep(0.25)
     while download.running:
         time.sleep(0.25)
-    told(f"\n{download.error or f'{repo} is here, in {constants.HF_HUB_CACHE}.'}")
+    write(f"\n{download.error or f'{repo} is here, in {constants.HF_HUB_CACHE}.'}")
     return 1 if download.error else 0
 
 

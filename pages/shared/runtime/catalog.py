@@ -44,7 +44,7 @@ def added() -> list[Entry]:
 
 
 BUILT_IN = [Entry(CARDS[folder]["name"], folder) for folder in sorted(CARDS, reverse=True)]  # vitrine comes first
-FAMILY = [Entry(known.name, known.repo, known.megabytes, known.licence) for known in hub.KNOWN_MODELS.values()]
+FAMILY = [Entry(known.name, known.repo, known.megabytes, known.license) for known in hub.KNOWN_MODELS.values()]
 GPT2 = hub.KNOWN_MODELS["gpt2"]
 NAMES = [entry.name for entry in BUILT_IN]
 CATALOG: dict[str, Entry] = {}
