@@ -29,7 +29,8 @@ KNOWS, TOKENS, SAMPLING = "start/knows", "language/tokens", "decoding/sampling"
 EMBEDDINGS, WORD2VEC, POSITIONS = "language/embeddings", "language/word2vec", "transformer/positions"
 WORD_ORDER, BEYOND_LENGTH = "transformer/word_order", "transformer/beyond_length"
 SCALPEL, PATCHING, MASK_LEAK = "interpretability/scalpel", "interpretability/patching", "transformer/mask_leak"
-ZOO = "interpretability/zoo"
+ZOO, LENS = "interpretability/zoo", "interpretability/lens"
+ATTRIBUTION, ROLLOUT = "interpretability/attribution", "interpretability/rollout"
 PARAMETERS = "transformer/parameters"
 SCRIPTS = [lesson.path for lesson in course.LESSONS]
 KEY = re.compile(
@@ -125,6 +126,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     "decoding/generation": [{"temperature": "1"}, {"each": "2"}],  # the second opens the lesson on the cache's size
     "interpretability/compare": [{}, {"compare": "Two prompts"}],
     "interpretability/lens": [{"prompt": "cat dog " * 30, "position": "40"}],
+    "interpretability/rollout": [{"prompt": "cat dog " * 30}],
     "interpretability/scalpel": [{"looks": "true", "off": "0.0", "mask": "false"}],
     "interpretability/zoo": [{}, {"asked": "coreference"}],
     "language/embeddings": [{"axes": "pairs of words"}, {"shared": "·Anna"}, {"questions": "misses"}],

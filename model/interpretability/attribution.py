@@ -125,3 +125,14 @@ def rollout(patterns: Tensor) -> Tensor:
     for mean in patterns.mean(1):
         flow = (0.5 * mean + 0.5 * stay) @ flow
     return flow
+
+
+def even_rollout(layers: int, tokens: int) -> Tensor:
+    """The rollout (T, T) of heads that each look at all visible tokens alike.
+
+    >>> even_rollout(layers=1, tokens=2)
+    tensor([[1.0000, 0.0000],
+            [0.2500, 0.7500]])
+    """
+    even = torch.ones(tokens, tokens).tril() / torch.arange(1, tokens + 1)[:, None]
+    return rollout(even.expand(layers, 1, -1, -1))

@@ -7,9 +7,10 @@ Why this order. A text becomes tokens, tokens become vectors, and attention mixe
 before the transformer. Inside the transformer, attention is first seen in use, then computed by hand, then examined
 step by step (scale, mask, what leaks without the mask, positions); the block puts attention beside the MLP, whose
 neurons are then looked at; stacks of blocks show what norms and residual connections are for, and the whole GPT is such
-a stack. To ask which part does what, one has to know the parts: interpretability first observes heads, then scores
-them, then reads the layers between, and at last intervenes: ablation shows which part is needed, patching which part is
-enough. Decoding comes after that: it uses the finished distribution over next tokens.
+a stack. To ask which part does what, one has to know the parts: interpretability first observes heads, scores them and
+sums them up, then reads the layers between and splits an answer into its parts, and at last intervenes: ablation shows
+which part is needed, patching which part is enough. Decoding comes after that: it uses the finished distribution over
+next tokens.
 """
 
 from typing import NamedTuple
@@ -147,10 +148,17 @@ SECTIONS = (
             ),
             Lesson("interpretability/missed_heads", "Missed heads", "troubleshoot", "Which head is missed most?"),
             Lesson(
-                "interpretability/lens",
-                "Lens",
-                "search",
-                "At which layer does the answer appear, and which parts push it?",
+                "interpretability/rollout",
+                "Rollout",
+                "route",
+                "What do all heads of all layers look at, taken together?",
+            ),
+            Lesson("interpretability/lens", "Logit lens", "search", "At which layer does the answer appear?"),
+            Lesson(
+                "interpretability/attribution",
+                "Attribution",
+                "bar_chart",
+                "Which heads and neurons pushed the answer?",
             ),
             Lesson("interpretability/scalpel", "Ablation", "surgical", "What breaks when a part is switched off?"),
             Lesson(

@@ -126,6 +126,11 @@ def literal(text: object) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text))
 
 
+def bold(*tokens: str) -> str:
+    """Tokens in a sentence, in bold."""
+    return f"**{literal('  '.join(visible(tokens)))}**"
+
+
 def quoted(token: str) -> str:
     """A token in a sentence: bold, between quotes, which tell a token that is a full stop from the end."""
-    return f"“**{literal(*visible([token]))}**”"
+    return f"“{bold(token)}”"

@@ -1,14 +1,19 @@
-"""What a click on a picture selects: a cell of a map, or a position of the prompt, which the link holds."""
+"""What is selected in a lesson: a cell of a map, a position of the prompt, a next token."""
 
 import re
 
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import controls
+from model.language import tokenization
+from pages.shared import controls, models, prose
 from pages.shared.compute.readings import Reading
+from pages.shared.models import Model
+from viz.tokens import visible
 
 POSITION = "position"  # link key: the number of a token of the prompt
+OFFERED = 12  # likeliest tokens in the list of a box
 STATE, PICKER = "selected position", "position picker"  # keys of the session
 
 
@@ -55,3 +60,33 @@ def position_picker(label: str, reading: Reading) -> int:
     st.session_state[PICKER] = names[selected]
     st.selectbox(label, names, key=PICKER, on_change=select, width=165)
     return selected
+
+
+def next_token(label: str, key: str, model: Model, logits: torch.Tensor, start: int, notes: DeltaGenerator) -> int:
+    """The id of the token that is picked or typed in a box, held in the link; `start` while there is none.
+
+    The list has the likeliest tokens of the logits (V). Text that is not one token gets a warning in `notes`.
+    """
+    typable = models.vocabulary(model).typable
+    offered = {visible([model.token(id)])[0]: id for id in logits.topk(OFFERED).indices.tolist() if typable[id]}
+    picked = st.session_state.get(key, st.query_params.get(key))  # stays on the list at other positions
+    text = st.selectbox(
+        label,
+        [*offered, *({picked} - {None, *offered})],
+        index=None,
+        placeholder=visible([model.token(start)])[0],
+        accept_new_options=True,
+        key=key,
+        bind="query-params",
+        width=165,
+    )
+    if not text:
+        return start
+    if text in offered:
+        return offered[text]
+    try:
+        ids = tokenization.single_token_ids(model.tokenizer, text.replace("·", " "))
+    except ValueError as error:
+        notes.warning(f"{label}: {prose.literal(error)}. You see {prose.bold(model.token(start))}.")
+        return start
+    return max(ids, key=lambda id: logits[id])

@@ -72,13 +72,18 @@ def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visi
     cells.nth(1).click()
     one.page.locator(".lens thead th.picked", has_text="·capital").wait_for()
     one.rest()
+    assert one.page.get_by_text("(position 1) the output is").count() and "position=1" in one.page.url
     logits = reading.trace.logits[0, 1].sort(descending=True).values
-    assert one.page.get_by_text(f"{logits[0] - logits[1]:+.4f}").count() and "position=1" in one.page.url
+    address = one.page.url
+    one.page.get_by_text("Open this position in Attribution").click()
+    one.page.get_by_text(f"{logits[0] - logits[1]:+.4f}").first.wait_for()
+    one.page.goto(address)
     assert opened(visitor(), one.page.url).page.locator(".lens thead th.picked").inner_text() == "·capital"
 
 
 def test_a_rival_is_typed_and_a_head_is_clicked(visitor: Visitors, server: str) -> None:
-    one = opened(visitor(), f"{server}/lens?prompt={quote(FRANCE)}&readout=rank")
+    one = visitor().open(f"{server}/attribution?prompt={quote(FRANCE)}")
+    one.rest()
     box = one.page.get_by_label("Rival")
     box.fill("Italy")
     box.press("Enter")

@@ -1,42 +1,28 @@
 """The lesson on the lens, run whole by Streamlit's own test driver, with good input and bad."""
 
 import re
+from itertools import product
+from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from model.interpretability import attribution, logit_lens
-from pages.shared import models
+from model.interpretability import logit_lens
+from pages.shared import models, prose
 from pages.shared.compute import interpretability
-from tests.driver import CONTEXT, HOSTILE, all_drawn, drawn, heat_maps, ids, page, read_prompt, unescaped
+from tests import llama
+from tests.driver import ATTRIBUTION, CONTEXT, HOSTILE, LENS, drawn, ids, page, read_prompt, shows, unescaped
 from viz.components.lens_grid import READOUTS
 from viz.tokens import visible
 
-LENS, NAME = "interpretability/lens", models.NAMES[0]
+NAME = models.NAMES[0]
 FRANCE = "The capital of France is"
 PLACES = dict(zip(("before it", "after its attention", "after its MLP"), logit_lens.PLACES))
 
 
 def grid(app: AppTest) -> dict:
     return drawn(app, "cells")
-
-
-def charts(app: AppTest) -> list[dict[str, list]]:
-    """The numbers of each bar chart and map of heads, by column."""
-    return [
-        pa.ipc.open_stream(chart.proto.datasets[0].data.data).read_all().to_pydict()
-        for chart in app.get("vega_lite_chart")
-    ]
-
-
-def difference(app: AppTest) -> tuple[float, float]:
-    """The two numbers of the sentence: the difference of the logits, and what the parts add up to."""
-    (said,) = [element.value for element in app.markdown if "less that of" in element.value]
-    first, second = said.split("is **")[1].split("**: ")[0], said.split("add is **")[1].split("**")[0]
-    return float(first), float(second)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
@@ -70,61 +56,11 @@ def test_each_cell_is_what_the_lens_reads(readout: str, place: str) -> None:
             assert abs(shown - scale * numbers[row, column].item()) <= (0.51 if readout == "top token" else 0.11)
 
 
-def test_the_parts_add_up_to_the_difference_and_are_drawn() -> None:
-    app = page(LENS, prompt=FRANCE)
-    reading = read_prompt(NAME, FRANCE)
-    logits = reading.trace.logits[0, -1]
-    best, second = logits.topk(2).indices.tolist()
-    apart, total = difference(app)
-    assert apart == pytest.approx((logits[best] - logits[second]).item(), abs=6e-5)
-    assert total == pytest.approx(apart, abs=1.1e-4)
-    bars, heads = charts(app)
-    parts = attribution.attribute(reading.model.decoder, reading.trace, len(reading.tokens) - 1, best, second)
-    assert sum(bars["value"]) == pytest.approx(apart, abs=2e-4)
-    assert bars["part"][:4] == ["token ·is", "position 4", "L0 attention", "L0 MLP"] and len(bars["part"]) == 2 + 8 + 3
-    for layer in range(4):
-        assert bars["value"][2 + 2 * layer] == pytest.approx(parts.heads[layer].sum().item(), abs=1e-5)
-    np.testing.assert_allclose(heads["score"], parts.heads.flatten(), atol=1e-5)
-    by_head, by_neuron = (element.value for element in app.dataframe)
-    for table, adds, letter in ((by_head, parts.heads, "H"), (by_neuron, parts.neurons, "N")):
-        strongest = adds.flatten()[adds.flatten().abs().argsort(descending=True)][:8]
-        assert list(table["adds"]) == pytest.approx(strongest.tolist(), abs=6e-4)
-        layer, number = map(int, table.iloc[0, 0].removeprefix("L").split(f" {letter}"))
-        assert table["adds"][0] == pytest.approx(adds[layer, number].item(), abs=6e-4)
-
-
 def at(position: str) -> AppTest:
     """The page with that position in its link; the driver takes the parts of a link one after the other."""
     app = page(LENS, prompt=FRANCE)
     app.query_params["position"] = position
     return app.run()
-
-
-@pytest.mark.parametrize("link", [{}, {"answer": "French", "rival": "Italy"}, {"answer": "Italy", "rival": "Paris"}])
-def test_the_likelier_token_is_so_many_times_as_likely(link: dict[str, str]) -> None:
-    app = page(LENS, prompt=FRANCE, **link)
-    probabilities = read_prompt(NAME, FRANCE).trace.logits[0, -1].double().softmax(-1)
-    answer, rival = probabilities.topk(2).indices.tolist()
-    if link:
-        answer, rival = (ids(NAME, f" {link[key]}")[0] for key in ("answer", "rival"))
-    (sentence,) = [element.value for element in app.markdown if "times as likely" in element.value]
-    name, times = re.search(r"\*\*: \*\*(.+?)\*\* is (\S+) times as likely", sentence).groups()
-    likelier, other = (answer, rival) if probabilities[answer] > probabilities[rival] else (rival, answer)
-    assert ids(NAME, unescaped(name).replace("·", " ")) == [likelier]
-    ratio = (probabilities[likelier] / probabilities[other]).item()
-    assert float(times.replace(",", "")) == pytest.approx(ratio, rel=0.06 if ratio < 100 else 0.01)
-
-
-def test_answer_and_rival_are_chosen_by_name() -> None:
-    app = page(LENS, prompt=FRANCE, answer="French", rival="Italy")
-    assert not app.exception and not app.warning
-    logits = read_prompt(NAME, FRANCE).trace.logits[0, -1]
-    french, italy = ids(NAME, " French")[0], ids(NAME, " Italy")[0]
-    assert difference(app)[0] == pytest.approx((logits[french] - logits[italy]).item(), abs=6e-5)
-    app.selectbox(key="answer").set_value(None).run()
-    assert difference(app)[0] == pytest.approx((logits.max() - logits[italy]).item(), abs=6e-5)
-    app.selectbox(key="rival").set_value(app.selectbox(key="rival").options[0]).run()
-    assert "The rival is the answer itself" in app.info[0].value and not app.exception
 
 
 @pytest.mark.parametrize("text", ["doghouse in Wales", "</script><b>x", "# **b** :red[r]", "x" * 10_000, "\x00\x01"])
@@ -139,9 +75,10 @@ def test_what_is_no_token_gets_a_sentence(text: str) -> None:
 def test_the_clicked_position_is_explained_and_in_the_link() -> None:
     app = at("1")
     assert grid(app)["picked"] == 1
-    logits = read_prompt(NAME, FRANCE).trace.logits[0, 1].sort(descending=True).values
-    assert difference(app)[0] == pytest.approx((logits[0] - logits[1]).item(), abs=6e-5)
-    assert "·capital" in charts(app)[0]["part"][0]
+    top = models.load(NAME).token(read_prompt(NAME, FRANCE).trace.logits[0, 1].argmax().item())
+    assert shows(app, f"After {prose.bold(' capital')} (position 1) the output is {prose.bold(top)}.")
+    linked = app.get("page_link")[0].proto
+    assert linked.page == "attribution" and "position=1" in linked.query_string
     app.text_input(key="prompt").set_value("The keys near the box").run()
     assert grid(app)["picked"] == 4 and app.query_params["position"] == "4"
 
@@ -172,8 +109,7 @@ def test_of_a_long_prompt_a_window_is_read() -> None:
     assert [float(cell["number"]) for cell in drawing["cells"][1]] == pytest.approx(
         found.entropy[1].tolist(), abs=0.006
     )
-    logits = reading.trace.logits[0, 36].sort(descending=True).values
-    assert difference(app)[0] == pytest.approx((logits[0] - logits[1]).item(), abs=6e-5)
+    assert shows(app, "(position 36)")
 
 
 def test_prompts_that_become_shorter_are_read_from_their_own_window() -> None:
@@ -211,29 +147,6 @@ def test_odd_text_is_read(prompt: str, readout: str) -> None:
     app = page(LENS, prompt=prompt, readout=readout)
     assert not app.exception
     assert grid(app)["tokens"] == visible(read_prompt(NAME, prompt).tokens)[-32:]
-    apart, total = difference(app)
-    assert total == pytest.approx(apart, abs=1.1e-4)
-
-
-def test_the_summaries_are_those_of_all_heads() -> None:
-    app = page(LENS, prompt=FRANCE)
-    patterns = torch.stack([block.attn.pattern[0] for block in read_prompt(NAME, FRANCE).trace.blocks])
-    expected = {"mean": patterns.mean((0, 1)), "rollout": attribution.rollout(patterns)}
-    for name, shown in heat_maps(app).items():
-        np.testing.assert_allclose(shown, expected[name.split()[0]], atol=1e-6)
-        assert "all 32 heads" in name
-    strips = all_drawn(app, "names")[-1]
-    assert strips["names"] == ["mean", "rollout"]
-    for n, values in enumerate(expected.values()):
-        row = [column[n]["value"] for column in strips["columns"]]
-        assert row == pytest.approx(values[-1].tolist(), abs=1e-6) and sum(row) == pytest.approx(1, abs=1e-5)
-
-
-def test_rollout_is_shown_beside_that_of_even_heads() -> None:
-    """Of two tokens, L layers of even heads leave the second (3/4)^L of itself; the rest is the first."""
-    app = page(LENS, prompt=" dog cat")
-    (said,) = [element.value for element in app.markdown if "If every head looked" in element.value]
-    assert len(grid(app)["tokens"]) == 2 and said.endswith(f"give it **{1 - 0.75**4:.2f}**.")
 
 
 def test_every_model_of_the_picker_is_read() -> None:
@@ -241,3 +154,51 @@ def test_every_model_of_the_picker_is_read() -> None:
         app = page(LENS, model=name, prompt=FRANCE)
         assert not app.exception and not app.warning
         assert len(grid(app)["rows"]) == models.load(name).decoder.config.n_layer
+
+
+def test_an_old_link_with_a_rival_opens_attribution() -> None:
+    app = page(LENS, prompt=FRANCE, answer="French", rival="Italy")
+    assert not app.exception and app.subheader[0].value == page(ATTRIBUTION).subheader[0].value
+    assert [app.selectbox(key=key).value for key in ("answer", "rival")] == ["French", "Italy"]
+    app = page(LENS, prompt=FRANCE, readout="rank", rival="Italy")
+    assert len(grid(app)["rows"]) == 4 and "rival=Italy" in app.get("page_link")[0].proto.query_string
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("place", PLACES)
+def test_each_cell_of_a_llama_is_that_of_transformers(
+    readout: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name, reference = llama.offer(monkeypatch, tmp_path), llama.reference()
+    app = page(LENS, model=name, prompt="The king and the queen said", readout=readout, place=place, answer="queen")
+    assert not app.exception and not app.warning
+    streams: dict[str, list[torch.Tensor]] = {"before it": [], "after its attention": [], "after its MLP": []}
+    for layer in reference.model.layers:
+        layer.register_forward_pre_hook(lambda _, inputs: streams["before it"].append(inputs[0][0]))
+        norm = layer.post_attention_layernorm
+        norm.register_forward_pre_hook(lambda _, inputs: streams["after its attention"].append(inputs[0][0]))
+        layer.register_forward_hook(lambda _, inputs, output: streams["after its MLP"].append(output[0]))
+    output = reference(llama.token_ids("The king and the queen said")).logits[0]
+    read = streams[place][:-1] if place == "after its MLP" else streams[place]
+    log_p = torch.stack([*(reference.lm_head(reference.model.norm(stream)) for stream in read), output])
+    log_p = log_p.double().log_softmax(-1)
+    queen = llama.token_ids(" queen")[0, 0]
+    numbers = {
+        "top token": log_p.max(-1).values.exp(),
+        "probability": log_p[..., queen].exp(),
+        "rank": 1 + (log_p > log_p[..., queen, None]).sum(-1),
+        "entropy": -(log_p.exp() * log_p).sum(-1),
+        "KL": (log_p[-1].exp() * (log_p[-1] - log_p)).sum(-1),
+    }[readout]
+    texts, cells = visible(models.vocabulary(models.load(name)).texts), grid(app)["cells"]
+    assert len(cells) == len(log_p) and len(cells[0]) == log_p.size(1)
+    for row, column in product(range(len(log_p)), range(log_p.size(1))):
+        cell, top = cells[row][column], log_p[row, column].topk(5)
+        assert visible(word for word, _ in cell["likeliest"]) == [texts[id] for id in top.indices.tolist()]
+        shares = [share for _, share in cell["likeliest"]]
+        assert shares == pytest.approx(top.values.exp().tolist(), abs=1e-4)
+        scale = 100 if "%" in cell["number"] else 1
+        shown = float(cell["number"].strip("<% ").replace(",", ""))
+        tolerance = 0.51 if readout == "top token" else 0.11 if scale == 100 else 0.006
+        assert abs(shown - scale * numbers[row, column].item()) <= tolerance

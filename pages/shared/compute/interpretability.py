@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from model.interpretability import attention_pairs, head_scores, logit_lens, patching, published_heads
+from model.interpretability import attention_pairs, attribution, head_scores, logit_lens, patching, published_heads
 from model.transformer.intervention import NO_INTERVENTIONS, Interventions
 from model.transformer.record import Trace
 from pages.shared.compute.readings import Reading, read
@@ -15,6 +15,7 @@ from pages.shared.runtime import jobs, progress
 from pages.shared.runtime.jobs import Job
 from pages.shared.runtime.memo import memoize
 from pages.shared.runtime.queue import permit
+from viz.tokens import visible
 
 REPLACEMENTS = ("zero", "mean of this prompt", "mean of ten prompts")  # of the activations of ablated heads and MLPs
 
@@ -46,6 +47,53 @@ def read_lens(reading: Reading, place: str, first: int, count: int, token: int |
     none."""
     with permit():
         return logit_lens.read(reading.model.decoder, reading.trace, place, slice(first, first + count), token)
+
+
+def attribute(reading: Reading, position: int, answer: int, rival: int) -> attribution.Attribution:
+    """What each part of the model adds to logit(answer) − logit(rival) after a position."""
+    with permit():
+        return attribution.attribute(reading.model.decoder, reading.trace, position, answer, rival)
+
+
+def attribution_by_block(parts: attribution.Attribution) -> dict[str, float]:
+    """What attention and the MLP of each block add in the order of the forward pass, then the biases, if there are."""
+    summed = {}
+    for layer, (heads, neurons) in enumerate(zip(parts.heads, parts.neurons)):
+        summed |= {f"L{layer} attention": heads.sum().item(), f"L{layer} MLP": neurons.sum().item()}
+    biases = {
+        "attention biases": parts.attention_biases,
+        "MLP biases": parts.mlp_biases,
+        "final norm's bias": parts.norm_bias,
+    }
+    return summed | {name: bias.sum().item() for name, bias in biases.items() if bias.any()}
+
+
+def promoted(reading: Reading, written: torch.Tensor, count: int = 4) -> list[list[int]]:
+    """For N vectors (N, C) the ids that each promotes most, N rows, and those that it suppresses most, N more rows."""
+    up, down = attribution.promoted_tokens(reading.model.decoder, written, count)
+    return up.tolist() + down.tolist()
+
+
+def head_columns(reading: Reading, position: int, heads: list[tuple[int, int]]) -> dict[str, list[str]]:
+    """The position and token that each head looks at most from a position."""
+    looks = [reading.trace.patterns[layer, head, position].argmax().item() for layer, head in heads]
+    return {"looks most at": [f"{at} {token}" for at, token in zip(looks, visible(reading.tokens[at] for at in looks))]}
+
+
+def neuron_columns(reading: Reading, position: int, neurons: list[tuple[int, int]]) -> dict[str, list[float]]:
+    """The activation of each neuron at a position; of a gated MLP also its two factors, silu(gate) and up."""
+    blocks = reading.trace.blocks
+    columns = {"activation": [blocks[layer].mlp_post[0, position, n].item() for layer, n in neurons]}
+    if blocks[0].mlp_up is not None:
+        gates = [blocks[layer].activation(blocks[layer].mlp_pre[0, position, n]).item() for layer, n in neurons]
+        columns |= {"silu(gate)": gates, "up": [blocks[layer].mlp_up[0, position, n].item() for layer, n in neurons]}
+    return {name: [round(value, 2) for value in values] for name, values in columns.items()}
+
+
+def attention_summaries(reading: Reading) -> dict[str, torch.Tensor]:
+    """The mean of all attention patterns, and their rollout: two patterns (T, T) of the whole model."""
+    patterns = reading.trace.patterns
+    return {"mean": patterns.mean((0, 1)), "rollout": attribution.rollout(patterns)}
 
 
 @memoize(256, doing="Asking the model")
