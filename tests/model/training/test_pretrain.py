@@ -19,15 +19,16 @@ from model.toy_world import grammar
 from model.toy_world.exact import Truth
 from model.toy_world.questions import QUESTIONS
 from model.training import evaluation, pretrain
+from model.training.recipes import Phase, Recipe, Stage
 from model.transformer.decoder import Decoder
 from model.transformer.gpt2 import GPT2Config
 
-TINY = pretrain.Recipe(
+TINY = Recipe(
     "Tiny",
     GPT2Config(vocab_size=400, block_size=96, n_layer=2, n_head=2, n_embd=16),
     stages=(
-        pretrain.Stage(16, 1e-2, (pretrain.Phase(0.5, 0.12), pretrain.Phase(1, 0.6))),
-        pretrain.Stage(8, 5e-3, (pretrain.Phase(1, 0.03, asking=0.3),), last=1),
+        Stage(16, 1e-2, (Phase(0.5, 0.12), Phase(1, 0.6))),
+        Stage(8, 5e-3, (Phase(1, 0.03, asking=0.3),), last=1),
     ),
     keep=(0, 12),
     batch=4,
