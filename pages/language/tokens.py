@@ -57,9 +57,9 @@ with left:
         known = {pair: rank for rank, (pair, _) in enumerate(learned)}
     else:
         known = language.merge_ranks(whose, tokenizers[whose])
-    found = list(dict.fromkeys(word[:STEPPED] for word in pre_tokenize(tokenizers[whose], text[:DRAWN])))
-    longest = found.index(max(found, key=len))
-    word = st.selectbox("Word", found, longest, key="word", bind="query-params", format_func=spaces_shown)
+    words = list(dict.fromkeys(word[:STEPPED] for word in pre_tokenize(tokenizers[whose], text[:DRAWN])))
+    longest = words.index(max(words, key=len))
+    word = st.selectbox("Word", words, longest, key="word", bind="query-params", format_func=spaces_shown)
     if len(word) == STEPPED:
         st.caption(f"You see the first {STEPPED} characters of a longer word.")
     steps = merge_steps(tokenizers[whose], known, word)
@@ -90,14 +90,14 @@ with table:
     )
     if len(lines) > readings.MAX_CHARACTERS:
         st.warning(f"The first {readings.MAX_CHARACTERS:,} of these {len(lines):,} characters are counted.")
-    told = [line.partition(":") for line in lines[: readings.MAX_CHARACTERS].splitlines()]
-    texts = {name.strip(): (text or name).strip() for name, _, text in told if name.strip()}
+    parts = [line.partition(":") for line in lines[: readings.MAX_CHARACTERS].splitlines()]
+    texts = {name.strip(): (text or name).strip() for name, _, text in parts if name.strip()}
 with costs:
     per = controls.choice("Tokens", list(PER), "in all", key="per")
     rows = [
         {"language": spoken}
-        | {whose: PER[per](len(tokenizer.encode(said).ids), said) for whose, tokenizer in tokenizers.items()}
-        for spoken, said in texts.items()
+        | {whose: PER[per](len(tokenizer.encode(sentence).ids), sentence) for whose, tokenizer in tokenizers.items()}
+        for spoken, sentence in texts.items()
     ]
     st.dataframe(rows, hide_index=True, height="content")
 

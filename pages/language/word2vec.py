@@ -44,10 +44,12 @@ for number, (column, example) in enumerate(zip(st.columns(2, gap="large"), PROSE
                 f"**queen first in {ranks.count(1)} of {len(ranks)}** · median rank {np.median(ranks):g} of {possible}"
             )
             st.altair_chart(bars.counted(ranks, possible, controls.theme()), key=f"ranks {number}")
-            said = [f"Mean cosine of the vectors with their random start: {word2vec.cosine_with_start(trained):.4f}."]
+            sentences = [
+                f"Mean cosine of the vectors with their random start: {word2vec.cosine_with_start(trained):.4f}."
+            ]
             for a, b in PAIRS:
                 if {a, b} <= {*trained.words}:
-                    found = word2vec.cosine(trained, a, b)
-                    said.append(f"Cosine of {a} and {b}: {found.mean():.2f} ± {found.std():.2f}.")
-            st.caption(" ".join(said))
+                    cosines = word2vec.cosine(trained, a, b)
+                    sentences.append(f"Cosine of {a} and {b}: {cosines.mean():.2f} ± {cosines.std():.2f}.")
+            st.caption(" ".join(sentences))
 lesson.close(PROSE, word2vec.train_epochs, word2vec.analogy_ranks)

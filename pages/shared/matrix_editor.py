@@ -19,48 +19,48 @@ class Matrix(NamedTuple):
 
 
 def edited(matrices: Mapping[str, Matrix]) -> list[Tensor]:
-    """Matrices to edit, each below its label, and what was made of them; a sentence refuses what is no number."""
-    start = [of.numbers for of in matrices.values()]
-    begun = " ".join([write_matrices(start), *(row for of in matrices.values() for row in of.rows)])
-    found, keys = [], [f"{label} {begun}" for label in matrices]
-    begins = _begin(begun, start, keys[0] in st.session_state)
+    """Draw matrices to edit, each below its label, and return the edited ones; a cell must hold a number."""
+    start = [matrix.numbers for matrix in matrices.values()]
+    name = " ".join([write_matrices(start), *(row for matrix in matrices.values() for row in matrix.rows)])
+    results, keys = [], [f"{label} {name}" for label in matrices]
+    begins = _begin(name, start, keys[0] in st.session_state)
     latest = st.session_state.setdefault("edited to", {})
-    for key, (label, of), numbers, before in zip(keys, matrices.items(), begins, latest.get(begun, begins)):
+    for key, (label, matrix), numbers, before in zip(keys, matrices.items(), begins, latest.get(name, begins)):
         st.markdown(label)
-        found.append(_editor(key, of._replace(numbers=numbers), before))
-    latest[begun] = found
+        results.append(_editor(key, matrix._replace(numbers=numbers), before))
+    latest[name] = results
     st.query_params.pop("numbers", None)
-    if write_matrices(found) != write_matrices(start):
-        st.query_params["numbers"] = write_matrices(found)
-    return found
+    if write_matrices(results) != write_matrices(start):
+        st.query_params["numbers"] = write_matrices(results)
+    return results
 
 
 def _begin(name: str, start: list[Tensor], shown: bool) -> list[Tensor]:
-    """What the editors of that name begin with: the numbers that came with the link, where they fit, or `start`.
+    """The numbers that the editors of that name begin with: those of the link, if they fit, or `start`.
 
-    Editors that were not shown have forgotten what was done in them: they begin with what it came to.
+    Streamlit forgets the edits of an editor that is not shown; when it is shown again it begins with its last result.
     """
-    kept = st.session_state.setdefault("edited from", {})
-    if name not in kept:
-        linked = None if kept else st.query_params.get("numbers")
-        kept[name] = start
+    initial = st.session_state.setdefault("edited from", {})
+    if name not in initial:
+        linked = None if initial else st.query_params.get("numbers")
+        initial[name] = start
         if linked:
             try:
-                kept[name] = read_matrices(linked, start)
+                initial[name] = read_matrices(linked, start)
             except ValueError:
                 st.warning("The link holds numbers that do not fit these matrices; they were left out.")
     elif not shown:
-        kept[name] = st.session_state["edited to"][name]
-    return kept[name]
+        initial[name] = st.session_state["edited to"][name]
+    return initial[name]
 
 
 def _editor(key: str, matrix: Matrix, before: Tensor) -> Tensor:
-    """One matrix to edit, as text, since a box for numbers makes 13 of 1/3; what is none counts as it did before."""
+    """Draw one matrix to edit, as text, since a number box reads 1/3 as 13; other input leaves a cell as it was."""
     cell = st.column_config.TextColumn(width=50, max_chars=12, alignment="right")
     shown = st.data_editor(
         [
-            {"": row, **{column: f"{value:.12g}" for column, value in zip(matrix.columns, of)}}
-            for row, of in zip(matrix.rows, matrix.numbers.tolist())
+            {"": row, **{column: f"{value:.12g}" for column, value in zip(matrix.columns, values)}}
+            for row, values in zip(matrix.rows, matrix.numbers.tolist())
         ],
         key=key,
         hide_index=True,
@@ -68,17 +68,17 @@ def _editor(key: str, matrix: Matrix, before: Tensor) -> Tensor:
         disabled=[""],
         column_config={column: cell for column in matrix.columns} | {"": st.column_config.TextColumn(width=62)},
     )
-    found = before.clone()
+    result = before.clone()
     for n, record in enumerate(shown):
         for at, column in enumerate(matrix.columns):
             try:
-                found[n, at] = _number(record[column])
+                result[n, at] = _number(record[column])
             except ValueError:
                 st.warning(
                     f"“{literal(record[column])}” is not a number between −{LARGEST} and {LARGEST} (for example 2, −1 "
                     f"or 0.5). {matrix.rows[n]}, {column} keeps its value, {f'{before[n, at]:.4g}'.replace('-', '−')}."
                 )
-    return found
+    return result
 
 
 def _number(text: str | None) -> float:

@@ -5,7 +5,7 @@ import random
 import streamlit as st
 
 from model.toy_world import exact, grammar
-from pages.shared import components, controls, lesson, prose
+from pages.shared import components, controls, lesson, models, prose
 from pages.shared.compute import start
 from pages.shared.prompts import INSIDE, OUTSIDE
 
@@ -28,15 +28,15 @@ with right:
         st.metric(f"Best {kind}, on random tokens", f"{score:.2f}")
 with left:
     examined = start.question_answers(model, draw)
-    asked = len(next(iter(examined.values())))
+    count = len(next(iter(examined.values())))
     st.markdown(
-        f"**{asked} questions of each kind**, drawn at random and answered by the model now. The first of each kind is "
+        f"**{count} questions of each kind**, drawn at random and answered by the model now. The first of each kind is "
         "shown; another number on the right draws others."
     )
     rows = [
         {
             "kind": kind,
-            "right": sum(answer == said for _, answer, said in questions) / asked,
+            "right": sum(answer == reply for _, answer, reply in questions) / count,
             "question": questions[0][0],
             "it says": questions[0][2],
             "right answer": questions[0][1],
@@ -47,8 +47,8 @@ with left:
     st.dataframe(rows, hide_index=True, height="content", column_config={"right": share})
 
 
-def told(prompts: list[str]) -> None:
-    """How the model goes on after each prompt."""
+def show_continuations(model: models.Model, prompts: list[str]) -> None:
+    """Show how the model goes on after each prompt."""
     place, rows = st.empty(), []
     for prompt in prompts:
         place.progress(len(rows) / len(prompts), f"{len(rows)} of {len(prompts)} prompts are continued")
@@ -58,7 +58,7 @@ def told(prompts: list[str]) -> None:
 
 if not model.card:
     PROSE.section("other")
-    told([*INSIDE, *OUTSIDE])
+    show_continuations(model, [*INSIDE, *OUTSIDE])
     lesson.next_link(PROSE)
     st.stop()
 
@@ -84,6 +84,6 @@ for number, (tokens, distances) in enumerate(beside):
         components.token_bars(f"distances {number}", tokens, distances, full)
 
 PROSE.section("outside")
-told(OUTSIDE)
+show_continuations(model, OUTSIDE)
 
 lesson.close(PROSE, grammar.document, exact._walk)

@@ -25,8 +25,8 @@ CURVES = {
 
 def weights_of_one(width: int, seed: int) -> None:
     """Draw the weights of one query, with the division and without it."""
-    one, keys = score_scaling.random_scores(width, seed)[0], [f"k{n}" for n in range(score_scaling.KEYS)]
-    rows = {DIVIDED: one / math.sqrt(width), BARE: one}
+    scores, keys = score_scaling.random_scores(width, seed)[0], [f"k{n}" for n in range(score_scaling.KEYS)]
+    rows = {DIVIDED: scores / math.sqrt(width), BARE: scores}
     st.markdown(f"**One query’s weights** over {score_scaling.KEYS} random keys of {width} numbers each:")
     components.token_bar_rows(
         "one query", {name: (keys, row.softmax(-1).tolist()) for name, row in rows.items()}, full=1
@@ -37,17 +37,17 @@ def by_width(width: int, seed: int) -> None:
     """Draw what becomes of scores, weights and gradient as the width grows."""
     measured = {DIVIDED: transformer.softmax_by_width(seed, True), BARE: transformer.softmax_by_width(seed, False)}
     for column, (field, title) in zip(st.columns(3), CURVES.items()):
-        values = {name: [getattr(of, field) for of in found] for name, found in measured.items()}
-        here, without = (of[score_scaling.WIDTHS.index(width)] for of in values.values())
-        said, axis = f"**{here:.3g}** divided by √d, **{without:.3g}** as they are", title
+        values = {name: [getattr(point, field) for point in points] for name, points in measured.items()}
+        here, without = (row[score_scaling.WIDTHS.index(width)] for row in values.values())
+        sentence, axis = f"**{here:.3g}** divided by √d, **{without:.3g}** as they are", title
         if field == "gradient":
-            values = {name: [math.log10(max(value, 1e-30)) for value in of] for name, of in values.items()}
-            said += " (powers {:.2f} and {:.2f} of ten)".format(
-                *(of[score_scaling.WIDTHS.index(width)] for of in values.values())
+            values = {name: [math.log10(max(value, 1e-30)) for value in row] for name, row in values.items()}
+            sentence += " (powers {:.2f} and {:.2f} of ten)".format(
+                *(row[score_scaling.WIDTHS.index(width)] for row in values.values())
             )
             axis += ", power of ten"
         with column:
-            st.markdown(f"d = {width}, {title}: {said}")
+            st.markdown(f"d = {width}, {title}: {sentence}")
             st.altair_chart(curves.several(values, "d", axis, doubled=score_scaling.WIDTHS, picked=DIVIDED))
 
 
@@ -66,14 +66,14 @@ def trap(seed: int) -> None:
     """Ask for a trap; draw the weights that come of it, and those that should."""
     name = controls.choice("Trap", list(mask_pitfalls.PITFALLS), next(iter(mask_pitfalls.PITFALLS)), key="trap")
     random = torch.Generator().manual_seed(seed)
-    found = mask_pitfalls.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
+    outcome = mask_pitfalls.PITFALLS[name](torch.randn(4, 4, generator=random, dtype=torch.double).numpy())
     tokens = attention_steps.WORDS[:4]
-    pictures = heatmaps.patterns({way: (tokens, of) for way, of in found.weights.items()}, controls.theme())
+    pictures = heatmaps.patterns({way: (tokens, weights) for way, weights in outcome.weights.items()}, controls.theme())
     for n, (column, figure) in enumerate(zip(st.columns(4), pictures)):
         column.plotly_chart(figure, key=f"trap {n}", config=components.NO_TOOLBAR)
     st.caption(
         "All pictures use the same random scores. Rows are queries, columns are keys. The last picture is right. "
-        f"An empty cell is NaN. {found.note}"
+        f"An empty cell is NaN. {outcome.note}"
     )
     PROSE.section(EXPLAINED[name])
     lesson.close(

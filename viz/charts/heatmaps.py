@@ -65,11 +65,9 @@ def positions(scores: np.ndarray, tokens: Sequence[str], unit: str, theme: str =
     return _layers(scores, "position", names, (), unit, theme)
 
 
-def _layers(
-    scores: np.ndarray, field: str, names: Sequence[str], marked: Collection[tuple[int, int]], unit: str, theme: str
-) -> alt.LayerChart:
-    """A map of layers and named columns with a number (L, N) each; a click on a cell is the selection `field`."""
-    frame = pd.DataFrame(
+def _cells(scores: np.ndarray, field: str, names: Sequence[str], marked: Collection[tuple[int, int]]) -> pd.DataFrame:
+    """A row for each cell of a map of layers and named columns (L, N)."""
+    return pd.DataFrame(
         [
             {
                 "layer": layer,
@@ -84,18 +82,22 @@ def _layers(
             for column, score in enumerate(row)
         ]
     )
+
+
+AXES = {"labelFontSize": 14, "ticks": False, "domain": False, "labelOverlap": False}  # of a map of layers
+
+
+def _layers(
+    scores: np.ndarray, field: str, names: Sequence[str], marked: Collection[tuple[int, int]], unit: str, theme: str
+) -> alt.LayerChart:
+    """A map of layers and named columns with a number (L, N) each; a click on a cell is the selection `field`."""
+    frame = _cells(scores, field, names, marked)
     bound = max(1, np.abs(scores).max())
     signed = scores.min() < 0
     colors = [color for _, color in (_diverging if signed else _sequential)(theme)]
     domain = [-bound, 0, bound] if signed else [0, bound]
     picked = alt.selection_point(name=field, fields=["layer", field], on="click", toggle=False, empty=False)
-    axes = {
-        "labelFontSize": 14,
-        "labelColor": INK[theme],
-        "ticks": False,
-        "domain": False,
-        "labelOverlap": False,
-    }
+    axes = AXES | {"labelColor": INK[theme]}
     slant = 0 if max(map(len, names)) < 4 else -50
     every = alt.Chart(frame).encode(
         alt.X("column:N", sort=list(names), axis=alt.Axis(orient="top", labelAngle=slant, **axes), title=None),
@@ -213,13 +215,8 @@ def _matrix(
         hoverongaps=False,
     )
     # Positions, not words, are the coordinates: the same word may stand in a prompt twice.
-    words = {
-        "tickvals": list(range(count)),
-        "ticktext": labels,
-        "tickfont": {"size": 14},
-        "showgrid": False,
-        "zeroline": False,
-    }
+    ticks = {"tickvals": list(range(count)), "ticktext": labels, "tickfont": {"size": 14}}
+    words = ticks | {"showgrid": False, "zeroline": False}
     layout = {
         "title": {"text": title},
         "xaxis": {"tickangle": -60, **words},

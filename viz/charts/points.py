@@ -51,6 +51,9 @@ def places(names: Sequence[str], points: np.ndarray, sizes: Sequence[float]) -> 
     return [place(*name) for name in zip(names, pixels, sizes, strict=True)]
 
 
+ARROW = {"arrowhead": 3, "arrowwidth": 2.5, "arrowcolor": LOOKS["sum"][0], "standoff": 7, "startstandoff": 7}
+
+
 def words(
     names: Sequence[str],
     points: np.ndarray,
@@ -83,8 +86,7 @@ def words(
     for tail, head in arrows:
         (x0, y0), (x1, y1) = points[tail], points[head]
         ends = {"x": x1, "y": y1, "ax": x0, "ay": y0, "axref": "x", "ayref": "y"}
-        looks = {"arrowhead": 3, "arrowwidth": 2.5, "arrowcolor": LOOKS["sum"][0], "standoff": 7, "startstandoff": 7}
-        figure.add_annotation(text="", showarrow=True, **ends, **looks)
+        figure.add_annotation(text="", showarrow=True, **ends, **ARROW)
     plain = {"showticklabels": False, "zeroline": False, "showgrid": False}
     return figure.update_layout(
         xaxis={"title": escape(axes[0][:120], quote=False), **plain},

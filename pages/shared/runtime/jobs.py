@@ -130,22 +130,23 @@ class Job(Generic[Result]):
 
 
 class Jobs:
-    """The jobs of a server: at most `workers` run and `waiting` wait. Kept are the results of the `kept` latest used
-    that are done, within `memory` bytes, and the iterators of `paused` that were cancelled. `seconds` is the time that
-    a job may compute.
+    """The jobs of a server: at most `workers` run and `waiting` wait.
+
+    It caches the results of the `max_results` jobs that were used last, within `memory` bytes, and the iterators of up
+    to `paused` cancelled jobs. A job may compute for `seconds`.
     """
 
     def __init__(
         self,
         workers: int = CORES,
         waiting: int = 32,
-        kept: int = 64,
+        max_results: int = 64,
         memory: int = 64_000_000,
         paused: int = 8,
         seconds: float = 300,
         semaphore: Semaphore = SEMAPHORE,
     ) -> None:
-        self.workers, self.waiting, self.kept, self.memory = workers, waiting, kept, memory
+        self.workers, self.waiting, self.max_results, self.memory = workers, waiting, max_results, memory
         self.paused, self.seconds, self.semaphore = paused, seconds, semaphore
         self.pending: list[Job] = []
         self.changed = threading.Condition()
@@ -202,7 +203,7 @@ class Jobs:
         cancelled = [job for job in final if job.state is State.CANCELLED]
         others = [job for job in final if job.state is not State.CANCELLED]
         sizes = [memory_of(job.result) for job in others]
-        while len(others) > 1 and (len(others) > self.kept or sum(sizes) > self.memory):
+        while len(others) > 1 and (len(others) > self.max_results or sum(sizes) > self.memory):
             del self._jobs[others.pop(0).key], sizes[0]
         for job in cancelled[: len(cancelled) - self.paused if len(cancelled) > self.paused else 0]:
             job._iterator, job.share, job.result = None, 0.0, None  # resumed, it starts over

@@ -20,7 +20,7 @@ SECONDS = 10  # for which a test waits
 
 @pytest.fixture
 def jobs() -> Iterator[Jobs]:
-    registry = Jobs(workers=1, waiting=2, kept=3, memory=1000, paused=1, seconds=5, semaphore=Semaphore(1))
+    registry = Jobs(workers=1, waiting=2, max_results=3, memory=1000, paused=1, seconds=5, semaphore=Semaphore(1))
     yield registry
     registry.clear()
 

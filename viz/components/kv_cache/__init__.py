@@ -14,7 +14,7 @@ class Pass(NamedTuple):
     first: int  # position in the text of the first token in the context
     cached: int  # tokens whose keys and values come from the cache
     new: int  # tokens that are computed
-    looks: np.ndarray  # attention of the last token (cached + new,); adds up to 1
+    pattern: np.ndarray  # attention of the last token (cached + new,); adds up to 1
     likeliest: Sequence[tuple[str, float]]  # next tokens and their probabilities
     taken: int  # which of them was taken
     work: tuple[int, int]  # multiply-adds with the cache and without
@@ -38,7 +38,7 @@ def data(
                 "first": step.first,
                 "cached": step.cached,
                 "new": step.new,
-                "looks": [round(float(share), 4) for share in step.looks],
+                "looks": [round(float(share), 4) for share in step.pattern],
                 "likeliest": [[visible([word])[0], round(float(share), 5)] for word, share in step.likeliest],
                 "taken": step.taken,
                 "work": list(step.work),

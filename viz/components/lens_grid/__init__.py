@@ -19,6 +19,28 @@ READOUTS = {
 }
 
 
+def _shades(
+    readout: str,
+    top: np.ndarray,
+    entropy: np.ndarray,
+    kl: np.ndarray,
+    vocabulary: int,
+    followed: tuple[str, np.ndarray, np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The shade of each cell (R, T), from 0 to 1, and the number that is written in it."""
+    match readout:
+        case "top token":
+            return top, np.vectorize(lambda share: percent(share, 0))(top)
+        case "probability":
+            return followed[1], np.vectorize(percent)(followed[1])
+        case "rank":
+            shades = 1 - np.log(followed[2]) / math.log(max(2, vocabulary))
+            return shades, np.vectorize("{:,}".format)(followed[2])
+        case "entropy":
+            return entropy / math.log(max(2, vocabulary)), np.vectorize("{:.2f}".format)(entropy)
+    return kl / max(kl.max(), 1e-6), np.vectorize("{:.2f}".format)(kl)
+
+
 def data(
     tokens: Sequence[str],
     first: int,
@@ -38,19 +60,7 @@ def data(
     `ids` and `shares` (R, T, K) are the likeliest tokens, named by `words`; `entropy`, `kl` (R, T) in nats; `followed`
     is a token, its probabilities and its ranks (R, T), which the readouts "probability" and "rank" are of.
     """
-    top = shares[..., 0]
-    match readout:
-        case "top token":
-            shades, text = top, np.vectorize(lambda share: percent(share, 0))(top)
-        case "probability":
-            shades, text = followed[1], np.vectorize(percent)(followed[1])
-        case "rank":
-            shades = 1 - np.log(followed[2]) / math.log(max(2, vocabulary))
-            text = np.vectorize("{:,}".format)(followed[2])
-        case "entropy":
-            shades, text = entropy / math.log(max(2, vocabulary)), np.vectorize("{:.2f}".format)(entropy)
-        case "KL":
-            shades, text = kl / max(kl.max(), 1e-6), np.vectorize("{:.2f}".format)(kl)
+    shades, text = _shades(readout, shares[..., 0], entropy, kl, vocabulary, followed)
     names = dict(zip(words, visible(words.values())))
     legend = READOUTS[readout].format(token=visible([followed[0]])[0] if followed else "")
     return {
