@@ -31,7 +31,7 @@ def ask_readings() -> tuple[Reading, Reading]:
             pairs = {pair.prompt: pair.also[OTHER] for pair in PROSE.examples().values()}
             st.session_state[OTHER] = pairs.get(text_a, text_a)
         with controls.lettered("B"):
-            text_b = controls.prompt_box("Another text", OTHER, PROSE.examples()["Who gives?"].also[OTHER])
+            text_b = controls.prompt_box("Another text", OTHER, "")  # so that the link holds every text
     with right:
         name = controls.model_picker()
     model = fetching.ready(name)
