@@ -82,7 +82,8 @@ def test_a_cell_is_read_out_with_no_server_and_a_click_explains_it(visitor: Visi
 
 
 def test_a_rival_is_typed_and_a_head_is_clicked(visitor: Visitors, server: str) -> None:
-    one = visitor().open(f"{server}/attribution?prompt={quote(FRANCE)}")
+    one = visitor()
+    one.page.goto(f"{server}/attribution?prompt={quote(FRANCE)}")
     one.rest()
     box = one.page.get_by_label("Rival")
     box.fill("Italy")
