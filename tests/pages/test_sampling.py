@@ -163,12 +163,12 @@ def test_a_tree_comes_back_from_its_link_with_its_numbers() -> None:
     assert drawn(app, "path")["root"] == "Anna·was"
 
 
-@pytest.mark.parametrize("tree", ["x", "14_0-999999", "9_0-1441", "<b>", "14_5-1441", "1" * 9000])
+@pytest.mark.parametrize("tree", ["xyz", "14_0-999999", "9_0-1441", "<b>", "14_5-1441", "1" * 9000])
 def test_a_tree_that_makes_no_sense_gets_a_sentence(tree: str) -> None:
     app = page(SAMPLING, prompt="Anna is in the", tree=tree)
     assert not app.exception
     (warning,) = app.warning
-    assert "does not fit its prompt" in warning.value and (tree == "x" or tree not in warning.value)
+    assert "does not fit its prompt" in warning.value and tree not in warning.value
     assert drawn(app, "path")["tokens"] == []
     app.run()
     assert not app.warning  # said once
