@@ -69,13 +69,13 @@ def drawings(tokens: list[str], patterns: np.ndarray) -> dict[str, Callable[[], 
 
 def libraries(folder: Path) -> dict[str, str]:
     """The libraries of BertViz, from npm; those that cannot be had are left out."""
-    found = {}
-    for asked, (package, file) in LIBRARIES.items():
+    measurements = {}
+    for library, (package, file) in LIBRARIES.items():
         subprocess.run(["npm", "install", "--silent", "--prefix", folder, package], capture_output=True)
         path = folder / "node_modules" / package.partition("@")[0] / file
         if path.is_file():
-            found[asked] = path.read_text("utf-8")
-    return found
+            measurements[library] = path.read_text("utf-8")
+    return measurements
 
 
 def paint(browser: Browser, file: Path, handed: Mapping[str, str]) -> str:

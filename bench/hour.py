@@ -85,9 +85,9 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=5, help="seconds between two answers, on average")
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--models", nargs="+", default=[*CATALOG][:2], choices=CATALOG)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
-        asyncio.run(watch(server, asked.models, asked.sessions, asked.pause, asked.minutes))
+        asyncio.run(watch(server, arguments.models, arguments.sessions, arguments.pause, arguments.minutes))
 
 
 if __name__ == "__main__":

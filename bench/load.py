@@ -116,9 +116,9 @@ async def at(moment: float) -> None:
     await asyncio.sleep(moment - time.perf_counter())
 
 
-async def sit(session: Session, number: int, of: int, slider: str | None, seconds: float, tally: Tally) -> None:
+async def sit(session: Session, number: int, count: int, slider: str | None, seconds: float, tally: Tally) -> None:
     """Enter a prompt every PACE seconds, and move the slider halfway to the next."""
-    began = time.perf_counter() + PACE * number / of
+    began = time.perf_counter() + PACE * number / count
     for turn in range(int(seconds // PACE)):
         due = began + PACE * turn
         await at(due)
@@ -151,22 +151,23 @@ async def measure(
         before = server.cpu()
         for n in range(ALONE):
             await first.run({"Prompt": prompt("alone", n)})
-        found = {"computing (s)": (server.cpu() - before) / ALONE * count}
+        row = {"computing (s)": (server.cpu() - before) / ALONE * count}
         held, began = server.memory(), time.perf_counter()
         sessions = list(filter(None, await asyncio.gather(*(rush.count(enter()) for _ in range(count)))))
-        found["all open (s)"] = time.perf_counter() - began
-        found["opened (MB)"] = (server.memory() - held) / count
+        row["all open (s)"] = time.perf_counter() - began
+        row["opened (MB)"] = (server.memory() - held) / count
         before, mine, began = server.cpu(), time.process_time(), time.perf_counter()
-        await asyncio.gather(*(sit(one, n, count, SLIDERS[page], seconds, steady) for n, one in enumerate(sessions)))
-        found["CPU (ms)"] = 1e3 * (server.cpu() - before) / max(1, len(steady.seconds))
-        found["sessions (% of a core)"] = 100 * (time.process_time() - mine) / (time.perf_counter() - began)
-        found["same prompt (s)"] = await together(sessions, lambda n: prompt("same"), rush)
-        found["distinct (s)"] = await together(sessions, lambda n: prompt("distinct", n), rush)
-        found["end (MB)"] = (server.memory() - held) / count
+        visits = (sit(session, n, count, SLIDERS[page], seconds, steady) for n, session in enumerate(sessions))
+        await asyncio.gather(*visits)
+        row["CPU (ms)"] = 1e3 * (server.cpu() - before) / max(1, len(steady.seconds))
+        row["sessions (% of a core)"] = 100 * (time.process_time() - mine) / (time.perf_counter() - began)
+        row["same prompt (s)"] = await together(sessions, lambda n: prompt("same"), rush)
+        row["distinct (s)"] = await together(sessions, lambda n: prompt("distinct", n), rush)
+        row["end (MB)"] = (server.memory() - held) / count
     centiles = quantiles(steady.seconds, n=100) if len(steady.seconds) > 1 else [float("nan")] * 99
-    found |= {"answers": len(steady.seconds)}
-    found |= {"p50 (ms)": 1e3 * centiles[49], "p95 (ms)": 1e3 * centiles[94], "wrong": steady.wrong + rush.wrong}
-    return found, steady.errors + rush.errors
+    row |= {"answers": len(steady.seconds)}
+    row |= {"p50 (ms)": 1e3 * centiles[49], "p95 (ms)": 1e3 * centiles[94], "wrong": steady.wrong + rush.wrong}
+    return row, steady.errors + rush.errors
 
 
 def main() -> None:
@@ -176,23 +177,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help=f"of a prompt each {PACE} s")
     parser.add_argument("--pages", nargs="+", default=["attention", "sampling"], choices=[*SLIDERS][1:])
     parser.add_argument("--model", default=NAMES[0], choices=CATALOG, help="that all sessions pick")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     gc.disable()  # a collection would be a pause of the clock
     cores = os.sched_getaffinity(0)
     print("sessions  page     ", *COLUMNS, sep="  ")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         echo = echo_app(folder)
-        for count in asked.sessions:
+        for count in arguments.sessions:
             base = float("nan")
-            for page in ["echo", *asked.pages]:
+            for page in ["echo", *arguments.pages]:
                 with running(folder, echo if page == "echo" else ROOT) as server:
                     os.sched_setaffinity(0, {max(cores)})
-                    found, errors = asyncio.run(measure(server, page, count, asked.seconds, model=asked.model))
+                    row, errors = asyncio.run(measure(server, page, count, arguments.seconds, model=arguments.model))
                     os.sched_setaffinity(0, cores)
-                base = found["p95 (ms)"] if page == "echo" else base
-                found |= {"p95 / echo": found["p95 (ms)"] / base, "errors": errors.total()}
-                cells = (f"{found[title]:{len(title)}.{decimals}f}" for title, decimals in COLUMNS.items())
+                base = row["p95 (ms)"] if page == "echo" else base
+                row |= {"p95 / echo": row["p95 (ms)"] / base, "errors": errors.total()}
+                cells = (f"{row[title]:{len(title)}.{decimals}f}" for title, decimals in COLUMNS.items())
                 print(f"{count:8}  {page:9}", *cells, sep="  ", flush=True)
                 for error, times in errors.items():
                     print(f"{'':8}  {times} × {error}", flush=True)

@@ -32,14 +32,14 @@ def main(names: int = 10) -> None:
         print(f"{'':10}   opened in (s)   read in (s)   models kept (MB)   readings kept (MB)   in memory (MB)")
         print(f"{'none':10}   {'':13}   {'':11}   {0:16,.0f}   {0:18,.0f}   {resident():14,.0f}")
         for number in range(names):
-            one = f"model {number}"
-            models.CATALOG[one] = Entry(one, folder)
+            name = f"model {number}"
+            models.CATALOG[name] = Entry(name, folder)
             began = time.perf_counter()
-            models.load(one)
+            models.load(name)
             opened = time.perf_counter()
-            readings.read(models.load(one), "the cat sat on the mat " * 20)
+            readings.read(models.load(name), "the cat sat on the mat " * 20)
             print(
-                f"{one:10}   {opened - began:13.1f}   {time.perf_counter() - opened:11.2f}"
+                f"{name:10}   {opened - began:13.1f}   {time.perf_counter() - opened:11.2f}"
                 f"   {models.load.cache.currsize / 1e6:16,.0f}   {readings.forward_pass.cache.currsize / 1e6:18,.0f}"
                 f"   {resident():14,.0f}"
             )

@@ -120,7 +120,7 @@ class Opened:
         """MB that the JavaScript of the page holds."""
         self.devtools.send("HeapProfiler.collectGarbage")
         metrics = self.devtools.send("Performance.getMetrics")["metrics"]
-        return next(one["value"] for one in metrics if one["name"] == "JSHeapUsedSize") / 1e6
+        return next(metric["value"] for metric in metrics if metric["name"] == "JSHeapUsedSize") / 1e6
 
 
 def compare(page: Opened, echo: Opened, words: int, runs: int) -> list[float]:
@@ -128,12 +128,12 @@ def compare(page: Opened, echo: Opened, words: int, runs: int) -> list[float]:
     loaded = page.bytes
     rng = random.Random(words)
     prompts = [" ".join(rng.sample(WORDS, words)) for _ in range(runs)]
-    found = [(page.enter(prompt), echo.enter(prompt)) for prompt in prompts]
-    ours, theirs = (Cost(*map(median, zip(*column))) for column in zip(*found))
-    cpu, echo_cpu = (mean(cost.cpu for cost in column) for column in zip(*found))  # it is counted in steps of 10 ms
-    ratio = median(one.painted / other.painted for one, other in found)
-    times = [loaded / 1e6, ours.painted, theirs.painted, ratio]
-    return [*times, ours.sent / 1e3, theirs.sent / 1e3, cpu, echo_cpu, page.memory(), echo.memory()]
+    times = [(page.enter(prompt), echo.enter(prompt)) for prompt in prompts]
+    ours, theirs = (Cost(*map(median, zip(*column))) for column in zip(*times))
+    cpu, echo_cpu = (mean(cost.cpu for cost in column) for column in zip(*times))  # it is counted in steps of 10 ms
+    ratio = median(ours.painted / other.painted for ours, other in times)
+    seconds = [loaded / 1e6, ours.painted, theirs.painted, ratio]
+    return [*seconds, ours.sent / 1e3, theirs.sent / 1e3, cpu, echo_cpu, page.memory(), echo.memory()]
 
 
 def with_random_model(folder: Path) -> Path:

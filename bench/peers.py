@@ -57,7 +57,7 @@ def environment(folder: Path) -> Path:
 
 def in_turn(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float | str]:
     """Of each way the median CPU time, in ms; or, of one that fails, why."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    seconds_by_way: dict[str, list[float]] = {name: [] for name in ways}
     failed = {}
     for name in [*ways] * (runs + 1):
         began = time.process_time()
@@ -65,14 +65,14 @@ def in_turn(ways: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float
             ways[name]()
         except Exception as error:  # whatever a peer raises is its line of the table
             failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
-        found[name].append(1e3 * (time.process_time() - began))
-    return {name: median(times[1:]) for name, times in found.items()} | failed
+        seconds_by_way[name].append(1e3 * (time.process_time() - began))
+    return {name: median(times[1:]) for name, times in seconds_by_way.items()} | failed
 
 
-def said(work: str, found: Mapping[str, float | str], more: Mapping[str, str] = {}) -> None:
+def print_row(work: str, seconds_by_way: Mapping[str, float | str], more: Mapping[str, str] = {}) -> None:
     """Print a line for each way: its time, and how many times that of the first way it is."""
-    for name, took in found.items():
-        cells = took if isinstance(took, str) else f"{took:10.1f}   {took / found['Vitrine']:7.2f}"
+    for name, took in seconds_by_way.items():
+        cells = took if isinstance(took, str) else f"{took:10.1f}   {took / seconds_by_way['Vitrine']:7.2f}"
         print(f"{work:24} {name:20} {cells}   {more.get(name, '')}", flush=True)
 
 
@@ -106,9 +106,11 @@ def compute(folder: Path, runs: int) -> None:
     for tokens in (16, 64, 256):
         idx = torch.randint(GPT2_SMALL.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(0))
         assert torch.allclose(gpt.trace(idx).blocks[-1].attn.pattern, all_of_it(idx).attentions[-1], atol=1e-4)
-        said(f"capture, {tokens} tokens", in_turn({name: partial(way, idx) for name, way in captures.items()}, runs))
+        print_row(
+            f"capture, {tokens} tokens", in_turn({name: partial(way, idx) for name, way in captures.items()}, runs)
+        )
     idx = idx[:, :16]
-    said(f"{NEW} tokens after 16", in_turn({name: partial(way, idx) for name, way in writers.items()}, runs))
+    print_row(f"{NEW} tokens after 16", in_turn({name: partial(way, idx) for name, way in writers.items()}, runs))
 
 
 def draw(folder: Path, runs: int) -> None:
@@ -120,14 +122,14 @@ def draw(folder: Path, runs: int) -> None:
             idx = torch.randint(GPT2_SMALL.vocab_size, (1, count), generator=torch.Generator().manual_seed(0))
             patterns = torch.stack([block.attn.pattern[0] for block in gpt.trace(idx).blocks]).numpy()
             ways = drawings([f" word{n}" for n in range(count)], patterns)
-            made, painted = in_turn(ways, runs), {}
+            captured, painted = in_turn(ways, runs), {}
             for name in ways:
-                if not isinstance(made[name], str):
+                if not isinstance(captured[name], str):
                     file = folder / f"{name}.html"
                     file.write_text(ways[name](), "utf-8")
                     shown = [paint(browser, file, handed) for _ in range(runs)]
                     painted[name] = f"{file.stat().st_size / 1e3:9,.0f} kB   {sorted(shown)[runs // 2]}"
-            said(f"drawing, {count} tokens", made, painted)
+            print_row(f"drawing, {count} tokens", captured, painted)
         browser.close()
 
 
@@ -136,10 +138,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The same work done by others.")
     parser.add_argument("--folder", type=Path, default=Path("~/.cache/vitrine/peers").expanduser())
     parser.add_argument("--runs", type=int, default=9)
-    asked = parser.parse_args()
-    if Path(sys.prefix) != asked.folder.resolve():
-        python = environment(asked.folder.resolve())
-        arguments = ["-m", "bench.peers", f"--folder={asked.folder.resolve()}", f"--runs={asked.runs}"]
+    arguments = parser.parse_args()
+    if Path(sys.prefix) != arguments.folder.resolve():
+        python = environment(arguments.folder.resolve())
+        arguments = ["-m", "bench.peers", f"--folder={arguments.folder.resolve()}", f"--runs={arguments.runs}"]
         os.execv(python, [str(python), *arguments])
     torch.set_num_threads(1)
     disable_progress_bar()
@@ -149,8 +151,8 @@ def main() -> None:
         torch.manual_seed(0)
         gpt2_format.save(GPT2(GPT2_SMALL), folder)
         train_bpe(["the cat sat on the mat"], 270).save(str(folder / "tokenizer.json"))
-        compute(folder, asked.runs)
-        draw(folder, asked.runs)
+        compute(folder, arguments.runs)
+        draw(folder, arguments.runs)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main(runs: int = 5) -> None:
             for model in ("Vitrine", "random 12x12"):
                 page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
                 sent: list[object] = []
-                page.on("websocket", lambda socket, sent=sent: socket.on("framesent", lambda one: sent.append(one)))
+                page.on("websocket", lambda socket, sent=sent: socket.on("framesent", sent.append))
                 page.goto(f"{address}/sampling?model={model}&draws=200", timeout=120_000)
                 page.wait_for_selector(".beams button", timeout=120_000)
                 page.wait_for_timeout(3000)

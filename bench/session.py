@@ -44,7 +44,7 @@ class Session:
         self.state.context_info.locale = "en"
         self.link = link
         self.widgets: dict[str, TextInput | Slider] = {}  # by label
-        self.kept: dict[str, tuple[ForwardMsg, int]] = {}  # large messages by hash, and the run that last used them
+        self.messages: dict[str, tuple[ForwardMsg, int]] = {}  # large messages by hash, and the run that last used them
         self.runs = 0
 
     async def run(self, moved: dict[str, str | float] | None = None) -> Answer:
@@ -56,7 +56,7 @@ class Session:
         for label, value in (moved or {}).items():
             self._move(self.widgets[label], value)
         self.state.query_string = urlencode(self.link)
-        self.state.cached_message_hashes[:] = self.kept
+        self.state.cached_message_hashes[:] = self.messages
         await self.socket.send(BackMsg(rerun_script=self.state).SerializeToString())
         try:
             async with asyncio.timeout(PATIENCE):
@@ -68,7 +68,7 @@ class Session:
     def _move(self, widget: TextInput | Slider, value: str | float) -> None:
         """Set a text input or a slider; one that is kept in the link is set there, too."""
         states = self.state.widget_states.widgets
-        state = next((one for one in states if one.id == widget.id), None) or states.add(id=widget.id)
+        state = next((state for state in states if state.id == widget.id), None) or states.add(id=widget.id)
         if isinstance(value, str):
             state.string_value = value
         else:
@@ -84,10 +84,10 @@ class Session:
             size += len(data)
             message = ForwardMsg.FromString(data)
             if message.metadata.cacheable:
-                self.kept[message.hash] = message, self.runs
+                self.messages[message.hash] = message, self.runs
             if message.WhichOneof("type") == "ref_hash":
-                message, _ = self.kept[message.ref_hash]
-                self.kept[message.hash] = message, self.runs
+                message, _ = self.messages[message.ref_hash]
+                self.messages[message.hash] = message, self.runs
             match message.WhichOneof("type"):
                 case "new_session":
                     elements, errors = [], []
@@ -110,7 +110,9 @@ class Session:
                     errors.append("there is no such page")
                 case "script_finished" if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                     self.runs += 1
-                    self.kept = {name: it for name, it in self.kept.items() if self.runs - it[1] <= age}
+                    self.messages = {
+                        name: entry for name, entry in self.messages.items() if self.runs - entry[1] <= age
+                    }
                     if errors:
                         raise Broken(*errors)
                     return Answer(elements, size)

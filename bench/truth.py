@@ -14,21 +14,22 @@ from model.toy_world.exact import Truth
 PROMPTS = ["", "The", "I", "When", "Hello, my name is", "The capital of", "Once upon a time there was a"]
 
 
-def main(told: int = 1_000_000) -> None:
+def main(count: int = 1_000_000) -> None:
     """For each prompt the chi-square of what follows it in so many documents, against its exact probabilities."""
     tokenizer = Tokenizer.from_file(str(BUILT_IN / "tokenizer.json"))
     truth = Truth(tokenizer)
     starts = {prompt: tokenizer.encode(prompt).ids for prompt in PROMPTS}
     after: dict[str, Counter[int]] = {prompt: Counter() for prompt in PROMPTS}
     documents = grammar.documents("bench")
-    for _ in range(0, told, 10_000):
+    for _ in range(0, count, 10_000):
         texts = [f"{text}\n" for text in islice(documents, 10_000)]
         for prompt, start in starts.items():
             some = [text for text in texts if text.startswith(prompt)]
             for encoding in tokenizer.encode_batch(some):
                 if encoding.ids[: len(start)] == start:
                     after[prompt][encoding.ids[len(start)]] += 1
-    print(f"{told:,} documents\nprompt                           followed   tokens   chi-square / degrees (deviation)")
+    print(f"{count:,} documents")
+    print("prompt                           followed   tokens   chi-square / degrees (deviation)")
     for prompt, counts in after.items():
         total, next = counts.total(), truth.follow(prompt)[-1]
         assert counts.keys() <= next.keys() and abs(sum(next.values()) - 1) < 1e-9

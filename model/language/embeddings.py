@@ -37,10 +37,10 @@ class Term(NamedTuple):
 
 
 class WordVector(NamedTuple):
-    """The vector (C) of a word that was asked for, and the word or the words that it is of."""
+    """The vector (C) of a word, and the texts that it is the mean of: the word itself, or its tokens."""
 
     vector: Tensor
-    of: Sequence[str]
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,8 @@ class TokenEmbeddings(Embeddings):
                     f"a word may have {MAX_LETTERS} letters, and {word[:MAX_LETTERS]!r}… has {len(word):,}"
                 ) from None
             ids = self.tokenizer.encode(f" {word}").ids
-            of = pieces(self.tokenizer, ids)
-            return WordVector(self.vectors[ids].mean(0), [word] if of == [f" {word}"] else of)
+            texts = pieces(self.tokenizer, ids)
+            return WordVector(self.vectors[ids].mean(0), [word] if texts == [f" {word}"] else texts)
 
 
 def token_words(tokenizer: Tokenizer, count: int) -> list[str | None]:
@@ -162,12 +162,12 @@ def calculate(embeddings: Embeddings, terms: Sequence[Term]) -> tuple[dict[str, 
 
     Raises ValueError for a word without a vector, and where the terms cancel out.
     """
-    found = {word: embeddings.find(word) for _, word in terms}
-    each = torch.stack([weight * found[word].vector.double() for weight, word in terms])
+    vectors_by_word = {word: embeddings.find(word) for _, word in terms}
+    each = torch.stack([weight * vectors_by_word[word].vector.double() for weight, word in terms])
     together = each.sum(0).float()
     if together.norm() <= ROUNDING * each.norm(dim=-1).sum():
         raise ValueError("the terms cancel out, and nothing is left that could have neighbours")
-    return found, together
+    return vectors_by_word, together
 
 
 def cosines(vectors: Tensor) -> Tensor:
@@ -252,6 +252,6 @@ def contextual_similarity(a: Trace, here: int, b: Trace, there: int) -> tuple[Te
     Source: Ethayarajh 2019, "How Contextual are Contextualized Word Representations?", section 3.
     """
     streams = [torch.cat([text.blocks[0].resid_pre, *(block.resid_post for block in text.blocks)]) for text in (a, b)]
-    one, other = (F.normalize(stream, dim=-1) for stream in streams)  # each (L + 1, T, C)
-    every = one @ other.transpose(1, 2)
-    return every[:, here, there], one[:, here] @ one[0, here], every.mean((1, 2))
+    first, second = (F.normalize(stream, dim=-1) for stream in streams)  # each (L + 1, T, C)
+    every = first @ second.transpose(1, 2)
+    return every[:, here, there], first[:, here] @ first[0, here], every.mean((1, 2))

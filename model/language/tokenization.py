@@ -101,10 +101,10 @@ def pieces(tokenizer: Tokenizer, ids: Iterable[int]) -> list[str]:
 
 def single_token_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     """The ids of the tokens that this text is, as it stands and with a space before it; raises ValueError for none."""
-    found = [tokenizer.encode(written).ids for written in (text, f" {text}")]
-    if not (one := [ids[0] for ids in found if len(ids) == 1]):
-        raise ValueError(f"{text[:20]!r} is no token of this model but {len(found[0])} of them")
-    return one
+    encodings = [tokenizer.encode(written).ids for written in (text, f" {text}")]
+    if not (single := [ids[0] for ids in encodings if len(ids) == 1]):
+        raise ValueError(f"{text[:20]!r} is no token of this model but {len(encodings[0])} of them")
+    return single
 
 
 def pre_tokenize(tokenizer: Tokenizer, text: str) -> list[str]:

@@ -87,11 +87,11 @@ def train_epochs(
 
 def _contexts(sentence: np.ndarray, keep: np.ndarray, window: int, seeds: int, rng: np.random.Generator) -> np.ndarray:
     """Counts (S, T, N) of each word in the window around each position of a sentence (T, N), after subsampling."""
-    kept = rng.random((seeds, len(sentence))) < sentence @ keep
-    place = kept.cumsum(1)
+    keep_now = rng.random((seeds, len(sentence))) < sentence @ keep
+    place = keep_now.cumsum(1)
     reach = rng.integers(1, window + 1, place.shape)
     near = abs(place[:, :, None] - place[:, None]) <= reach[:, :, None]
-    near &= kept[:, :, None] & kept[:, None] & ~np.eye(len(sentence), dtype=bool)
+    near &= keep_now[:, :, None] & keep_now[:, None] & ~np.eye(len(sentence), dtype=bool)
     return (near @ sentence).astype(np.float32)
 
 

@@ -22,27 +22,28 @@ TOLERANCE = 0.005
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact, and what was found in its place."""
+    """A fact, what this model has in its place, and whether the two agree."""
 
     what: str
     expected: str
-    found: str
+    actual: str
     passed: bool
 
 
-def check(gpt: Decoder, tokenizer: Tokenizer) -> list[Finding]:
-    """What was found of each fact; of a model with other sizes than GPT-2 small's, of the sizes only."""
+def check(decoder: Decoder, tokenizer: Tokenizer) -> list[Finding]:
+    """A finding for each fact; for a model whose sizes are not those of GPT-2 small, for the sizes only."""
     expected = vars(GPT2_SMALL) | {"tokens of the tokenizer": GPT2_SMALL.vocab_size}
-    found = vars(gpt.config) | {"tokens of the tokenizer": tokenizer.get_vocab_size()}
+    actual = {size: getattr(decoder.config, size) for size in vars(GPT2_SMALL)}
+    actual |= {"tokens of the tokenizer": tokenizer.get_vocab_size()}
     findings = [
-        Finding(size, str(expected[size]), str(found[size]), expected[size] == found[size]) for size in expected
+        Finding(size, str(expected[size]), str(actual[size]), expected[size] == actual[size]) for size in expected
     ]
-    if gpt.config != GPT2_SMALL:
+    if decoder.config != GPT2_SMALL:
         return findings
     for fact in FACTS:
         ids = tokenizer.encode(fact.prompt).ids
         findings.append(Finding(f"ids of “{fact.prompt}”", _join(fact.ids), _join(ids), ids == list(fact.ids)))
-        trace = gpt.trace(torch.tensor([fact.ids]))
+        trace = decoder.trace(torch.tensor([fact.ids]))
         likely = trace.logits[0, -1].softmax(-1)
         for id, probability in fact.next.items():
             what = f"probability of id {id} after “{fact.prompt}”"
@@ -58,18 +59,18 @@ def find_folder(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     try:
-        found = hub.cached_folder(KNOWN_MODELS[name].repo if name in KNOWN_MODELS else name)
+        folder = hub.cached_folder(KNOWN_MODELS[name].repo if name in KNOWN_MODELS else name)
     except ValueError:  # no name that the hub could have
-        found = None
-    if found is None:
+        folder = None
+    if folder is None:
         fetch = f"; `python -m model.loading.hub {name}` fetches it" if name in KNOWN_MODELS else ""
         raise FileNotFoundError(f"{name} is no folder, and no model that was fetched from the hub{fetch}")
-    return found
+    return folder
 
 
-def _compare_numbers(what: str, expected: Sequence[float], found: Sequence[float]) -> Finding:
-    passed = all(abs(one - other) <= TOLERANCE for one, other in zip(expected, found, strict=True))  # false for NaN
-    return Finding(what, *(_join(f"{number:.4f}" for number in row) for row in (expected, found)), passed)
+def _compare_numbers(what: str, expected: Sequence[float], actual: Sequence[float]) -> Finding:
+    passed = all(abs(a - b) <= TOLERANCE for a, b in zip(expected, actual, strict=True))  # false for NaN
+    return Finding(what, *(_join(f"{number:.4f}" for number in row) for row in (expected, actual)), passed)
 
 
 def _join(values: Sequence[object]) -> str:
@@ -85,13 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = parser.parse_args(arguments).name
     try:
         place = find_folder(name)
-        gpt = checkpoint.load(place)
-        findings = check(gpt, checkpoint.tokenizer(place, gpt.config.vocab_size))
+        decoder = checkpoint.load(place)
+        findings = check(decoder, checkpoint.tokenizer(place, decoder.config.vocab_size))
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"not checked: {error}") from error
     differ = [finding for finding in findings if not finding.passed]
     for finding in differ:
-        print(f"{finding.what}: expected {finding.expected}; found {finding.found}")
+        print(f"{finding.what}: expected {finding.expected}; found {finding.actual}")
     if differ:
         raise SystemExit(f"{name} is not GPT-2 small: {len(differ)} of {len(findings)} facts differ")
     print(f"pass: {name} is GPT-2 small, by {len(findings)} facts")

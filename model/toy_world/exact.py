@@ -60,8 +60,8 @@ class Truth:
     def nats(self, document: str) -> list[float]:
         """The surprise -ln P at each token of a document and at its line break; infinite where none goes on like it."""
         ids = self.tokenizer.encode(f"{document}\n").ids
-        found = [next.get(id, 0.0) for next, id in zip(self.follow(f"{document}\n"), ids)]
-        return [-math.log(p) if p else math.inf for p in found]
+        probabilities = [next.get(id, 0.0) for next, id in zip(self.follow(f"{document}\n"), ids)]
+        return [-math.log(p) if p else math.inf for p in probabilities]
 
     def _line(self, line: str) -> list[Distribution]:
         """The distributions at the tokens of one line, and of the token behind it unless it ends with a line break."""
@@ -145,16 +145,18 @@ def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float
             choices[at, beyond, id(texts), ended] = Choice(at, beyond, texts, weights, ended, others + p)
         for i in ways:
             q = p * weights[i]
-            said = beyond + texts[i] + after
-            if not beyond and line.startswith(said, at):
+            spoken = beyond + texts[i] + after
+            if not beyond and line.startswith(spoken, at):
                 if draw:
-                    open_ends.append((then(i), at + len(said), "", q))
+                    open_ends.append((then(i), at + len(spoken), "", q))
                 else:
                     whole += q
-            elif other := _leaving_word(line, starts, at, said, complete=not draw):
+            elif other := _leaving_word(line, starts, at, spoken, complete=not draw):
                 leave[other] += q
             else:
-                open_ends.append((then(i), len(line), " ", q) if said == f"{line[at:]} " else (then(i), at, said, q))
+                open_ends.append(
+                    (then(i), len(line), " ", q) if spoken == f"{line[at:]} " else (then(i), at, spoken, q)
+                )
     for at, _, texts, weights, ended, p in choices.values():
         _, by_letter = _by_first_letter(texts, ended)
         for i in by_letter.get(line[at : at + 1], []) if ended else []:
@@ -193,14 +195,14 @@ def _word_start(starts: Sequence[int], at: int) -> int:
     return starts[max(0, bisect_left(starts, at) - 1)] if starts else 0
 
 
-def _leaving_word(line: str, starts: Sequence[int], at: int, said: str, complete: bool) -> tuple[int, str] | None:
+def _leaving_word(line: str, starts: Sequence[int], at: int, spoken: str, complete: bool) -> tuple[int, str] | None:
     """The word with which what is said at `at` leaves a line whose words start at `starts`: its start, and the word.
 
     None where that word may go on, since what is said is not complete.
     """
-    agrees = at if line[at : at + 1] != said[:1] else at + len(commonprefix((line[at:], said)))
-    behind = agrees == len(line) and said.startswith(" ", agrees - at)  # the whole line was said
+    agrees = at if line[at : at + 1] != spoken[:1] else at + len(commonprefix((line[at:], spoken)))
+    behind = agrees == len(line) and spoken.startswith(" ", agrees - at)  # the whole line was said
     start = agrees if behind else _word_start(starts, agrees)
-    words = line[start:at] + said[max(0, start - at) :]
+    words = line[start:at] + spoken[max(0, start - at) :]
     end = words.find(" ", agrees - start + 1)  # it ends where the next one starts
     return (start, words[:end] if end > 0 else words) if end > 0 or complete else None

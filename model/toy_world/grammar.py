@@ -70,12 +70,12 @@ class Slot(NamedTuple):
     after: str  # the words of the template behind it
 
 
-def _slot(found: re.Match[str], after: str) -> Slot:
-    if found["choice"]:
-        return Slot(tuple(found["choice"].split("|")), None, after)
-    kind = found["kind"].lower()
-    capital = (found["a"] or found["kind"])[0].isupper()
-    return Slot(_column(kind, found["column"] or "name", bool(found["a"]), capital), (kind, found["nth"]), after)
+def _slot(match: re.Match[str], after: str) -> Slot:
+    if match["choice"]:
+        return Slot(tuple(match["choice"].split("|")), None, after)
+    kind = match["kind"].lower()
+    capital = (match["a"] or match["kind"])[0].isupper()
+    return Slot(_column(kind, match["column"] or "name", bool(match["a"]), capital), (kind, match["nth"]), after)
 
 
 @cache
@@ -94,10 +94,10 @@ def parse_line(template: str) -> tuple[str, Draw | None]:
 
     Raises KeyError for a table or a column that `words.txt` has not.
     """
-    found = list(SLOT.finditer(template))
-    ends = [*(slot.start() for slot in found[1:]), len(template)]
-    slots = [_slot(slot, template[slot.end() : end]) for slot, end in zip(found, ends)]
-    return template[: found[0].start() if found else None], _draw(slots, {})
+    match = list(SLOT.finditer(template))
+    ends = [*(slot.start() for slot in match[1:]), len(template)]
+    slots = [_slot(slot, template[slot.end() : end]) for slot, end in zip(match, ends)]
+    return template[: match[0].start() if match else None], _draw(slots, {})
 
 
 def _draw(slots: Sequence[Slot], known: dict[tuple[str, str], int]) -> Draw | None:
@@ -126,8 +126,8 @@ def repeat(words: tuple[str, ...] = ()) -> Draw:
     more = Draw(LEXICON, " ", lambda i: repeat((*words, LEXICON[i])))
     if len(words) < 2:
         return more
-    said = " ".join(words)
-    again = Draw((said, f"{said} {said}"), ".", lambda i: None)
+    sentence = " ".join(words)
+    again = Draw((sentence, f"{sentence} {sentence}"), ".", lambda i: None)
     return again if len(words) == 16 else Draw(("", ""), "", lambda i: (more, again)[i], weights=(5 / 6, 1 / 6))
 
 

@@ -62,8 +62,8 @@ def replies(gpt: Decoder, tokenizer: Tokenizer, seed: int = 0, count: int = 100)
 def question_accuracy(gpt: Decoder, tokenizer: Tokenizer, seed: int = 0, count: int = 100) -> dict[str, float]:
     """Share of `count` random questions of each kind whose whole answer the model writes."""
     return {
-        kind: sum(reply.answer == reply.written for reply in asked) / count
-        for kind, asked in replies(gpt, tokenizer, seed, count).items()
+        kind: sum(reply.answer == reply.written for reply in answers) / count
+        for kind, answers in replies(gpt, tokenizer, seed, count).items()
     }
 
 

@@ -76,8 +76,12 @@ def promoted(reading: Reading, written: torch.Tensor, count: int = 4) -> list[li
 
 def head_columns(reading: Reading, position: int, heads: list[tuple[int, int]]) -> dict[str, list[str]]:
     """The position and token that each head looks at most from a position."""
-    looks = [reading.trace.patterns[layer, head, position].argmax().item() for layer, head in heads]
-    return {"looks most at": [f"{at} {token}" for at, token in zip(looks, visible(reading.tokens[at] for at in looks))]}
+    attended = [reading.trace.patterns[layer, head, position].argmax().item() for layer, head in heads]
+    return {
+        "looks most at": [
+            f"{at} {token}" for at, token in zip(attended, visible(reading.tokens[at] for at in attended))
+        ]
+    }
 
 
 def neuron_columns(reading: Reading, position: int, neurons: list[tuple[int, int]]) -> dict[str, list[float]]:

@@ -71,12 +71,12 @@ class WordSum(NamedTuple):
     @property
     def inputs(self) -> set[str]:
         """The words of the sum that have a vector of their own."""
-        return {word.of[0] for word in self.words.values() if len(word.of) == 1}
+        return {word.texts[0] for word in self.words.values() if len(word.texts) == 1}
 
     @property
     def has_plane(self) -> bool:
         """Whether the sum lies in the plane of its words: three different ones whose weights add up to 1."""
-        different = {tuple(word.of) for word in self.words.values()}
+        different = {tuple(word.texts) for word in self.words.values()}
         return len(different) == 3 and math.isclose(sum(term.weight for term in self.terms), 1)
 
     @property
@@ -133,12 +133,12 @@ def analogy_shares(rows: list[dict[str, str]]) -> list[dict[str, str | int | flo
     """For each kind of analogy: the number of questions, and the share of right ones, with the inputs and without."""
     shares = []
     for kind in ANALOGIES:
-        asked = [row for row in rows if row["kind"] == kind]
+        shown = [row for row in rows if row["kind"] == kind]
         right = {
-            column: sum(row[column] == row["answer"] for row in asked) / len(asked)
+            column: sum(row[column] == row["answer"] for row in shown) / len(shown)
             for column in ("nearest", "inputs left out")
         }
-        shares.append({"kind": kind, "questions": len(asked)} | right)
+        shares.append({"kind": kind, "questions": len(shown)} | right)
     return shares
 
 

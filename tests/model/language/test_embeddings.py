@@ -94,7 +94,7 @@ def test_short_vectors_and_small_weights_do_not_cancel_out() -> None:
 
 
 def test_another_case_is_found_and_said() -> None:
-    assert VECTORS.find("paris").of == ["Paris"] and VECTORS.find("KING").of == ["king"]
+    assert VECTORS.find("paris").texts == ["Paris"] and VECTORS.find("KING").texts == ["king"]
 
 
 def test_the_nearest_is_that_of_the_largest_cosine() -> None:
@@ -124,8 +124,8 @@ def test_words_of_a_model_are_whole_tokens_and_others_the_mean_of_theirs(tokeniz
     vector, of = found.find("kingfisher")
     assert len(ids) > 1 and torch.equal(vector, gpt.wte.weight[ids].mean(0))
     assert "".join(of) == " kingfisher"
-    assert "".join(found.find("👋").of).startswith(" ")
-    assert "".join(found.find("king" * 10).of) == " " + "king" * 10
+    assert "".join(found.find("👋").texts).startswith(" ")
+    assert "".join(found.find("king" * 10).texts) == " " + "king" * 10
     with pytest.raises(ValueError, match="may have 40 letters, and '(king){10}'… has 41"):
         found.find("king" * 10 + "s")
 
