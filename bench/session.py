@@ -76,6 +76,19 @@ class Session:
         if widget.query_param_key:
             self.link[widget.query_param_key] = str(value)
 
+    def _read_element(self, element: Element) -> list[str]:
+        """Keep the widgets that can be set later; returns the errors that the element shows."""
+        match element.WhichOneof("type"):
+            case "exception":
+                return [f"{element.exception.type} {element.exception.message}"]
+            case "alert" if element.alert.format == Alert.ERROR:
+                return [element.alert.body]
+            case "text_input":
+                self.widgets[element.text_input.label] = element.text_input
+            case "slider" if element.slider.type == Slider.SLIDER:  # a slider of options has another message
+                self.widgets[element.slider.label] = element.slider
+        return []
+
     async def _answer(self) -> Answer:
         """Read messages until the script has finished."""
         elements, errors, size = [], [], 0
@@ -95,17 +108,8 @@ class Session:
                 case "navigation":
                     self.state.page_script_hash, self.state.page_name = message.navigation.page_script_hash, ""
                 case "delta" if message.delta.WhichOneof("type") == "new_element":
-                    element = message.delta.new_element
-                    elements.append(element)
-                    match element.WhichOneof("type"):
-                        case "exception":
-                            errors.append(f"{element.exception.type} {element.exception.message}")
-                        case "alert" if element.alert.format == Alert.ERROR:
-                            errors.append(element.alert.body)
-                        case "text_input":
-                            self.widgets[element.text_input.label] = element.text_input
-                        case "slider" if element.slider.type == Slider.SLIDER:  # one of options speaks otherwise
-                            self.widgets[element.slider.label] = element.slider
+                    elements.append(message.delta.new_element)
+                    errors += self._read_element(elements[-1])
                 case "page_not_found":
                     errors.append("there is no such page")
                 case "script_finished" if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:

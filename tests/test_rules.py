@@ -15,8 +15,24 @@ SOURCES = {
     for path in [ROOT / "app.py", *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py")))]
 }
 PAGES = {name: source for name, source in SOURCES.items() if re.fullmatch(r"pages/(?!shared/)\w+/\w+\.py", name)}
-LONG: dict[str, str] = {}  # files, pages and functions that may be longer, each with the reason
-ALIASES = {"numpy": "np", "pandas": "pd", "streamlit": "st", "altair": "alt", "plotly.graph_objects": "go"}
+LONG = {  # files, pages and functions that may be longer, each with the reason
+    "model/loading/hub.py": "one download, from the request to the finished file, with each way in which it can fail",
+    "pages/shared/forward_steps.py::_attention_steps": "a table: one entry for each box of the picture",
+    "pages/shared/forward_steps.py::_mlp_steps": "a table: one entry for each box of the picture",
+    "tests/browser/test_browser_sampling.py::test_a_text_is_written_token_by_token_rewound_and_branched": "one visit",
+    "tests/pages/shared/test_jobs.py": "all that a job promises, with the stand-ins that it needs",
+    "tests/pages/test_attribution.py::test_each_part_of_a_llama_is_that_of_transformers": "each part, computed plainly",
+    "tests/pages/test_patching.py::test_both_maps_of_a_llama_are_those_of_transformers": "two maps, cell by cell",
+    "tests/pages/test_scalpel.py": "one lesson with every input, good and bad",
+}
+ALIASES = {
+    "numpy": "np",
+    "pandas": "pd",
+    "streamlit": "st",
+    "altair": "alt",
+    "plotly.graph_objects": "go",
+    "pyarrow": "pa",
+}
 # Names of the parameters and activation functions of one family; analyses use the record and the weights view.
 PARAMETERS = {"wte", "wpe", "c_attn", "c_proj", "c_fc", "lm_head", "embed_tokens"} | {
     f"{part}_proj" for part in ("q", "k", "v", "o", "gate", "up", "down")
@@ -60,11 +76,11 @@ def parameters(source: str) -> list[str]:
 
 
 def page_globals(source: str) -> dict[str, set[str]]:
-    """For each function of a page, the page's own variables that it reads; constants in capitals do not count."""
+    """For each function of a page, the page's variables that it reads; constants and types do not count."""
     tree = ast.parse(source)
     definitions = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
     statements = [node for node in tree.body if not isinstance(node, definitions)]
-    variables = {name for node in statements for name in stored(node) if not name.isupper()}
+    variables = {name for node in statements for name in stored(node) if not name[0].isupper()}
     read: dict[str, set[str]] = {}
     for function in tree.body:
         if isinstance(function, ast.FunctionDef):

@@ -22,10 +22,14 @@ def _format(content: Mapping[str, Any]) -> ModuleType:
     return FORMATS[family]
 
 
+def config(content: Mapping[str, Any]) -> DecoderConfig:
+    """The sizes in the content of a config.json; raises ValueError if we do not compute such a model."""
+    return _format(content).config(content)
+
+
 def sizes(folder: Path) -> DecoderConfig:
     """The sizes of the model in a folder; raises as `load` does."""
-    content = files.configuration(folder)
-    return _format(content).config(content)
+    return config(files.configuration(folder))
 
 
 def load(folder: Path) -> Decoder:

@@ -24,7 +24,7 @@ from huggingface_hub import constants, errors
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, hf_raise_for_status
 
-from model.loading import gpt2_format
+from model.loading import checkpoint
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")  # in this order: the small ones can refuse the large one
 TIMEOUT = 9  # seconds without a sign of the hub, after which it counts as gone
@@ -173,7 +173,7 @@ class Download:
     def _refuse_others(self, config: Path) -> None:
         """Raise DownloadError for a model that is not a GPT-2, or too large for the memory, before its weights come."""
         try:
-            sizes = gpt2_format.config(json.loads(config.read_text("utf-8")))
+            sizes = checkpoint.config(json.loads(config.read_text("utf-8")))
         except ValueError as error:
             raise DownloadError(f"{self.repo} is not a model for this app: {error}.") from error
         needed = 4 * sizes.parameters

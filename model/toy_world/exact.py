@@ -157,12 +157,20 @@ def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float
                 open_ends.append(
                     (then(i), len(line), " ", q) if spoken == f"{line[at:]} " else (then(i), at, spoken, q)
                 )
-    for at, _, texts, weights, ended, p in choices.values():
+    for leaving_word, p in _leave_within_word(line, starts, choices.values()):
+        leave[leaving_word] += p
+    return leave, list(choices.values()), whole
+
+
+def _leave_within_word(
+    line: str, starts: Sequence[int], choices: Iterable[Choice]
+) -> Iterator[tuple[tuple[int, str], float]]:
+    """The words, with their probability, that leave the line at a choice but begin with the line's next letter."""
+    for at, _, texts, weights, ended, p in choices:
         _, by_letter = _by_first_letter(texts, ended)
         for i in by_letter.get(line[at : at + 1], []) if ended else []:
             if not line.startswith(texts[i], at):
-                leave[_leaving_word(line, starts, at, texts[i], complete=True)] += p * weights[i]
-    return leave, list(choices.values()), whole
+                yield _leaving_word(line, starts, at, texts[i], complete=True), p * weights[i]
 
 
 def _leaving_words(

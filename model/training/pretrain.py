@@ -100,7 +100,7 @@ def new_model(config: GPT2Config, seed: int) -> GPT2:
     """
     torch.manual_seed(seed)
     decoder = GPT2(config)
-    decoder.wpe.weight.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
+    decoder.W_pos.data = 0.06 * sinusoidal(config.block_size, config.n_embd, base=1000).float()
     return decoder
 
 

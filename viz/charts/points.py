@@ -51,6 +51,7 @@ def places(names: Sequence[str], points: np.ndarray, sizes: Sequence[float]) -> 
     return [place(*name) for name in zip(names, pixels, sizes, strict=True)]
 
 
+PLAIN = {"showticklabels": False, "zeroline": False, "showgrid": False}  # an axis without marks
 ARROW = {"arrowhead": 3, "arrowwidth": 2.5, "arrowcolor": LOOKS["sum"][0], "standoff": 7, "startstandoff": 7}
 
 
@@ -87,10 +88,9 @@ def words(
         (x0, y0), (x1, y1) = points[tail], points[head]
         ends = {"x": x1, "y": y1, "ax": x0, "ay": y0, "axref": "x", "ayref": "y"}
         figure.add_annotation(text="", showarrow=True, **ends, **ARROW)
-    plain = {"showticklabels": False, "zeroline": False, "showgrid": False}
     return figure.update_layout(
-        xaxis={"title": escape(axes[0][:120], quote=False), **plain},
-        yaxis={"title": escape(axes[1][:120], quote=False), "scaleanchor": "x", **plain},
+        xaxis={"title": escape(axes[0][:120], quote=False), **PLAIN},
+        yaxis={"title": escape(axes[1][:120], quote=False), "scaleanchor": "x", **PLAIN},
         height=470,
         margin={"l": 5, "r": 5, "t": 25, "b": 5},
         showlegend=False,

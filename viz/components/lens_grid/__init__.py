@@ -62,27 +62,24 @@ def data(
     """
     shades, text = _shades(readout, shares[..., 0], entropy, kl, vocabulary, followed)
     names = dict(zip(words, visible(words.values())))
+
+    def cell(row: int, column: int) -> dict[str, Any]:
+        likeliest = zip(ids[row, column], shares[row, column])
+        return {
+            "token": names[ids[row, column, 0]] if readout == "top token" else "",
+            "number": str(text[row, column]),
+            "shade": round(float(min(1, max(0, shades[row, column]))), 3),
+            "same": bool(ids[row, column, 0] == ids[-1, column, 0]),
+            "likeliest": [[names[id], round(float(share), 5)] for id, share in likeliest],
+            "about": f"entropy {entropy[row, column]:.2f} nats, KL to the output {kl[row, column]:.2f} nats",
+        }
+
     legend = READOUTS[readout].format(token=visible([followed[0]])[0] if followed else "")
     return {
         "tokens": visible(tokens),
         "first": first,
         "rows": list(rows),
-        "cells": [
-            [
-                {
-                    "token": names[ids[row, column, 0]] if readout == "top token" else "",
-                    "number": str(text[row, column]),
-                    "shade": round(float(min(1, max(0, shades[row, column]))), 3),
-                    "same": bool(ids[row, column, 0] == ids[-1, column, 0]),
-                    "likeliest": [
-                        [names[id], round(float(share), 5)] for id, share in zip(ids[row, column], shares[row, column])
-                    ],
-                    "about": f"entropy {entropy[row, column]:.2f} nats, KL to the output {kl[row, column]:.2f} nats",
-                }
-                for column in range(len(tokens))
-            ]
-            for row in range(len(rows))
-        ],
+        "cells": [[cell(row, column) for column in range(len(tokens))] for row in range(len(rows))],
         "legend": legend,
         "picked": picked,
     }
