@@ -55,9 +55,12 @@ def show_kinds(scores: dict[str, Tensor], head: Head) -> None:
 
 
 lesson.title(PROSE)
-model = controls.ask_model()
+left, right = st.columns([4, 1])
+with left:
+    PROSE.section("intro")
+with right:
+    model = controls.ask_model()
 scores = head_map.score_heads(model)
-PROSE.section("search")
 if result := ask_search(model):
     question, before, search = result
     lost = interpretability.mean_probability(before) - search.probability

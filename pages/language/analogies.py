@@ -15,7 +15,7 @@ with right:
     model = controls.ask_model()
 with left:
     rows = language.analogy_table(controls.ask_vectors(model))
-left, right = st.columns([2, 3], gap="large")
+left, right = st.columns([9, 11], gap="medium")
 with left:
     share = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     columns = {"nearest": share, "inputs left out": share}

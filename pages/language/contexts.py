@@ -1,6 +1,7 @@
 """A word in context: how far the vectors of one token in two texts come apart, block by block."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from model.language import embeddings
 from pages.shared import controls, lesson, prose
@@ -8,14 +9,14 @@ from pages.shared.compute import language
 from pages.shared.compute.language import SharedToken
 from pages.shared.compute.readings import Reading, read
 from viz.charts import curves
+from viz.numbers import decimal
 from viz.tokens import visible
 
 PROSE = prose.of(__file__)
 
 
-def ask_texts() -> tuple[Reading, Reading]:
-    """Ask for two texts and a model; returns the reading of each. An empty text ends the page."""
-    left, right = st.columns([4, 1])
+def ask_texts(left: DeltaGenerator, right: DeltaGenerator) -> tuple[Reading, Reading]:
+    """Ask for two texts, on the left, and a model, on the right; returns each reading. An empty text ends the page."""
     with right:
         model = controls.ask_model()
     with left:
@@ -31,15 +32,15 @@ def ask_texts() -> tuple[Reading, Reading]:
     return a, b
 
 
-def ask_token(a: Reading, b: Reading) -> str | None:
-    """Ask for a token that stands in both texts, at first the longest; None if there is none."""
+def ask_token(a: Reading, b: Reading, column: DeltaGenerator) -> str | None:
+    """Ask, in a column, for a token that stands in both texts, at first the longest; None if there is none."""
     shared = [token for token in dict.fromkeys(a.tokens) if token in b.tokens]
     if not shared:
         st.info("The two texts have no token in common: write a word of the first into the second.")
         return None
     names = visible(shared)
     longest = names.index(max(names, key=len))
-    return shared[names.index(st.selectbox("Token", names, longest, key="shared", bind="query-params"))]
+    return shared[names.index(column.selectbox("Token", names, longest, key="shared", bind="query-params"))]
 
 
 def show_similarity(token: str, cosines: SharedToken) -> None:
@@ -51,17 +52,18 @@ def show_similarity(token: str, cosines: SharedToken) -> None:
     }
     chart = curves.several({name: line.tolist() for name, line in lines.items()}, "blocks passed", "cosine")
     st.altair_chart(chart, key="two texts")
-    first, *_, last = cosines.between_texts.tolist()
+    first, *_, last = map(decimal, cosines.between_texts.tolist())
     name = prose.literal(visible([token])[0])
     st.markdown(
-        f"The two vectors of “{name}” have a cosine of **{first:.2f}** before the first block and of **{last:.2f}** "
-        f"after the last. Any two tokens of the two texts have {cosines.any_two[-1].item():.2f} there."
+        f"The two vectors of “{name}” have a cosine of **{first}** before the first block and of **{last}** "
+        f"after the last. Any two tokens of the two texts have {decimal(cosines.any_two[-1].item())} there."
     )
 
 
 lesson.title(PROSE)
-a, b = ask_texts()
-if token := ask_token(a, b):
+left, right = st.columns([4, 1])
+a, b = ask_texts(left, right)
+if token := ask_token(a, b, right):
     show_similarity(token, language.compare_contexts(a, b, token))
     if a.model.decoder.W_pos is None:
         st.caption("This model adds no position vectors, so the two are equal before the first block.")

@@ -9,8 +9,20 @@ from pages.shared import components, controls, course, lesson, models, prose
 from pages.shared.compute import readings
 
 PROSE = prose.of(__file__)
-COLUMNS = 4  # sections of the course in a row
+COLUMNS = 4  # lessons of a section in a row
 SHOWN = 8  # of the next words, the likeliest by its guess and by the truth
+
+
+def draw_section(title: str, section: course.Section) -> None:
+    """Draw a section of the course: its question, and its lessons in rows, each with its own question."""
+    closed = "" if section.lessons else " &ensp;:small[:material/lock: not open yet]"
+    st.markdown(f"**{title}** &ensp;:gray[{section.question}]{closed}")
+    lessons = [entry for entry in section.lessons if entry is not course.HOME]
+    for first in range(0, len(lessons), COLUMNS):
+        for column, entry in zip(st.columns(COLUMNS), lessons[first:]):
+            with column.container(border=True, height="stretch", gap="xsmall"):
+                lesson.link_to(entry)
+                st.caption(entry.question)
 
 
 st.subheader("Type something, and see what a GPT does with it.")
@@ -64,15 +76,5 @@ if reading.model.card:
 else:
     PROSE.section("other")
 st.subheader("The course")
-sections = [*enumerate(course.SECTIONS)]
-for first in range(0, len(sections), COLUMNS):
-    for column, (number, section) in zip(st.columns(COLUMNS), sections[first:]):
-        with column.container(border=True, height="stretch", gap="xsmall"):
-            st.markdown(f"**{number} · {section.title}**" if number else f"**{section.title}**")
-            st.caption(section.question)
-            for each in section.lessons:
-                if each is not course.HOME:
-                    lesson.link_to(each)
-                    st.caption(each.question)
-            if not section.lessons:
-                st.caption(":material/lock: not open yet")
+for number, section in enumerate(course.SECTIONS):
+    draw_section(f"{number} · {section.title}" if number else section.title, section)

@@ -33,7 +33,7 @@ scheme = controls.choice("Scheme", list(losses), next(iter(losses)), key="scheme
 left, right = st.columns([3, 2], gap="large")
 left.altair_chart(curves.beyond(losses, context, SMOOTH, scheme, controls.theme()))
 with right:
-    PROSE.section("length")
+    PROSE.section("intro")
 left, right = st.columns([3, 2], gap="large")
 with left:
     parts = [(1, context), (context + 1, 2 * context), (3 * context + 1, 4 * context)]

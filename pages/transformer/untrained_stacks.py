@@ -88,7 +88,7 @@ def draw_removed(reading: Reading) -> None:
 
 
 lesson.title(PROSE)
-PROSE.section("stacks")
+PROSE.section("intro")
 draw_stacks()
 PROSE.section("removed")
 draw_removed(controls.ask_prompt(PROSE.examples()))

@@ -9,6 +9,7 @@ from pages.shared import components, controls, lesson, prose
 from pages.shared.compute import transformer
 from pages.shared.compute.transformer import WordOrder
 from viz.charts import heatmaps
+from viz.percent import percent
 
 PROSE = prose.of(__file__)
 DRAWN, PROMPT_WORDS = 32, 12  # tokens in a picture; words that are taken from the prompt
@@ -50,7 +51,7 @@ def show_moves(order: WordOrder, reasons: list[str]) -> None:
         return
     by = " and ".join(f"by its {reason}" for reason in reasons) or "by rounding"
     st.markdown(
-        f"**The order is seen**, {by}: one token moves by {largest:.0%} of its length. "
+        f"**The order is seen**, {by}: one token moves by {percent(largest, 0)} of its length. "
         "(How far says little where something is switched off: it never learned to read so.)"
     )
 

@@ -12,6 +12,7 @@ from torch.nn.functional import cosine_similarity
 from pages.shared import models
 from tests import llama
 from tests.driver import CONTEXT, HOSTILE, examples, ids, page
+from viz.numbers import decimal
 
 CONTEXTS = "language/contexts"
 PAIRS = examples(CONTEXTS)
@@ -52,7 +53,7 @@ def test_each_line_is_the_cosine_of_its_definition() -> None:
         assert shown == pytest.approx(cosines, abs=1e-5)
     between = lines(app)[0]
     (sentence,) = [element.value for element in app.markdown if "have a cosine of" in element.value]
-    assert f"**{between[0]:.2f}** before" in sentence and f"**{between[-1]:.2f}** after" in sentence
+    assert f"**{decimal(between[0])}** before" in sentence and f"**{decimal(between[-1])}** after" in sentence
 
 
 def test_with_a_llama_each_line_equals_transformers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from viz.numbers import decimal
 from viz.percent import percent
 from viz.tokens import visible
 
@@ -39,7 +40,7 @@ def spread(name: str, values: np.ndarray, theme: str = "light") -> alt.Chart:
     """A histogram of the numbers of a vector, with their mean and standard deviation."""
     counts, edges = np.histogram(values, bins=40)
     frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "numbers": counts})
-    summary = f"mean {values.mean():.2f}, standard deviation {values.std():.2f}".replace("-0.00", "0.00")
+    summary = f"mean {decimal(values.mean())}, standard deviation {decimal(values.std())}"
     return (
         alt.Chart(frame, title=alt.Title([name, summary], fontSize=15, color=INK[theme], anchor="start"))
         .mark_bar(color=OTHER, binSpacing=0)

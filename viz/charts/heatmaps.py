@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from viz.charts.bars import INK
+from viz.numbers import decimal
 from viz.tokens import plotted, visible
 
 READABLE, SMALL = 8, 5  # tokens up to which numbers fit into the cells of a matrix, and of a small one
@@ -76,7 +77,7 @@ def _cells(scores: np.ndarray, field: str, names: Sequence[str], marked: Collect
                 "marked": (layer, column) in marked,
                 "name": f"L{layer} {names[column]}",
                 "column": names[column],
-                "text": f"{score:.2f}".replace("-0.00", "0.00").replace("-", "−"),
+                "text": decimal(score),
             }
             for layer, row in enumerate(scores.tolist())
             for column, score in enumerate(row)
