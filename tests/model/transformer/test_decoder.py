@@ -43,7 +43,7 @@ def test_every_shape_is_as_annotated(decoder: Decoder, idx: Tensor) -> None:
     sizes |= {"G": config.n_kv_head}
     found = annotated(decoder.trace(idx))
     gpt2 = decoder.W_pos is not None  # it has position vectors, a Llama a second factor in its MLP
-    assert len(found) == 5 + gpt2 + config.n_layer * (6 + (not gpt2) + 8)
+    assert len(found) == 5 + gpt2 + config.n_layer * (6 + (not gpt2) + 9)
     for name, value, letters in found:
         assert tuple(value.shape) == tuple(sizes[letter] for letter in letters.split()), name
 
