@@ -41,7 +41,7 @@ def config(content: Mapping[str, Any]) -> GPT2Config:
 
 
 def decoder(config: GPT2Config, state: Mapping[str, Tensor]) -> Decoder:
-    """A GPT-2 with the weights of a checkpoint, with or without its head; raises ValueError if they do not fit."""
+    """A GPT-2 with the weights of a checkpoint (`lm_head` may be missing); raises ValueError if they do not fit."""
     weights = float_weights(
         {name.removeprefix("transformer."): weight for name, weight in state.items() if not name.endswith(MASKS)}
     )

@@ -122,9 +122,8 @@ def divergence(truth: Distribution, log_probabilities: Tensor) -> float:
 def _walk(line: str, starts: Sequence[int]) -> tuple[dict[tuple[int, str], float], list[Choice], float]:
     """Follow every chain of draws along a line whose words start at `starts`.
 
-    Where chains leave it, the words they say instead: start and text, with their probability. The choices at which
-    others leave it, with a word that ends and begins with another letter. And the probability of the line as a whole
-    document, line break and all.
+    Returns the words (start, text) with which chains leave the line, and their probability; the choices at which others
+    leave it with a word that begins with another letter; and the probability of the line as a whole document.
     """
     leave: dict[tuple[int, str], float] = defaultdict(float)
     choices: dict[tuple[int, str, int, bool], Choice] = {}

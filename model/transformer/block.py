@@ -127,7 +127,7 @@ class Block(nn.Module):
 
     @property
     def b_O(self) -> Annotated[Tensor, "C"]:
-        """What attention writes whatever it reads; zeros without a bias."""
+        """The bias of the output matrix, which attention adds whatever the pattern; zeros if there is none."""
         return _bias(self.attn.output)
 
     @property
@@ -137,7 +137,7 @@ class Block(nn.Module):
 
     @property
     def b_out(self) -> Annotated[Tensor, "C"]:
-        """What the MLP writes whatever it reads; zeros without a bias."""
+        """The bias of the last matrix, which the MLP adds whatever it reads; zeros if there is none."""
         return _bias(self.mlp.output)
 
 

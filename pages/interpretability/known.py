@@ -28,7 +28,7 @@ def holds(claim: Claim, measurement: Measurement, config: DecoderConfig) -> str:
 
 
 def caption(claim: Claim, model: models.Model) -> str:
-    """Whether the claim holds for its own text."""
+    """The caption of a claim: whether it holds in this model, measured on the text that comes with the claim."""
     try:
         measurement = interpretability.measure_claim(model, claim.name, claim.text)
         return holds(claim, measurement, model.decoder.config)

@@ -55,31 +55,29 @@ def data(
     picked: int,
     followed: tuple[str, np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """What the grid draws of R readings at T tokens, the first of which stands at position `first`.
+    """The data of the grid: R rows of readings by T tokens, the first of which stands at position `first`.
 
-    `ids` and `shares` (R, T, K) are the likeliest tokens, named by `words`; `entropy`, `kl` (R, T) in nats; `followed`
-    is a token, its probabilities and its ranks (R, T), which the readouts "probability" and "rank" are of.
+    `ids` and `shares` (R, T, K) are the likeliest tokens, named by `words`; `entropy`, `kl` (R, T) in nats. `followed`:
+    a token, its probabilities and ranks (R, T), shown by the readouts "probability" and "rank".
     """
     shades, text = _shades(readout, shares[..., 0], entropy, kl, vocabulary, followed)
     names = dict(zip(words, visible(words.values())))
 
     def cell(row: int, column: int) -> dict[str, Any]:
-        likeliest = zip(ids[row, column], shares[row, column])
         return {
             "token": names[ids[row, column, 0]] if readout == "top token" else "",
             "number": str(text[row, column]),
             "shade": round(float(min(1, max(0, shades[row, column]))), 3),
             "same": bool(ids[row, column, 0] == ids[-1, column, 0]),
-            "likeliest": [[names[id], round(float(share), 5)] for id, share in likeliest],
+            "likeliest": [[names[id], round(float(p), 5)] for id, p in zip(ids[row, column], shares[row, column])],
             "about": f"entropy {entropy[row, column]:.2f} nats, KL to the output {kl[row, column]:.2f} nats",
         }
 
-    legend = READOUTS[readout].format(token=visible([followed[0]])[0] if followed else "")
     return {
         "tokens": visible(tokens),
         "first": first,
         "rows": list(rows),
         "cells": [[cell(row, column) for column in range(len(tokens))] for row in range(len(rows))],
-        "legend": legend,
+        "legend": READOUTS[readout].format(token=visible([followed[0]])[0] if followed else ""),
         "picked": picked,
     }
