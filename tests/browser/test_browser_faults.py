@@ -142,7 +142,7 @@ def test_a_model_that_is_broken_is_refused_and_another_one_stands_in(
     copy, address, log = broken
     one = visitor()
     one.page.goto(f"{address}/attention")
-    one.page.get_by_text("who runs this server must mend it").wait_for()
+    one.page.get_by_text("Please tell whoever runs this server").wait_for()
     assert "Vitrine cannot be used: model.safetensors is missing" in log.read_text()
     shutil.copy(ROOT / SMALL, copy / SMALL)
     for said, breaks in BROKEN.items():
@@ -160,7 +160,7 @@ def test_a_page_that_breaks_says_one_sentence_and_its_neighbours_go_on(
 ) -> None:
     copy, address, log = broken
     shutil.copy(ROOT / SMALL, copy / SMALL)
-    (copy / "pages" / "transformer" / "tokens.py").write_text('raise RuntimeError("a secret")\n')
+    (copy / "pages" / "language" / "tokens.py").write_text('raise RuntimeError("a secret")\n')
     one, other = visitor(), visitor()
     one.page.goto(f"{address}/tokens?prompt=Hello")
     one.page.get_by_text("This page broke").wait_for()

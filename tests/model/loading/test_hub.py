@@ -192,16 +192,16 @@ def test_a_disk_that_is_full_halfway(hub_server: Hub, monkeypatch: pytest.Monkey
 
 def test_what_is_no_model_for_this_app(hub_server: Hub, tiny: dict[str, bytes]) -> None:
     pickled = {name: content for name, content in tiny.items() if name != "model.safetensors"}
-    llama = json.dumps({"model_type": "llama", "hidden_size": 4096}).encode()
+    bert = json.dumps({"model_type": "bert", "hidden_size": 4096}).encode()
     hub_server.repositories |= {
         "o/pickled": pickled | {"pytorch_model.bin": b"\x80"},
         "o/bare": pickled,
-        "o/llama": tiny | {"config.json": llama},
+        "o/bert": tiny | {"config.json": bert},
         "o/broken": tiny | {"config.json": b"[1, 2"},
     }
     assert "a pickle, which could run anything" in ended(hub.start("o/pickled")).error
     assert ended(hub.start("o/bare")).error == "o/bare has no model.safetensors on the hub."
-    assert "model_type is 'llama'" in ended(hub.start("o/llama")).error
+    assert "model_type is 'bert'" in ended(hub.start("o/bert")).error
     assert "o/broken is not a model for this app" in ended(hub.start("o/broken")).error
     assert "model.safetensors" not in gets(hub_server)  # refused by the small file
     assert "takes 0.00 GB of memory" in ended(hub.start(REPO, largest=1000)).error
