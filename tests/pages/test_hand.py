@@ -211,7 +211,7 @@ def test_each_trap_is_computed_now(name: str) -> None:
     assert list(shown) == list(trap.weights)
     for way, weights in trap.weights.items():
         np.testing.assert_allclose(shown[way], weights, atol=1e-6)
-    assert trap.found in said(app)
+    assert trap.note in said(app)
     assert name in [element.value for element in app.subheader]
 
 
