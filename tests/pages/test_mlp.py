@@ -170,7 +170,7 @@ def test_norms_of_a_llama_are_those_of_transformers(llama: Path, norm: str, modu
     shown = titles(app)
     assert [name for name, _ in shown] == ["before", "normalized", "times γ"]
     for (_, summary), vectors in zip(shown, (before, normalized, after)):
-        mean, deviation = (float(number) for number in re.findall(r"-?\d+\.\d+", summary))
+        mean, deviation = (float(number) for number in re.findall(r"-?\d+\.\d+", summary.replace("−", "-")))
         assert mean == pytest.approx(vectors[-1].mean().item(), abs=0.0051)
         assert deviation == pytest.approx(vectors[-1].std(unbiased=False).item(), abs=0.0051)
     assert any("RMS norm" in caption.value and "no β" in caption.value for caption in app.caption)

@@ -193,6 +193,7 @@ def take_them() -> None:
     import streamlit as st
 
     from pages.shared import controls, models
+    from tests.driver import read_prompt
 
     st.session_state["prompt"] = "Anna is in the"
     controls.append_tokens(read_prompt(models.NAMES[0], "Anna is in the"), st.session_state["ids"])
