@@ -120,7 +120,7 @@ def draw(folder: Path, runs: int) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for count in (16, 64):
             idx = torch.randint(GPT2_SMALL.vocab_size, (1, count), generator=torch.Generator().manual_seed(0))
-            patterns = torch.stack([block.attn.pattern[0] for block in gpt.trace(idx).blocks]).numpy()
+            patterns = gpt.trace(idx).patterns.numpy()
             ways = drawings([f" word{n}" for n in range(count)], patterns)
             captured, painted = in_turn(ways, runs), {}
             for name in ways:

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from model.decoding.text_tree import TextTree
 from model.language.tokenization import pieces
 from model.transformer.config import DecoderConfig
+from model.transformer.record import Head
 from pages.shared import fetching, link, models, prose
 from pages.shared.compute import language, readings
 from pages.shared.compute.readings import Reading
@@ -279,7 +280,7 @@ def picked_head(layers: int, heads: int, start: tuple[int, int]) -> tuple[int, i
 
 def head_names(layers: int, heads: int) -> list[str]:
     """The names of all heads, layer by layer: L0 H0, L0 H1, ..."""
-    return [f"L{layer} H{head}" for layer in range(layers) for head in range(heads)]
+    return [str(Head(layer, head)) for layer in range(layers) for head in range(heads)]
 
 
 def token_picker(label: str, tokens: list[str], key: str | None = None) -> int:

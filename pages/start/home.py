@@ -2,7 +2,6 @@
 
 import numpy as np
 import streamlit as st
-import torch
 
 from model.toy_world.exact import divergence
 from pages.shared import components, controls, course, lesson, models, prose
@@ -34,7 +33,7 @@ with left:
         "**Where it looks.** Each arc is :violet[attention]: hover a token to see "
         ":red[what it looks at] and :blue[what looks at it]."
     )
-    patterns = torch.stack([block.attn.pattern[0] for block in reading.trace.blocks]).numpy()
+    patterns = reading.trace.patterns.numpy()
     components.attention(reading.tokens, patterns, start=reading.model.start, small=True)
 with right:
     log_probabilities = reading.trace.logits[0].log_softmax(-1)

@@ -1,7 +1,6 @@
 """Attention: which tokens each token looks at, in every head of every layer."""
 
 import streamlit as st
-import torch
 
 from model.transformer.gpt2 import CausalSelfAttention
 from pages.shared import components, controls, lesson, prose
@@ -17,7 +16,7 @@ blocks = reading.trace.blocks
 picture = st.container()
 steps = st.expander("Open this head: scores → scaled and masked → softmax", key="steps", bind="query-params")
 with picture:
-    patterns = torch.stack([block.attn.pattern[0] for block in blocks]).numpy()
+    patterns = reading.trace.patterns.numpy()
     components.attention(reading.tokens, patterns, start=reading.model.start, report=steps.open)
 
 with steps:
